@@ -26,7 +26,7 @@ from policyengine.diagnostics.render import concise, summary
 from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.files import FilesRead, Text, Unread, read, read_file, why_unread
-from policyengine.filters.about import KnownDocuments
+from policyengine.filters.document_type import KnownDocuments
 from policyengine.ir.nodes import PolicySet
 from policyengine.model import zones
 from policyengine.model.decision import Decision
@@ -36,7 +36,7 @@ from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.partial.residual import Partial
 from policyengine.schema.declare import BUILTIN, ModuleTree, declare
-from policyengine.schema.records import misfits
+from policyengine.schema.entity_source import misfits
 from policyengine.schema.schema import Schema
 from policyengine.syntax.parse import Parsed
 from policyengine.warm.cache import Cache

@@ -13,7 +13,7 @@ from typing import Any
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.session import Session
-from policyengine.state.tasks import Submission, Task
+from policyengine.state.approval_tasks import Submission, Task
 
 
 def ask(engine: Engine, session: Session, call: ToolCall, id_: str) -> Task:

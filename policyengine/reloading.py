@@ -23,10 +23,10 @@ from policyengine.events.sink import Everywhere, Sink
 from policyengine.files import FilesRead
 from policyengine.files import state as state_of
 from policyengine.gate.service import Gates
-from policyengine.late import logger
+from policyengine.lazy_import import logger
 from policyengine.release.inspection import Inspection
-from policyengine.state.metering import anew
 from policyengine.state.reloads import Reload, event_of
+from policyengine.state.stateful_rules import anew
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.testing import gated

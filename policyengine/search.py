@@ -21,7 +21,7 @@ from policyengine.partial.gap import Unknown
 from policyengine.partial.predicate import predicate
 from policyengine.schema.members import DELEGATED_BY
 from policyengine.schema.mentions import Mentions
-from policyengine.schema.names import check_names
+from policyengine.schema.misspelt_names import check_names
 
 Flat = Mapping[str, Any]
 # So many ids are sorted in one go.

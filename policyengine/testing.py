@@ -30,9 +30,9 @@ from policyengine.model.values import Fault, parse_time
 from policyengine.partial.residual import Partial
 from policyengine.schema.schema import Schema
 from policyengine.state.authorize import AuthorizeRequest, authorizing, holder
-from policyengine.state.metering import metering
 from policyengine.state.operations import Label, OpenSession
 from policyengine.state.sessions import LIFE, session_key
+from policyengine.state.stateful_rules import metering
 from policyengine.state.stores.memory import Memory
 from policyengine.steps import run
 

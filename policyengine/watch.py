@@ -14,7 +14,7 @@ from threading import Event, Thread
 from types import TracebackType
 
 from policyengine.diagnostics.safe_text import visible
-from policyengine.late import library, logger
+from policyengine.lazy_import import library, logger
 
 # A change counts once nothing else has changed for this long, in milliseconds: writers need a moment to finish.
 REST_MS = 100

@@ -10,8 +10,8 @@ from unittest.mock import patch
 from bench.agentdojo.gates import policies
 from bench.agentdojo.replay import Opener
 from bench.agentdojo.standing import StandingData
-from policyengine.gate import normal
-from policyengine.gate.composed import TrustedWords
+from policyengine.gate import normal_form
+from policyengine.gate.composed_text import TrustedWords
 from policyengine.gate.history import History
 from policyengine.gate.session import Session
 from policyengine.gate.trail import Trail
@@ -41,8 +41,8 @@ def _patched(*changes: tuple[object, str, object]) -> Iterator[None]:
 
 def forget() -> None:
     """What a form was with the ability."""
-    normal.one_thing.cache_clear()
-    normal._short_names.cache_clear()
+    normal_form.one_thing.cache_clear()
+    normal_form._short_names.cache_clear()
 
 
 # By name: the gate without it, and what is changed in the package while it runs.
@@ -52,8 +52,8 @@ ABILITIES: dict[str, tuple[Callable[[bool], Opener], list[tuple[object, str, obj
     "trust per field of a result": (_without(lambda text: text.replace(" trusted", "")), []),
     "labels per item of a result": (_without(lambda text: BY_ITEM.sub(r"\1\n", text)), []),
     "days and times in other spellings": (policies, [
-        (normal, "long_days", lambda text: []), (normal, "one_day", lambda text: ""),
-        (normal, "times", lambda text: []), (normal, "one_time", lambda text: ""),
+        (normal_form, "long_days", lambda text: []), (normal_form, "one_day", lambda text: ""),
+        (normal_form, "times", lambda text: []), (normal_form, "one_time", lambda text: ""),
     ]),
     "the user's words as a root": (policies, [(Session, "_request", lambda self: {"text": "", "named": []})]),
     "identifiers that the user named": (policies, [

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.tau.desk import Call, Desk, changes, desk
+from bench.tau.desk import AccessHints, Call, changes, desk
 from bench.tau.steps import before, owner, wrong
 from policyengine import Engine
 from policyengine.gate.session import Session
@@ -27,7 +27,7 @@ AGENT = {"type": "User", "id": "agent", "tenant": "desk", "roles": []}
 class Run:
     """One conversation."""
 
-    def __init__(self, desk: Desk, engine: Engine) -> None:
+    def __init__(self, desk: AccessHints, engine: Engine) -> None:
         self._desk = desk
         self._session: Session = engine.session(principal=AGENT)
 
@@ -41,7 +41,7 @@ class Run:
         return self._session.call(*call).allowed
 
 
-def replayed(desk: Desk, engine: Engine, done: Sequence[Call], leaving_out: str = "") -> Run:
+def replayed(desk: AccessHints, engine: Engine, done: Sequence[Call], leaving_out: str = "") -> Run:
     """A conversation after these calls."""
     run = Run(desk, engine)
     for call in done:
@@ -50,7 +50,7 @@ def replayed(desk: Desk, engine: Engine, done: Sequence[Call], leaving_out: str 
     return run
 
 
-def measured(desk: Desk, engine: Engine, part: str, show: bool) -> None:
+def measured(desk: AccessHints, engine: Engine, part: str, show: bool) -> None:
     rng = random.Random(7)
     right: Counter[bool] = Counter()
     refused: Counter[tuple[str, bool]] = Counter()

@@ -20,7 +20,7 @@ Call = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Desk:
+class AccessHints:
     """A call centre. `tasks` has the calls that are right, by task, of each part of the benchmark."""
 
     name: str
@@ -35,7 +35,7 @@ class Desk:
             return "not there" if tool in READS else "done"
 
 
-def desk(name: str) -> Desk:
+def desk(name: str) -> AccessHints:
     site = next((python_of(PEER).parents[1] / "lib").glob("python*/site-packages"))
     folder = site / "tau2" / "data" / "tau2" / "domains" / name
 
@@ -48,7 +48,7 @@ def desk(name: str) -> Desk:
         for part, ids in load("split_tasks.json").items()
         if part != "base"
     }
-    return Desk(name, load("db.json"), tasks)
+    return AccessHints(name, load("db.json"), tasks)
 
 
 def _calls(task: Any) -> list[Call]:

@@ -10,10 +10,10 @@ import copy
 import random
 from collections.abc import Iterator
 
-from bench.tau.desk import Call, Desk
+from bench.tau.desk import AccessHints, Call
 
 
-def owner(desk: Desk, calls: list[Call]) -> str | None:
+def owner(desk: AccessHints, calls: list[Call]) -> str | None:
     """The customer whom the calls are about."""
     for tool, args in calls:
         if "user_id" in args:
@@ -26,19 +26,19 @@ def owner(desk: Desk, calls: list[Call]) -> str | None:
     return None
 
 
-def before(desk: Desk, call: Call, who: str) -> list[Call]:
+def before(desk: AccessHints, call: Call, who: str) -> list[Call]:
     """What is looked at before this change."""
     return [*_greeting(desk, who), *(_retail(desk, call) if desk.name == "retail" else _airline(desk, call, who))]
 
 
-def _greeting(desk: Desk, who: str) -> list[Call]:
+def _greeting(desk: AccessHints, who: str) -> list[Call]:
     profile: Call = ("get_user_details", {"user_id": who})
     if desk.name == "airline":
         return [profile]
     return [("find_user_id_by_email", {"email": desk.db["users"][who]["email"]}), profile]
 
 
-def _retail(desk: Desk, call: Call) -> list[Call]:
+def _retail(desk: AccessHints, call: Call) -> list[Call]:
     order = desk.db["orders"].get(call[1].get("order_id"))
     if order is None:
         return []
@@ -50,7 +50,7 @@ def _retail(desk: Desk, call: Call) -> list[Call]:
     ]
 
 
-def _airline(desk: Desk, call: Call, who: str) -> list[Call]:
+def _airline(desk: AccessHints, call: Call, who: str) -> list[Call]:
     found: list[Call] = []
     tool, args = call
     ids = [args["reservation_id"]] if "reservation_id" in args else []
@@ -68,7 +68,7 @@ def _airline(desk: Desk, call: Call, who: str) -> list[Call]:
     return found
 
 
-def wrong(desk: Desk, call: Call, who: str, rng: random.Random) -> Iterator[tuple[str, Call]]:
+def wrong(desk: AccessHints, call: Call, who: str, rng: random.Random) -> Iterator[tuple[str, Call]]:
     """The same change, of somebody else's, of other things, or for another amount; each with what is wrong with it."""
     tool, args = call
     for kind, name in (("orders", "order_id"), ("reservations", "reservation_id")):
@@ -96,7 +96,7 @@ def wrong(desk: Desk, call: Call, who: str, rng: random.Random) -> Iterator[tupl
     yield from _wrong_amounts(desk, call, who, rng)
 
 
-def _wrong_amounts(desk: Desk, call: Call, who: str, rng: random.Random) -> Iterator[tuple[str, Call]]:
+def _wrong_amounts(desk: AccessHints, call: Call, who: str, rng: random.Random) -> Iterator[tuple[str, Call]]:
     tool, args = call
     if "amount" in args:
         yield "another amount", (tool, {**args, "amount": args["amount"] * 2})
@@ -117,6 +117,6 @@ def _wrong_amounts(desk: Desk, call: Call, who: str, rng: random.Random) -> Iter
         yield "another trip", (tool, {**args, "flights": flights})
 
 
-def _foreign_method(desk: Desk, who: str, rng: random.Random) -> str:
+def _foreign_method(desk: AccessHints, who: str, rng: random.Random) -> str:
     methods = {m for u, one in desk.db["users"].items() if u != who for m in one["payment_methods"]}
     return str(rng.choice(sorted(methods - set(desk.db["users"][who]["payment_methods"]))))

@@ -9,7 +9,7 @@ from typing import Any
 
 EVALUATION, EVALUATIONS = "/access/v1/evaluation", "/access/v1/evaluations"
 # A path, and a body for it.
-Dear = tuple[str, bytes]
+QuantifierCounts = tuple[str, bytes]
 ERRING, KNOWN = 10_000, 200_000
 # What is asked over connections whose clients read nothing.
 UNREAD = "9,000 that nobody reads"
@@ -56,7 +56,7 @@ def write(home: Path) -> None:
     (home / "entities.json").write_text(json.dumps(ledgers), encoding="utf-8")
 
 
-def _body(path: str, **members: Any) -> Dear:
+def _body(path: str, **members: Any) -> QuantifierCounts:
     return path, json.dumps({**ASKED, **members}).encode()
 
 
@@ -94,7 +94,7 @@ def _text(size: int) -> str:
     return "".join(line.format(n, n % 100) for n in range(size // 90))
 
 
-KINDS: dict[str, Callable[[], Dear]] = {
+KINDS: dict[str, Callable[[], QuantifierCounts]] = {
     "10,000 plain evaluations": lambda: _body(
         EVALUATIONS, evaluations=[{"resource": _document(n)} for n in range(10_000)]
     ),

@@ -10,12 +10,12 @@ message that names the place and shows no value. It knows no HTTP, no terminal a
 |---|---|
 | `requests.py`, `answers.py` | the types, as pydantic models: the contract |
 | `entities.py` | AuthZEN's entity and the engine's: what one is, and the way from one to the other |
-| `arguments.py` | what is read: the arguments of the engine |
+| `engine_arguments.py` | what is read: the arguments of the engine |
 | `read.py` | plain values through the models to arguments |
-| `quick.py` | bytes to the same arguments, several times faster; leaves what is rare to `read.py` |
-| `refused.py` | the two ways in which something is not a request |
+| `fast_read.py` | bytes to the same arguments, several times faster; leaves what is rare to `read.py` |
+| `errors.py` | the two ways in which something is not a request |
 | `openapi.py`, `examples.py` | the models as an OpenAPI document |
-| `operations.py` | what can be asked beside the AuthZEN APIs, for that document |
+| `openapi_operations.py` | what can be asked beside the AuthZEN APIs, for that document |
 
 **An entity** on the wire is `{"type", "id", "properties": {...}}`. Attributes may also stand beside `id`; what it is in
 may be given as `parents`, in either place. Nothing is dropped: one name in both places is refused. An entity *in* the

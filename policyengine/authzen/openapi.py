@@ -16,8 +16,15 @@ from policyengine.authzen.answers import (
     FilterResponse,
     Problem,
 )
-from policyengine.authzen.operations import NAMED, OPERATIONS, Operation
-from policyengine.authzen.paths import EVALUATION, EVALUATIONS, FILTER, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
+from policyengine.authzen.endpoints import (
+    EVALUATION,
+    EVALUATIONS,
+    FILTER,
+    SEARCH_ACTION,
+    SEARCH_RESOURCE,
+    SEARCH_SUBJECT,
+)
+from policyengine.authzen.openapi_operations import NAMED, OPERATIONS, Operation
 from policyengine.authzen.requests import (
     ActionSearchRequest,
     EvaluationRequest,

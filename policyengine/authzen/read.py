@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from policyengine.authzen.arguments import SEMANTICS, Batch, DecideArguments, FilterRequest, Search, Sought
+from policyengine.authzen.engine_arguments import SEMANTICS, Batch, DecideArguments, FilterRequest, Search, Sought
 from policyengine.authzen.entities import flat, flat_action, members, shown
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.errors import Malformed, Misspelt
 from policyengine.authzen.requests import (
     Action,
     ActionSearchRequest,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from policyengine.authzen.arguments import Semantic
+from policyengine.authzen.engine_arguments import Semantic
 from policyengine.authzen.entities import IDENTITY, both_places, members_problem, parents_problem, shown
 from policyengine.filters.descriptions import STORES
 

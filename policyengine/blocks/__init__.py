@@ -1,7 +1,7 @@
 """The kill switch: who and what is blocked, whatever the policies say.
 
 In: a list of blocks. Out: a snapshot that denies them at every entry point, and is otherwise the one that it was made
-of. Pure; `state/board.py` keeps the list up to date.
+of. Pure; `state/known_blocks.py` keeps the list up to date.
 
 | file | job |
 |---|---|

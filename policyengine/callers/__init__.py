@@ -16,7 +16,7 @@ refusal that tells an attacker nothing. Decides nothing about policies; knows ne
 | `claims.py` | the claims of a token to its caller |
 | `authenticate.py` | all of these put together: credentials to a caller |
 | `binding.py`, `tenancy.py` | what a request may say, given its caller: of the principal, and of tenants |
-| `reach.py` | whether what is shown may hold something of another tenant |
+| `tenant_reach.py` | whether what is shown may hold something of another tenant |
 | `local.py` | whether a host is this machine |
 | `throttle.py` | counting failed attempts, and requests, in bounded memory |
 

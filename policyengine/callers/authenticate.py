@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.callers import api_key, claims, token
 from policyengine.callers.caller import Caller
 from policyengine.callers.certificate import identities
@@ -23,7 +24,6 @@ from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import Keyring
 from policyengine.callers.keys import Key
 from policyengine.callers.token import ExpectedToken
-from policyengine.remembered import Remembered
 
 # Good credentials that are remembered, and for how many seconds at most.
 _REMEMBERED = 10_000
@@ -74,7 +74,7 @@ class Authenticator:
         self.issuers = dict(issuers or {})
         self.certificates = dict(certificates or {})
         self._expected = {name: each.expected for name, each in self.issuers.items()}
-        self._good: Remembered[bytes, GoodCredential] = Remembered(_REMEMBERED)
+        self._good: BoundedCache[bytes, GoodCredential] = BoundedCache(_REMEMBERED)
         # With the key put in: a copy of it is had faster than another.
         self._blank = blake2b(digest_size=16, key=secrets.token_bytes(32))
 

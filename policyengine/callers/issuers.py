@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from policyengine.callers.key_set import MOST_BYTES, KeySet
 from policyengine.files import read_file
-from policyengine.late import library
+from policyengine.lazy_import import library
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 

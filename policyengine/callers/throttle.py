@@ -8,8 +8,8 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_network
 from math import ceil
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.callers.keys import normal_address
-from policyengine.remembered import Remembered
 
 # Sources and callers that are remembered; past that the ones not heard of for longest are forgotten.
 MOST = 50_000
@@ -30,7 +30,7 @@ class Meter:
         self.count = count
         self.per = per
         self._step = per / count
-        self._full: Remembered[str, float] = Remembered(most)
+        self._full: BoundedCache[str, float] = BoundedCache(most)
 
     def take(self, name: str, now: float) -> float:
         """Counts one, if there is room for it. The seconds to wait until there is; 0 if it was counted."""

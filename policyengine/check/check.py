@@ -23,12 +23,12 @@ from policyengine.check.lints import (
     lint_rule,
     lint_rules,
 )
-from policyengine.check.paths import lint_paths
+from policyengine.check.lookalikes import lint_twin_names, lint_twin_texts
+from policyengine.check.module_results import Defines, ModuleRules, NoResults, Results
+from policyengine.check.path_tests import lint_paths
 from policyengine.check.patterns import patterns_of
-from policyengine.check.results import Defines, ModuleRules, Nothing, Results
 from policyengine.check.rules import check_proof, check_rule, report_too_large, report_too_much
 from policyengine.check.sizes import Sizes, conditions
-from policyengine.check.twins import lint_twin_names, lint_twin_texts
 from policyengine.check.written_types import param_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
@@ -40,7 +40,7 @@ from policyengine.schema.declare import SOURCES, ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
 
-NOTHING = Nothing()
+NOTHING = NoResults()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def check(
     earlier: Sequence[Diagnostic] = (),
     results: Results = NOTHING,
 ) -> Checked:
-    """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if none of
-    those is an error either. `results` has what earlier checks came to, and gets what this one does."""
+    """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if
+    none of those is an error either. `results` has what earlier checks came to, and gets what this one does."""
     findings = Findings()
     findings.lost = _lost(modules, schema)
     defines = {module.name: _defines(module, modules, schema, findings) for module in modules}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from policyengine.check import attributes, functions, hints, names, operands
+from policyengine.check import attributes, functions, hints, operands, unknown_names
 from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Typed, TypeEnv
 from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Narrowing, both, either, path_of
 from policyengine.check.quantifiers import quantifier
@@ -198,7 +198,7 @@ def _list(tree: ast.ListLit, items: list[Expr], env: TypeEnv) -> Expr:
 def _ref(tree: ast.Ref, env: TypeEnv) -> Typed:
     place, name, span = env.place, tree.name, tree.span
     if name in env.locals:
-        return Typed(attributes.narrow(names.read_here(env.locals[name], span), env))
+        return Typed(attributes.narrow(unknown_names.read_here(env.locals[name], span), env))
     if name in place.findings.refused:
         return attributes.unknown(span)
     roots: dict[str, Type] = {
@@ -220,7 +220,7 @@ def _ref(tree: ast.Ref, env: TypeEnv) -> Typed:
     if name in named and place.open:
         return Typed(Root(name="resource", type=entity(named[name]), span=span))
     if UNKNOWN not in (place.resource, place.principal):
-        names.unknown_name(tree, named.get(name), env)
+        unknown_names.unknown_name(tree, named.get(name), env)
     return attributes.unknown(span)
 
 
@@ -268,7 +268,7 @@ def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env
 def _has(tree: ast.HasOp, env: TypeEnv) -> Typed:
     """`a has b.c` is `a has b and a.b has c`."""
     base = check_expression(tree.base, env)
-    if names.too_deep(tree, env):
+    if unknown_names.too_deep(tree, env):
         return attributes.unknown(tree.span)
     learned: Narrowing = NOTHING
     items: list[Expr] = []

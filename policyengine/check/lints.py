@@ -14,7 +14,7 @@ from policyengine.ir.equivalence import key as key_of
 from policyengine.ir.nodes import And, Compare, Const, Equal, Expr, Not, Or, Rule, Scope
 from policyengine.model.operators import key
 from policyengine.syntax import ast
-from policyengine.syntax.spelling import is_identifier, string
+from policyengine.syntax.quoting import is_identifier, string
 from policyengine.syntax.walk import mentions
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from policyengine.check.environment import MAX_NODES, MAX_WRITTEN
-from policyengine.check.results import Defines
+from policyengine.check.module_results import Defines
 from policyengine.syntax import ast
 from policyengine.syntax.walk import below_expression
 

@@ -21,8 +21,8 @@ from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
 from policyengine.events.sink import Nowhere
 from policyengine.state.approval_calls import Approvals
+from policyengine.state.approval_tasks import Task
 from policyengine.state.stores.opening import open_store
-from policyengine.state.tasks import Task
 
 app = typer.Typer(help="Approvals: what waits for a person, and yes or no.", no_args_is_help=True)
 

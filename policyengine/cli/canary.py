@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from policyengine.callers.showing import date
+from policyengine.callers.key_views import date
 from policyengine.cli.console import FAILED, fail, note, say, say_json, say_table
 from policyengine.cli.loading import JsonOption, QuietOption
 from policyengine.cli.texts import remembered_in

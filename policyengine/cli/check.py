@@ -19,9 +19,9 @@ from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.cost import cost as found_cost
-from policyengine.late import library
-from policyengine.release.advice import misspelt_kinds
-from policyengine.state.metering import anew, metering
+from policyengine.lazy_import import library
+from policyengine.release.policy_notes import misspelt_kinds
+from policyengine.state.stateful_rules import anew, metering
 
 _markdown = library("rich.markdown")
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"

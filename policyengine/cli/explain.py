@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from policyengine.authzen.arguments import DecideArguments
+from policyengine.authzen.engine_arguments import DecideArguments
 from policyengine.bundle import Snapshot
-from policyengine.cli import listing
+from policyengine.cli import code_listing
 from policyengine.cli.console import fail, say_json, stdout
 from policyengine.cli.explanation import draw
 from policyengine.cli.loading import CacheOption, EntitiesOption, JsonOption, PolicyPath, load_engine
 from policyengine.cli.request import read_request
 from policyengine.cli.verified import ApprovedOption, read_approved
-from policyengine.compile.listing import RequestTypes, list_rule, request_types_of
+from policyengine.compile.code_listing import RequestTypes, list_rule, request_types_of
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.explain.explanation import Explanation
@@ -84,10 +84,10 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
     made = list_rule(rule, rules, snapshot.schema, snapshot.world, request_types)
     others = [one for one in types_read if one != request_types]
     if json:
-        say_json(listing.as_json(made, others))
+        say_json(code_listing.as_json(made, others))
         return
     console = stdout()
-    for line in listing.draw(made, others):
+    for line in code_listing.draw(made, others):
         console.print(line, soft_wrap=True)
 
 

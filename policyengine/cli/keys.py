@@ -12,7 +12,7 @@ from typing import Annotated, cast
 
 import typer
 
-from policyengine.callers import api_key, showing
+from policyengine.callers import api_key, key_views
 from policyengine.callers import keys as of_keys
 from policyengine.callers.caller import SCOPES, Scope
 from policyengine.callers.keys import Key, KeyUse, Network
@@ -70,7 +70,7 @@ def create(
         )  # fmt: skip
         opened.change(lambda _: made)
     if json_:
-        say_json({**showing.public(made, now), "key": shown.text})
+        say_json({**key_views.public(made, now), "key": shown.text})
         return
     say(shown.text)
     note(f"key {made.id} ({name}), for {', '.join(sorted(scopes))}; it is not shown again")
@@ -84,7 +84,7 @@ def list_(store: StoreOption = None, config: ConfigOption = None, json_: JsonOpt
         known, uses = opened.keys(), opened.uses()
     keys, now = sorted(known.values(), key=lambda key: (key.created, key.id)), time.time()
     if json_:
-        say_json([{**showing.public(key, now), "usage": showing.usage(uses.get(key.id))} for key in keys])
+        say_json([{**key_views.public(key, now), "usage": key_views.usage(uses.get(key.id))} for key in keys])
         return
     rows = [_row(key, uses.get(key.id), now) for key in keys]
     say_table(("id", "name", "state", "scopes", "tenant", "addresses", "used", "last", "from"), rows)
@@ -111,7 +111,7 @@ def rotate(
 
         rotated = opened.change(change)
     if json_:
-        say_json({**showing.public(rotated, time.time()), "key": shown[0].text})
+        say_json({**key_views.public(rotated, time.time()), "key": shown[0].text})
         return
     say(shown[0].text)
     note(f"key {rotated.id} ({rotated.name}) has a new secret, which is not shown again; the old one ends in {overlap}")
@@ -139,9 +139,9 @@ def check(
     with _errors():
         opened, hash_key = settings_keys.opened(_keys(store, config))
         now = time.time()
-        state, key = showing.judged(text, opened.keys(), hash_key, now, address)
+        state, key = key_views.judged(text, opened.keys(), hash_key, now, address)
     if json_:
-        say_json({**(showing.public(key, now) if key is not None else {}), "state": state})
+        say_json({**(key_views.public(key, now) if key is not None else {}), "state": state})
     else:
         say(state if key is None else f"{state}: {key.id} ({key.name})")
     if state != "good":
@@ -202,11 +202,11 @@ def _seconds(text: str, option: str) -> float:
 
 def _row(key: Key, use: KeyUse | None, now: float) -> tuple[str, ...]:
     return (
-        key.id, key.name, showing.state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
+        key.id, key.name, key_views.state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
         " ".join(map(str, key.addresses)) or "-", str(use.count if use else 0), _date(use.last if use else None),
         (use.address if use else "") or "-",
     )  # fmt: skip
 
 
 def _date(seconds: float | None) -> str:
-    return "-" if seconds is None else showing.date(seconds)
+    return "-" if seconds is None else key_views.date(seconds)

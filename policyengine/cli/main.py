@@ -27,11 +27,11 @@ from policyengine.cli.scan import scan
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
 from policyengine.cli.state import app as state
+from policyengine.cli.strict_options import Command
 from policyengine.cli.test import test
-from policyengine.cli.words import Command
 from policyengine.compile.native import NATIVE
 from policyengine.diagnostics.safe_text import visible
-from policyengine.late import log_to_standard_error
+from policyengine.lazy_import import log_to_standard_error
 from policyengine.version import DISTRIBUTION, VERSION, other_package
 
 

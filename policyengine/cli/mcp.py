@@ -21,10 +21,10 @@ from policyengine.engine import Engine
 from policyengine.events.sink import Sink
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.settings.event_sinks import telling
 from policyengine.settings.gateway import load_events, load_gateway
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import check_remote
-from policyengine.settings.telling import telling
 from policyengine.state.store import StoreError
 
 
@@ -334,6 +334,6 @@ def _json(given: str, option: str) -> Any:
 
 def _running() -> Any:
     try:
-        return import_module("policyengine.mcp.running")
+        return import_module("policyengine.mcp.serving")
     except ImportError:
         fail("the gateway needs `mcp`", "install `policyengine-ai[mcp]`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policyengine.ir.nodes import PolicySet
-from policyengine.release.advice import buffered_by
+from policyengine.release.policy_notes import buffered_by
 
 
 def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import DecideArguments
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.engine_arguments import DecideArguments
+from policyengine.authzen.errors import Malformed
 from policyengine.cli.console import fail
 from policyengine.cli.loading import existing_file, read_json
 

@@ -16,7 +16,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, say_json, stderr, stdout
 from policyengine.cli.fmt import write
 from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, existing, load_valid, read_json, read_text
-from policyengine.cli.words import Command
+from policyengine.cli.strict_options import Command
 from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.source import Source
 from policyengine.explain.display import json_value
@@ -122,7 +122,7 @@ def import_(
 def _offered(live: list[str]) -> Any:
     """What a server says of its tools, as a tools/list answer."""
     try:
-        running, targets = import_module("policyengine.mcp.running"), import_module("policyengine.mcp.targets")
+        running, targets = import_module("policyengine.mcp.serving"), import_module("policyengine.mcp.targets")
     except ImportError:
         fail("asking a server needs `mcp`", "install `policyengine-ai[mcp]`")
     is_url = len(live) == 1 and live[0].startswith(("http://", "https://"))

@@ -33,11 +33,11 @@ from policyengine.cli.texts import CANARIES, CANARY_VARIABLE
 from policyengine.cli.unix_socket import unix_socket
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
-from policyengine.late import library
+from policyengine.lazy_import import library
+from policyengine.settings.as_toml import shown
 from policyengine.settings.keys import create
 from policyengine.settings.loading import CONFIG, WrongSettings, load, variable
 from policyengine.settings.model import KeySettings, Settings
-from policyengine.settings.showing import shown
 from policyengine.testing import run_cases
 from policyengine.version import other_package
 from policyengine.warm.cache import SETTING as CACHE_SETTING

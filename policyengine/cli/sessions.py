@@ -12,8 +12,8 @@ from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
 from policyengine.cli.state_store import StateOption, opened
 from policyengine.diagnostics.safe_text import visible
-from policyengine.state.narrowing import plain_labels
 from policyengine.state.operations import Document, DocumentsFound, Done, Label, Read
+from policyengine.state.session_grants import plain_labels
 from policyengine.state.sessions import session_key
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND

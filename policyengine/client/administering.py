@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from policyengine.authzen import paths
+from policyengine.authzen import endpoints
 from policyengine.authzen.answers import Readiness, Voided
 from policyengine.authzen.keys import DAY, KeyInfo, KeyList, KeyVerdict, MadeKey, UsedKey
 from policyengine.client import exchange
@@ -36,18 +36,18 @@ class AdminCalls:
 
     def reload(self) -> Steps[Readiness]:
         """Has the policies read again; of broken ones the answer says what is wrong."""
-        return (yield from _asking(Readiness, paths.RELOAD, {}))
+        return (yield from _asking(Readiness, endpoints.RELOAD, {}))
 
     def void(self, why: str = "") -> Steps[float]:
         """Voids all sessions and approvals from before, of all tenants: where a state store was restored, and no node
         could notice. Returns before when, in seconds since 1970."""
         # What was opened since a first try that nobody heard the answer of would be void, too.
         said = {"why": why} if why else {}
-        return (yield from _asking(Voided, paths.VOID, said, is_repeatable=False)).before
+        return (yield from _asking(Voided, endpoints.VOID, said, is_repeatable=False)).before
 
     def keys(self) -> Steps[list[UsedKey]]:
         """The keys, and how they were used."""
-        return (yield from _asking(KeyList, paths.KEYS, None)).keys
+        return (yield from _asking(KeyList, endpoints.KEYS, None)).keys
 
     def create_key(
         self, name: str, scopes: Sequence[str], *, tenant: str | None = None, addresses: Sequence[str] = (),
@@ -57,21 +57,21 @@ class AdminCalls:
         said: dict[str, Any] = {"name": name, "scopes": list(scopes), "addresses": list(addresses)}
         said |= {"tenant": tenant} if tenant is not None else {}
         said |= {"seconds": seconds} if seconds is not None else {}
-        return (yield from _asking(MadeKey, paths.KEYS, said, is_repeatable=False))
+        return (yield from _asking(MadeKey, endpoints.KEYS, said, is_repeatable=False))
 
     def rotate_key(self, id: str, *, overlap: float = DAY) -> Steps[MadeKey]:
         """A new text for a key; the old one stays good for `overlap` seconds."""
         said = {"id": id, "overlap": overlap}
-        return (yield from _asking(MadeKey, f"{paths.KEYS}/rotate", said, is_repeatable=False))
+        return (yield from _asking(MadeKey, f"{endpoints.KEYS}/rotate", said, is_repeatable=False))
 
     def revoke_key(self, id: str) -> Steps[KeyInfo]:
         """Ends a key: it is refused everywhere within a second."""
-        return (yield from _asking(KeyInfo, f"{paths.KEYS}/revoke", {"id": id}))
+        return (yield from _asking(KeyInfo, f"{endpoints.KEYS}/revoke", {"id": id}))
 
     def check_key(self, key: str, *, address: str | None = None) -> Steps[KeyVerdict]:
         """What a text is, and which key it is of."""
         said = {"key": key} if address is None else {"key": key, "address": address}
-        return (yield from _asking(KeyVerdict, f"{paths.KEYS}/check", said))
+        return (yield from _asking(KeyVerdict, f"{endpoints.KEYS}/check", said))
 
 
 class Admin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from policyengine.authzen import paths
+from policyengine.authzen import endpoints
 from policyengine.authzen.answers import ExplainResponse, FilterResponse
 from policyengine.client import exchange
 from policyengine.client.exchange import ClientQuestion, Flat, Unavailable, denial
@@ -58,7 +58,9 @@ class Calls:
     ) -> Steps[list[dict[str, str]]]:  # fmt: skip
         """The principals that may do this, as references sorted by id. Raises Unavailable."""
         parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
-        return (yield from _pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities))
+        return (
+            yield from _pages(endpoints.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
+        )
 
     def search_resources(
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
@@ -66,14 +68,16 @@ class Calls:
     ) -> Steps[list[dict[str, str]]]:  # fmt: skip
         """The resources that this may be done to, as references sorted by id. Raises Unavailable."""
         parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
-        return (yield from _pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities))
+        return (
+            yield from _pages(endpoints.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
+        )
 
     def search_actions(
         self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
     ) -> Steps[list[str]]:
         """The actions that may be done: their names, sorted. Raises Unavailable."""
         parts = {"principal": principal, "resource": resource}
-        return (yield from _pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names))
+        return (yield from _pages(endpoints.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names))
 
     def filter(
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from policyengine.authzen import paths
+from policyengine.authzen import endpoints
 from policyengine.authzen.answers import (
     ActionSearchResponse,
     EntitySearchResponse,
@@ -74,7 +74,7 @@ def evaluation(
     `metered` that is none."""
     if approved:
         raise Unavailable("approvals cannot be stated in a request")
-    return question(paths.EVALUATION, _request(principal, action, resource, metering(context, metered)))
+    return question(endpoints.EVALUATION, _request(principal, action, resource, metering(context, metered)))
 
 
 def metering(context: Flat | None, metered: Collection[str] | bool) -> Flat | None:
@@ -101,7 +101,7 @@ def evaluations(requests: Iterable[Mapping[str, Any]]) -> ClientQuestion:
         ]
     except (KeyError, TypeError, AttributeError):
         raise Unavailable("one of the requests is none") from None
-    return question(paths.EVALUATIONS, {"evaluations": items})
+    return question(endpoints.EVALUATIONS, {"evaluations": items})
 
 
 def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str | None) -> ClientQuestion:
@@ -123,12 +123,12 @@ def filtering(
     body = {**_request(principal, action, resource, context), "fulfils": list(fulfilled)}
     if backend is not None:
         body |= {"backend": dict(backend), "exact": exact}
-    return question(paths.FILTER, body)
+    return question(endpoints.FILTER, body)
 
 
 def explaining(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> ClientQuestion:
     """Raises Unavailable for what is not a request."""
-    return question(paths.EXPLAIN, _request(principal, action, resource, context))
+    return question(endpoints.EXPLAIN, _request(principal, action, resource, context))
 
 
 def _request(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.compile.derived import Derived
-from policyengine.compile.harmless import Harmless
-from policyengine.compile.mentioned import Look
+from policyengine.compile.derived_decisions import Derived
+from policyengine.compile.mention_check import Look
+from policyengine.compile.vetted_names import VettedNames
 from policyengine.evaluate.delegation import actors
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
@@ -31,7 +31,7 @@ class Actors:
     schema: Schema
     world: World
     derived: Derived
-    harmless: Harmless
+    harmless: VettedNames
     look: Look
 
     @property

@@ -12,25 +12,25 @@ from types import ModuleType
 from typing import Any
 
 from policyengine.compile.actors import Actors
-from policyengine.compile.careful import Told
+from policyengine.compile.call_site import CallSite
 from policyengine.compile.closed_tools import closed, fast_checks
 from policyengine.compile.codegen import fast_tree
-from policyengine.compile.dear import Dear, quantifiers
-from policyengine.compile.derived import MEMORY, effective
+from policyengine.compile.derived_decisions import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
+from policyengine.compile.fallback_entry import FallbackEntry, FaultyTable, Outcome
+from policyengine.compile.fallible_rules import Told
 from policyengine.compile.index import Dimension, RulePlan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
+from policyengine.compile.quantifier_counts import QuantifierCounts, quantifiers
 from policyengine.compile.reads import first_read
 from policyengine.compile.references import functions
 from policyengine.compile.rule_blocks import BlockTable, Row, RuleBlock, blocks_of, chunks, need_all, prepare_all
-from policyengine.compile.site import Site
-from policyengine.compile.spare import FaultyTable, Outcome, Spare
 from policyengine.diagnostics import codes
-from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.evaluate.tool_arguments import refused_arguments
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision, RuleError, listed_errors
@@ -45,14 +45,14 @@ class Bucket:
     def __init__(
         self,
         plan: RulePlan,
-        site: Site,
+        site: CallSite,
         actors: Actors,
         revision: str,
         native: ModuleType | None = NATIVE,
         refusal: Decision | None = None,
-        dear: Dear | None = None,
+        dear: QuantifierCounts | None = None,
     ) -> None:
-        self._dear = dear if dear is not None else Dear()
+        self._dear = dear if dear is not None else QuantifierCounts()
         # Quantifiers of the rules that no table leaves aside: alone, and in each other.
         self._always = (0, 0)
         self._site = site
@@ -92,7 +92,7 @@ class Bucket:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
 
         # The same for outcomes in which attributes have no value.
-        self._spare = Spare(self._first, self._tables, site, world, self._derived, self._env)
+        self._spare = FallbackEntry(self._first, self._tables, site, world, self._derived, self._env)
         self.entry: Entry = entry(
             ways(first, self._tables, site, self._apart),
             world,
@@ -279,7 +279,7 @@ class Bucket:
 _EVERY: Dimension = ("id", "action")
 
 
-def _keys(dimension: Dimension, site: Site, env: Env) -> frozenset[Any]:
+def _keys(dimension: Dimension, site: CallSite, env: Env) -> frozenset[Any]:
     """The values of a key in a request. Raises where it has none."""
     if isinstance(dimension, ir.Attribute):
         return frozenset({evaluate(dimension, env)})

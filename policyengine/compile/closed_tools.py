@@ -1,6 +1,6 @@
 """A look at the arguments of a call, before generated code answers for it: what may be wrong goes the long way.
 
-What a declared tool takes is told by `evaluate/arguments.py`.
+What a declared tool takes is told by `evaluate/tool_arguments.py`.
 """
 
 from __future__ import annotations

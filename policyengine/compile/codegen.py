@@ -1,7 +1,8 @@
 """Rules to Python functions.
 
 The function reads shared attributes once, at the top, and answers with a bit mask of the rules that held; it raises as
-soon as anything is not as a well-formed request has it. `careful.py` makes another of the same rules, for others.
+soon as anything is not as a well-formed request has it. `fallible_rules.py` makes another of the same rules, for
+others.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
+from policyengine.compile.call_site import CallSite
 from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import ancestor_roots, hoist, read, targets
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import all_of, assign, load, place
-from policyengine.compile.site import Site
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.ir.walk import walk
@@ -29,14 +30,14 @@ ROOTS = ("principal", "resource")
 Fast = Callable[..., int]
 
 
-def fast_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> Fast:
+def fast_function(rules: Sequence[Rule], site: CallSite, env: Mapping[str, Any]) -> Fast:
     """The mask of the rules that held, bit n for the n-th rule. Raises when any rule may have erred."""
     tree, constants = fast_tree(rules, site)
     made: Fast = function(tree, {**env, **constants})
     return made
 
 
-def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
+def fast_tree(rules: Sequence[Rule], site: CallSite) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
     emitter = Emitter(site, looked_up=ancestor_roots(rules), targets={root: targets(rules, root) for root in ROOTS})
     first = [*look_up(lookups_of(emitter.looked_up, emitter), emitter), *read(hoist(rules, emitter), emitter)]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from policyengine.compile.call_site import CallSite
 from policyengine.compile.elements import counting, is_within, kept_set, quantified, sources_of, within_many
 from policyengine.compile.hierarchy import wanted
 from policyengine.compile.merge_within import is_union, merge_within
@@ -29,7 +30,6 @@ from policyengine.compile.pytree import (
     place,
     subscript,
 )
-from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
 from policyengine.ir import nodes as ir
@@ -45,7 +45,7 @@ SCALARS = (STRING, BOOL, INT, NUMBER)
 class Emitter:
     """Emits the expressions of one function. `loads` are attributes that the function has already read and guarded."""
 
-    site: Site
+    site: CallSite
     loads: Mapping[ir.Expr, str] = field(default_factory=dict)
     # The roots whose hierarchy the function has looked at already, under the names `above_principal`, `above_resource`.
     looked_up: Collection[str] = ()

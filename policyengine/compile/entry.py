@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from policyengine.compile.ancestors import AncestorLookup, look_up, lookups_of
+from policyengine.compile.call_site import CallSite
 from policyengine.compile.codegen import PARAMETERS, ROOTS, ask
 from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import HoistedRead, ancestor_roots, hoist, read, targets
 from policyengine.compile.index import Dimension
-from policyengine.compile.mentioned import Apart
+from policyengine.compile.mention_check import Apart
 from policyengine.compile.prepare import Prepared
 from policyengine.compile.pyfunction import module
 from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
-from policyengine.compile.site import Site
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.values import Uid
@@ -68,7 +68,7 @@ class EntryWays:
     entities of whose type the world knows some. `prepared` is what it needs of them. `apart` tells at once that nothing
     is mentioned twice, if anything does."""
 
-    site: Site
+    site: CallSite
     apart: Apart | None
     any: Way
     named: Way | None
@@ -76,7 +76,7 @@ class EntryWays:
     constants: Mapping[str, Any]
 
 
-def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: Site, apart: Apart | None) -> EntryWays:
+def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: CallSite, apart: Apart | None) -> EntryWays:
     """How rules and tables answer requests of one shape."""
     named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
     emitter = Emitter(site)

@@ -14,17 +14,17 @@ from typing import Any
 
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
-from policyengine.compile.dear import Dear
-from policyengine.compile.derived import Derived
-from policyengine.compile.harmless import Harmless
+from policyengine.compile.call_site import CallSite
+from policyengine.compile.compile_on_demand import OneAtATime, need
+from policyengine.compile.derived_decisions import Derived
 from policyengine.compile.index import Index, RulePlan
 from policyengine.compile.intake import Entry
-from policyengine.compile.making import OneAtATime, need
-from policyengine.compile.mentioned import Look, look, read_through
+from policyengine.compile.mention_check import Look, look, read_through
 from policyengine.compile.native import NATIVE, Decider, with_shortcut
+from policyengine.compile.quantifier_counts import QuantifierCounts
 from policyengine.compile.runtime import NOTHING, Unusual
-from policyengine.compile.site import Site
 from policyengine.compile.verified import approvals, approvals_of, limits_of, meters
+from policyengine.compile.vetted_names import VettedNames
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide_alone
 from policyengine.evaluate.delegation import actors
@@ -37,7 +37,7 @@ from policyengine.model.values import Fault
 from policyengine.schema.applicability import not_applicable
 from policyengine.schema.members import delegators
 from policyengine.schema.mentions import Mentions
-from policyengine.schema.names import REQUEST, check_keys
+from policyengine.schema.misspelt_names import REQUEST, check_keys
 from policyengine.schema.schema import Schema
 
 # What the fast way takes as the names of approvals.
@@ -65,9 +65,9 @@ class Evaluator(Decider):
         self._native = native
         self._derived = Derived()
         # What decisions may take, as far as rules were asked.
-        self.dear = Dear()
+        self.dear = QuantifierCounts()
         # The names in requests that need no look.
-        self.harmless = Harmless(schema)
+        self.harmless = VettedNames(schema)
         self._policies = policies
         self._index = Index((*policies.rules, *policies.tried), schema)
         # What callers may say that they have verified.
@@ -280,7 +280,7 @@ class Evaluator(Decider):
         looks = self._look(action, resource)
         everyone = Actors(action, by_type, self._schema, self._world, self._derived, self.harmless, looks)
         delegates = delegators(principal, self._schema) is not None
-        site = Site(principal, action, resource, frozenset(self._world.records), delegates)
+        site = CallSite(principal, action, resource, frozenset(self._world.records), delegates)
         plan = self._index.plan(principal, action, resource) if refusal is None else RulePlan((), ())
         bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal, self.dear)
         by_type[principal] = bucket.entry

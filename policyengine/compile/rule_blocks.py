@@ -6,14 +6,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.compile.careful import Careful, Told, careful_function
-from policyengine.compile.checking import ReadPlace
+from policyengine.compile.call_site import CallSite
 from policyengine.compile.codegen import Fast, fast_function
+from policyengine.compile.compile_on_demand import FEW, need
 from policyengine.compile.failures import RuleFailures
+from policyengine.compile.fallible_expressions import ReadPlace
+from policyengine.compile.fallible_rules import Careful, Told, careful_function
 from policyengine.compile.index import Dimension
-from policyengine.compile.making import FEW, need
 from policyengine.compile.runtime import Unusual
-from policyengine.compile.site import Site
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import RuleError
 
@@ -29,7 +29,12 @@ class RuleBlock:
     __slots__ = ("_careful", "_env", "_failures", "_fast", "_learn", "_places", "_site", "number", "rules")
 
     def __init__(
-        self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any], learn: Callable[[RuleBlock], None]
+        self,
+        number: int,
+        rules: Sequence[Rule],
+        site: CallSite,
+        env: Mapping[str, Any],
+        learn: Callable[[RuleBlock], None],
     ) -> None:
         self.number = number
         # Told when functions are made for the first time.

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
 from policyengine.evaluate import provenance
-from policyengine.evaluate.arguments import take
+from policyengine.evaluate.tool_arguments import take
 from policyengine.model import operators
+from policyengine.model.aggregates import summed
 from policyengine.model.entities import ABSENT, World
-from policyengine.model.gathering import summed
-from policyengine.model.looks import look_through, looks
 from policyengine.model.provenance import Path, SourceIndex
+from policyengine.model.quantifier_cost import look_through, looks
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text

@@ -8,8 +8,8 @@ that it has, its surroundings included. Two things hold of it:
   is found there in the whole text.
 * Covered. A match that reaches W is found, whatever follows, and goes on to the end of its run. That it begins where it
   does is decided within W; that it goes on to a character, by the W characters before it. So all but the first W and
-  the last W characters of what has come of it can be left out, and it ends where it ended: `apart.forgettable` says
-  what somebody who reads a stream need not keep.
+  the last W characters of what has come of it can be left out, and it ends where it ended:
+  `stream_window.forgettable` says what somebody who reads a stream need not keep.
 
 Matches may overlap, and each is found by itself: no match is lost because another began before it.
 

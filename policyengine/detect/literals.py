@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.late import is_installed, library
+from policyengine.lazy_import import is_installed, library
 
 hyperscan = library("hyperscan")
 

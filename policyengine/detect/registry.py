@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from policyengine.detect import own
-from policyengine.detect.beginnings import by_width, last_word
+from policyengine.detect import custom_patterns
 from policyengine.detect.content import canary, deceit, injection, leakage, links
 from policyengine.detect.finder import Begins, DetectorFailed, Finder, Unanswered, UnknownKind
 from policyengine.detect.finding import Finding, covers, moved, place
+from policyengine.detect.match_starts import by_width, last_word
 from policyengine.detect.personal import (
     bank,
     births,
@@ -27,11 +27,11 @@ from policyengine.detect.personal import (
     phones,
     streets,
 )
+from policyengine.detect.prefilter import Where, Worth, where, worth
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import opened, reserved
 from policyengine.detect.secrets import finder as secrets
 from policyengine.detect.shadow import shadow
-from policyengine.detect.signs import Where, Worth, where, worth
 from policyengine.detect.view import View
 from policyengine.detect.vocabulary import Vocabulary
 
@@ -113,7 +113,7 @@ def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
         deceit.finder(),
         links.finder(words.link_hosts),
         injection.finder(),
-        *own.finders(words.patterns, words.words),
+        *custom_patterns.finders(words.patterns, words.words),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from policyengine.detect.locate import spans
-from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.text_skeleton import TextSkeleton
 from policyengine.detect.view import View
 
 LONGEST_ESCAPE = 24
@@ -60,7 +60,7 @@ _SMALL = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛ�
 _MEANT: dict[int, int | str] = {**_LOOKS, **_STYLED, **_TAGS, **_SELECTED, **_BOXED, **_SMALL}
 
 
-def read_as(view: View) -> Iterator[Skeleton]:
+def read_as(view: View) -> Iterator[TextSkeleton]:
     """The skeleton of a text, and of what else it may be read as."""
     yield view.skeleton
     text = view.text
@@ -86,7 +86,7 @@ def cut_escape(text: str) -> int:
     return len(text) if match is None else match.start()
 
 
-def _unescaped(lower: bytes) -> Iterator[Skeleton]:
+def _unescaped(lower: bytes) -> Iterator[TextSkeleton]:
     parts: list[bytes] = []
     escapes: list[tuple[int, int, int]] = []
     at = size = 0
@@ -112,7 +112,7 @@ def _meant(escape: bytes) -> bytes:
     return meant.lower() if meant.isalnum() else b""
 
 
-class Placed(Skeleton):
+class Placed(TextSkeleton):
     """The skeleton of what a text is meant to be; `span` is in the text itself. `escapes`: where each is in what is
     meant, and where it begins and ends in the text."""
 

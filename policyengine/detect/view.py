@@ -6,7 +6,7 @@ A View is of one call, and is kept by nobody. What it has is a function of the t
 from __future__ import annotations
 
 from policyengine.detect.shadow import shadow
-from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.text_skeleton import TextSkeleton
 
 _DIGITS = b"0123456789"
 _OTHERS = bytes(c for c in range(256) if c not in _DIGITS)
@@ -23,7 +23,7 @@ class View:
         self.shadow = shadow(text)
         # `cached_property` takes a lock for each: on a short text that is more than the work.
         self._lower: bytes | None = None
-        self._skeleton: Skeleton | None = None
+        self._skeleton: TextSkeleton | None = None
         self._digits = -1
 
     @property
@@ -33,9 +33,9 @@ class View:
         return self._lower
 
     @property
-    def skeleton(self) -> Skeleton:
+    def skeleton(self) -> TextSkeleton:
         if self._skeleton is None:
-            self._skeleton = Skeleton(self.shadow)
+            self._skeleton = TextSkeleton(self.shadow)
         return self._skeleton
 
     @property

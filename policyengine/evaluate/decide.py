@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_scope
+from policyengine.evaluate.tool_arguments import refused_arguments
 from policyengine.ir.nodes import ObligationSpec, PolicySet, Rule
 from policyengine.model.decision import Decision, RuleError, listed_errors
 from policyengine.model.entities import World

@@ -16,7 +16,7 @@ from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault, as_entity
 from policyengine.schema.members import DELEGATED_BY, agent_types, delegators
 from policyengine.schema.mentions import Mentions
-from policyengine.schema.names import check_names
+from policyengine.schema.misspelt_names import check_names
 from policyengine.schema.schema import Schema
 
 MAX_CHAIN = 16

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from policyengine.events.event import Event
-from policyengine.late import logger
+from policyengine.lazy_import import logger
 
 log = logger(__name__)
 

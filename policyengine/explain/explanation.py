@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from policyengine.diagnostics.safe_text import visible
-from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide_alone
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
+from policyengine.evaluate.tool_arguments import refused_arguments
 from policyengine.explain.display import decision_json
 from policyengine.explain.trace import RuleTrace, ScopeCheck, Trace, trace, trace_rule
 from policyengine.explain.trace_json import Room, rules_json

@@ -14,7 +14,7 @@ from policyengine.explain.trace import Failure, Trace
 from policyengine.ir.nodes import Arguments, Attribute, Const, Expr, Local, Quantifier, Root, Rule
 from policyengine.ir.walk import walk
 from policyengine.ir.write import Unwritable, Words, written
-from policyengine.syntax.spelling import is_identifier
+from policyengine.syntax.quoting import is_identifier
 
 
 def name_of(expr: Expr, rule: Rule, limit: int = 100) -> str:

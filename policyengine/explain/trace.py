@@ -32,8 +32,8 @@ from policyengine.ir.nodes import (
     Sources,
 )
 from policyengine.ir.walk import children
+from policyengine.model.aggregates import different
 from policyengine.model.decision import RuleError
-from policyengine.model.gathering import different
 from policyengine.model.values import Entity, Fault, Uid
 
 # Of a quantifier that no single element decided, so many elements are shown; one where quantifiers are nested.

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.library import OPERATORS, Expressions, LibraryColumn, mapping
+from policyengine.filters.table_library import OPERATORS, Expressions, LibraryColumn, mapping
 from policyengine.partial.formula import Operator, Path
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

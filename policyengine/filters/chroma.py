@@ -16,7 +16,7 @@ from typing import Any
 from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import REST, Field, Fields
 from policyengine.filters.numbers import is_number, of_integer, safe_double
-from policyengine.filters.texts import storable
+from policyengine.filters.storable_texts import storable
 from policyengine.filters.walk import PARENTS, OfValue, Walk
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import Uid

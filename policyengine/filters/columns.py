@@ -12,9 +12,9 @@ from typing import Any
 
 from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Fields
-from policyengine.filters.library import FIRST, LAST, Library, LibraryColumn, number_of, readable, usable_of
 from policyengine.filters.numbers import is_number, of_double, of_integer
-from policyengine.filters.texts import is_text
+from policyengine.filters.storable_texts import is_text
+from policyengine.filters.table_library import FIRST, LAST, Library, LibraryColumn, number_of, readable, usable_of
 from policyengine.filters.walk import PARENTS, OfValue, Worded
 from policyengine.model.types import JSON, EntityT, SetT, Type, element_of
 from policyengine.partial.formula import (

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment
-from policyengine.filters.limits import atoms, fits, wider
-from policyengine.filters.mentioning import MentionPlace, hierarchical
+from policyengine.filters.mention_places import MentionPlace, hierarchical
+from policyengine.filters.misspelt_names import Spelling
 from policyengine.filters.records import asked
-from policyengine.filters.spelling import Spelling
+from policyengine.filters.store_limits import atoms, fits, wider
 from policyengine.model.types import STRING
 from policyengine.partial.formula import (
     FALSE,

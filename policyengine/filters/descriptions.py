@@ -25,7 +25,7 @@ from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
-from policyengine.filters.texts import is_text
+from policyengine.filters.storable_texts import is_text
 from policyengine.filters.weaviate import weaviate
 from policyengine.partial.formula import Atom, Path
 

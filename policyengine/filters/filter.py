@@ -12,9 +12,9 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.render import concise
 from policyengine.diagnostics.source import Source
-from policyengine.filters.about import NOTHING_KNOWN, AboutDocuments
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
+from policyengine.filters.document_type import NOTHING_KNOWN, AboutDocuments
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.values import as_entity

@@ -15,7 +15,7 @@ from typing import Any
 from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import by_length, is_number, of_integer, safe_double
-from policyengine.filters.texts import storable
+from policyengine.filters.storable_texts import storable
 from policyengine.filters.walk import PARENTS, OfValue, Walk
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import INT_MIN, Uid

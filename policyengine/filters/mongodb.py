@@ -33,7 +33,7 @@ from policyengine.filters.mongodb_values import (
     text_pattern,
     typed_as,
 )
-from policyengine.filters.texts import is_text
+from policyengine.filters.storable_texts import is_text
 from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
 from policyengine.model.types import JSON, STRING, EntityT, RecordT, SetT, Type
 from policyengine.model.values import Uid

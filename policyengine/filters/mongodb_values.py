@@ -8,7 +8,7 @@ from typing import Any
 
 from policyengine.filters.backend import Fragment
 from policyengine.filters.numbers import is_number, of_double, of_integer
-from policyengine.filters.texts import is_text
+from policyengine.filters.storable_texts import is_text
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import NUMBER_MAX, Entity, Uid
 from policyengine.partial.formula import Elements, OfType, Operator, Relation, Sized

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.texts import is_text
+from policyengine.filters.storable_texts import is_text
 from policyengine.filters.typed_keys import TypedKeys
 from policyengine.model.types import STRING, Type
 from policyengine.partial.formula import Operator

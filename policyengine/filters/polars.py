@@ -11,7 +11,7 @@ import polars.selectors as cs
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.library import OPERATORS, Expressions, LibraryColumn, mapping
+from policyengine.filters.table_library import OPERATORS, Expressions, LibraryColumn, mapping
 from policyengine.partial.formula import Operator, Path
 
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)

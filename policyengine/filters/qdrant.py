@@ -41,7 +41,7 @@ from policyengine.filters.qdrant_keys import (
     sized,
     without,
 )
-from policyengine.filters.texts import storable
+from policyengine.filters.storable_texts import storable
 from policyengine.filters.walk import PARENTS, Walk
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, Prim, Type, element_of
 from policyengine.model.values import Uid

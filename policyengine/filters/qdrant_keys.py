@@ -13,8 +13,8 @@ from typing import Any
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field
 from policyengine.filters.numbers import NumberBound, bound, by_length, i64, safe_double
-from policyengine.filters.texts import storable
-from policyengine.model.moments import coarse, is_fine
+from policyengine.filters.storable_texts import storable
+from policyengine.model.fine_time import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json
 from policyengine.partial.formula import Elements, Kind, Operator

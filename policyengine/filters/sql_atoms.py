@@ -27,7 +27,7 @@ from policyengine.filters.sql_values import (
     storable,
 )
 from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
-from policyengine.model.moments import coarse, is_fine
+from policyengine.model.fine_time import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
 from policyengine.partial.formula import (

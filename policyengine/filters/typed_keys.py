@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
-from policyengine.filters.texts import is_text
+from policyengine.filters.storable_texts import is_text
 from policyengine.filters.walk import PARENTS, Connectives, Worded, entities
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import DOUBLE_INTS, Entity

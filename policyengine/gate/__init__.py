@@ -7,16 +7,16 @@ transport; it decides through `authorize` and looks at texts through `release`.
 | file | job |
 |---|---|
 | `session.py` | one session: before a call, after it, around it |
-| `trail.py`, `normal.py` | where values came from; what counts as the same value |
+| `trail.py`, `normal_form.py` | where values came from; what counts as the same value |
 | `receiving.py`, `items.py` | what a tool's result is worth, and which items of it |
-| `needs.py` | what the rules in force ask of a session: nothing else is made for them |
-| `as_it_is.py` | a result as it was when it came back |
+| `session_needs.py` | what the rules in force ask of a session: nothing else is made for them |
+| `copied_result.py` | a result as it was when it came back |
 | `history.py` | what the session did so far |
-| `running.py` | a call from its beginning to its end: decided, run, observed |
+| `run_call.py` | a call from its beginning to its end: decided, run, observed |
 | `models.py` | the calls of a model: admitted, settled, released |
 | `results.py` | a tool's result as rules read it, and back |
-| `listing.py` | which tools a list shows |
-| `limits.py` | what arguments have to be in any case, for the model to know |
+| `tool_list.py` | which tools a list shows |
+| `argument_bounds.py` | what arguments have to be in any case, for the model to know |
 | `call.py` | the answers, and the words for them |
 | `engine_calls.py` | what a session needs of its engine |
 | `service.py` | the half of an engine that does it |

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from policyengine.bundle import Snapshot
-from policyengine.gate.needs import SessionNeeds
+from policyengine.gate.session_needs import SessionNeeds
+from policyengine.release.answers import Admitted, Released
 from policyengine.release.inspection import Inspection
-from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream
 from policyengine.state.grant import Grant
 from policyengine.state.session_calls import Sessions

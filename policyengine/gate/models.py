@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.gate.session import Session
-from policyengine.release.outcome import Admitted, Released
+from policyengine.release.answers import Admitted, Released
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.store import StoreError
 

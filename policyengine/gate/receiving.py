@@ -16,8 +16,8 @@ from policyengine.check.heads import RECEIVE, RESULT
 from policyengine.evaluate.decide import verdicts
 from policyengine.evaluate.interpret import Env
 from policyengine.gate.items import Way, doubted, is_about_items
-from policyengine.gate.needs import SessionNeeds
-from policyengine.gate.normal import form, identifies, names, value_form
+from policyengine.gate.normal_form import form, identifies, names, value_form
+from policyengine.gate.session_needs import SessionNeeds
 from policyengine.gate.trail import Origin, field_source, tool_source
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision
@@ -26,7 +26,7 @@ from policyengine.model.refined import fits
 from policyengine.model.request import request
 from policyengine.model.types import STRING, unrefined
 from policyengine.model.values import Fault
-from policyengine.schema.returned import Returned, read_by, trusted_places
+from policyengine.schema.tool_result import Returned, read_by, trusted_places
 
 TOOL = "Tool"
 

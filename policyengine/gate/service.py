@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from policyengine.gate.engine_calls import EngineCalls
-from policyengine.gate.needs import SessionNeeds
 from policyengine.gate.session import Session
+from policyengine.gate.session_needs import SessionNeeds
 from policyengine.release.service import Releases
 from policyengine.state.session_calls import UnknownSession
 

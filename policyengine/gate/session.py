@@ -16,21 +16,21 @@ from typing import Any
 
 from policyengine.bundle import Snapshot
 from policyengine.check.readers import READERS
-from policyengine.gate import limits, listing, receiving
+from policyengine.cooperative import at_once, in_turns
+from policyengine.gate import argument_bounds, receiving, tool_list
 from policyengine.gate.any_session import for_any_readers
-from policyengine.gate.as_it_is import as_it_is
 from policyengine.gate.call import Observed, ToolCall, not_recorded, reason, refused
+from policyengine.gate.copied_result import as_it_is
 from policyengine.gate.engine_calls import EngineCalls
 from policyengine.gate.history import HISTORY, History
-from policyengine.gate.needs import REQUEST, SessionNeeds
-from policyengine.gate.normal import form, identifies, names
+from policyengine.gate.normal_form import form, identifies, names
+from policyengine.gate.session_needs import REQUEST, SessionNeeds
 from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Origin, Trail
 from policyengine.model.frozen import copied
-from policyengine.release.carrying import carry_out
+from policyengine.release.answers import Admitted, Released
+from policyengine.release.carry_out import carry_out
 from policyengine.release.content import Unscannable, json_content
-from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream
-from policyengine.slices import at_once, in_turns
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.session_calls import SessionState, UnknownSession
 from policyengine.state.store import StoreError
@@ -342,34 +342,34 @@ class Session:
             return []
         return await in_turns(self._callable(names_, known))
 
-    def _callable(self, names_: Iterable[str], known: SessionState) -> listing.Slices:
+    def _callable(self, names_: Iterable[str], known: SessionState) -> tool_list.Slices:
         snapshot = self._ways.snapshot()
         needs = self._ways.asked_for()
         partial = for_any_readers(snapshot) if needs.readers else None
-        return listing.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
+        return tool_list.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON
-        Schema; `limits.with_limits` puts them into a tool's schema. A model that knows them makes fewer calls that are
-        denied; each call is decided all the same. Nothing is told where the session cannot be read."""
+        Schema; `argument_bounds.with_limits` puts them into a tool's schema. A model that knows them makes fewer calls
+        that are denied; each call is decided all the same. Nothing is told where the session cannot be read."""
         try:
             read = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return {}
-        known = listing.in_session(self._known(self._ways.asked_for()), read)
-        return limits.argument_limits(self._ways.snapshot(), self._principal, known, names_)
+        known = tool_list.in_session(self._known(self._ways.asked_for()), read)
+        return argument_bounds.argument_limits(self._ways.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, but for what this session did so far: a list that others may rely on."""
-        return listing.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
+        return tool_list.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
 
     def listed_limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """As `limits`, but for what this session did so far."""
-        return listing.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
+        return tool_list.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
 
     async def listed_async(self, names_: Iterable[str]) -> list[str]:
         """As `listed`, without holding up the event loop for long."""
-        return await in_turns(listing.listed_slices(self._ways.snapshot(), self._principal, self._context, names_))
+        return await in_turns(tool_list.listed_slices(self._ways.snapshot(), self._principal, self._context, names_))
 
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""

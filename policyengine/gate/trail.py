@@ -7,7 +7,7 @@ A value that one source says is from that source, from the most trusted if sever
 user's words, though an attacker repeats them. A text that no source says as a whole is composed: it is the model's, and
 that of every tool that said an identifier or a run of words in it. It is not the user's, whatever parts of it are: a
 recipient with a second one behind it is nobody whom the user named. It is from `composed` as well if every word
-of it is from somebody who may be relied on (`composed.py`).
+of it is from somebody who may be relied on (`composed_text.py`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from policyengine.gate.as_it_is import as_it_is
-from policyengine.gate.composed import COMPOSED, TrustedWords
+from policyengine.gate.composed_text import COMPOSED, TrustedWords
+from policyengine.gate.copied_result import as_it_is
 from policyengine.gate.dates import any_year
-from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
+from policyengine.gate.normal_form import form, identifies, names, number, text_form, value_form
 from policyengine.gate.scalars import PLAIN, pointers, scalars
 
 MODEL, EVERYBODY = "model", "*"

@@ -24,14 +24,14 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from agent_hooks import Decision, Transform, Verdict, Warning
 
+from policyengine.bounded_cache import ExpiringCache
 from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
-from policyengine.gate.running import ended
+from policyengine.gate.run_call import ended
 from policyengine.gate.session import Session
-from policyengine.gate.usage import tokens_of
-from policyengine.remembered import Fleeting
+from policyengine.gate.token_usage import tokens_of
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
 
@@ -41,7 +41,7 @@ SESSIONS, LIFE = 10_000, 86_400.0
 OPEN = 1_000
 ALLOW = Verdict(Decision.ALLOW)
 # By the number of the run and the id of the call.
-UnderWay = Fleeting[tuple[int, str], bool]
+UnderWay = ExpiringCache[tuple[int, str], bool]
 # By engine, and by principal: the calls of tools that are under way.
 _UNDER_WAY: WeakKeyDictionary[Engine, WeakValueDictionary[tuple[str, ...], UnderWay]] = WeakKeyDictionary()
 
@@ -104,7 +104,7 @@ class PolicyInterceptor:
         self._users = users
         self._asks = Repeated(engine) if approvals else None
         # By whose it is as well: nobody has another's session by knowing its id.
-        self._runs: Fleeting[tuple[str, str, tuple[str, ...]], _Run] = Fleeting(SESSIONS, LIFE)
+        self._runs: ExpiringCache[tuple[str, str, tuple[str, ...]], _Run] = ExpiringCache(SESSIONS, LIFE)
         self._points: dict[str, Callable[[_Run, Known], Verdict]] = {
             "agent_startup": lambda _, __: ALLOW,
             "input": self._input,
@@ -141,7 +141,7 @@ class PolicyInterceptor:
         gate = self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
         under_way = self._of_engine.get(whose[1:])
         if under_way is None:
-            under_way = self._of_engine.setdefault(whose[1:], Fleeting(SESSIONS, LIFE))
+            under_way = self._of_engine.setdefault(whose[1:], ExpiringCache(SESSIONS, LIFE))
         return self._runs.setdefault(key, _Run(gate, under_way))
 
     # ---- the points ----

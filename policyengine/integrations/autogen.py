@@ -28,9 +28,9 @@ from policyengine.engine import Engine
 from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import run_async
+from policyengine.gate.run_call import run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.added import BY, check_session, is_protected
+from policyengine.integrations.gated_tools import BY, check_session, is_protected
 
 A = TypeVar("A")
 FAILED = "this could not be decided"

@@ -24,7 +24,7 @@ from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import ApproveAsync, called_async, ended_async
+from policyengine.gate.run_call import ApproveAsync, called_async, ended_async
 from policyengine.gate.session import Session
 
 # So many calls may be under way; of one that is forgotten, nothing that it returns reaches the model.

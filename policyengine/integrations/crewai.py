@@ -29,7 +29,7 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import Approve, called, ended
+from policyengine.gate.run_call import Approve, called, ended
 from policyengine.gate.session import Session
 
 OUTSIDE = "no tool runs and no model is asked outside of a session"

@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
-from policyengine.gate.running import ToolFailed, ended_async, run_async
+from policyengine.gate.run_call import ToolFailed, ended_async, run_async
 from policyengine.gate.session import Session
 from policyengine.mcp.approving import Approving, InputWanted, Means
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless

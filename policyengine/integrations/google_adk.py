@@ -33,7 +33,7 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import stated
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import ApproveAsync, run_async, within
+from policyengine.gate.run_call import ApproveAsync, run_async, within
 from policyengine.gate.session import Session
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.

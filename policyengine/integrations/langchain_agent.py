@@ -6,7 +6,7 @@ One run is one session of the gate (`policyengine.gate`): the human messages are
 on its final arguments, and what a tool returns is observed before the model has it. Put it last in `middleware`, so
 that it is innermost: what another one rewrites is then decided as it runs. An agent within a tool that has such a
 middleware as well joins the session of that tool: what it is told to do is a model's words. Calls of one that has none
-are decided in that session as well (`langchain_within`).
+are decided in that session as well (`langchain_nested`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from langgraph.runtime import Runtime
 from policyengine.engine import Engine
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import as_json_data
-from policyengine.gate.running import run, run_async, within
+from policyengine.gate.run_call import run, run_async, within
 from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async, needs_checkpointer
 from policyengine.integrations.langchain_calls import Answer, GatedTool, is_users, run_call, run_call_async
-from policyengine.integrations.langchain_within import GATED, beginning
-from policyengine.release.outcome import Released
+from policyengine.integrations.langchain_nested import GATED, beginning
+from policyengine.release.answers import Released
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0

@@ -13,7 +13,7 @@ from langgraph.types import interrupt
 from policyengine.call_approvals import ask, ask_async, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
-from policyengine.gate.running import Approve, ApproveAsync
+from policyengine.gate.run_call import Approve, ApproveAsync
 from policyengine.gate.session import Session
 
 # Where a graph keeps it while it runs.

@@ -18,9 +18,9 @@ from langgraph.types import Command
 
 from policyengine.gate.call import Observed
 from policyengine.gate.results import looked_at
-from policyengine.gate.running import Approve, ApproveAsync, Ran, run, run_async
+from policyengine.gate.run_call import Approve, ApproveAsync, Ran, run, run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.langchain_within import DeniedWithin, beginning
+from policyengine.integrations.langchain_nested import DeniedWithin, beginning
 
 Answer = ToolMessage | Command[Any]
 # What other middleware writes in a message that stands in the user's place, and we as well.

@@ -33,8 +33,8 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, arguments, beginning
 from policyengine.gate.models import ModelCall, ModelTerms
-from policyengine.gate.running import called_async
-from policyengine.release.outcome import NotReleased
+from policyengine.gate.run_call import called_async
+from policyengine.release.answers import NotReleased
 
 # So many conversations are remembered at a time, each for so many seconds; so many answers are waited for.
 CONVERSATIONS, ANSWERS, LIFE = 10_000, 100_000, 86_400.0

@@ -22,11 +22,11 @@ from policyengine.call_approvals import Repeated, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelTerms
-from policyengine.gate.running import ApproveAsync, run, run_async
+from policyengine.gate.run_call import ApproveAsync, run, run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.added import BY, MARK, GatedTools, held, is_protected
-from policyengine.integrations.inner import GATE, watched
+from policyengine.integrations.gated_tools import BY, MARK, GatedTools, held, is_protected
 from policyengine.integrations.llamaindex_models import gated
+from policyengine.integrations.nested_agents import GATE, watched
 
 
 def protect(

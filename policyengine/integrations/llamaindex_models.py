@@ -16,7 +16,7 @@ from llama_index.core.llms import LLM
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import as_json_data
 from policyengine.gate.session import Session
-from policyengine.gate.usage import tokens_of
+from policyengine.gate.token_usage import tokens_of
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 # What a block holds that is not text.

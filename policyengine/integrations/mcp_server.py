@@ -19,7 +19,7 @@ from mcp.server.context import CallNext, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from policyengine.engine import Engine
-from policyengine.gate.running import ended_async, run_async
+from policyengine.gate.run_call import ended_async, run_async
 from policyengine.gate.session import Session
 from policyengine.mcp.approving import Approving, InputWanted, Means
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless

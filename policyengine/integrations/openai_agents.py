@@ -31,10 +31,10 @@ from policyengine.call_approvals import Repeated, ask_async
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
-from policyengine.gate.running import run_async, within
+from policyengine.gate.run_call import run_async, within
 from policyengine.gate.session import Session
-from policyengine.integrations.added import BY, MARK, GatedTools, held, is_protected
-from policyengine.integrations.inner import GATE
+from policyengine.integrations.gated_tools import BY, MARK, GatedTools, held, is_protected
+from policyengine.integrations.nested_agents import GATE
 
 # So many calls may be decided and not made yet, for so many seconds: a run that was interrupted may go on much later,
 # when something is blocked, and its calls are decided again.

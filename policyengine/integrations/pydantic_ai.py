@@ -31,7 +31,7 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import as_json_data
-from policyengine.gate.running import ToolFailed, run_async, within
+from policyengine.gate.run_call import ToolFailed, run_async, within
 from policyengine.gate.session import Session
 
 T = TypeVar("T")

@@ -23,10 +23,10 @@ from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import as_json_data
-from policyengine.gate.running import Approve, run
+from policyengine.gate.run_call import Approve, run
 from policyengine.gate.session import Session
-from policyengine.integrations.added import BY, MARK, held, is_protected
-from policyengine.integrations.inner import GATE, watched
+from policyengine.integrations.gated_tools import BY, MARK, held, is_protected
+from policyengine.integrations.nested_agents import GATE, watched
 
 FINAL = "final_answer"
 # What a model is told of a tool or a member.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from policyengine.ir.nodes import Collection, Const, Expr, Quantifier, Rule, Sources, Within
 from policyengine.ir.walk import children, counted, gone_through
-from policyengine.model.looks import MAX_LOOKS
+from policyengine.model.quantifier_cost import MAX_LOOKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,13 +48,13 @@ from policyengine.ir.nodes import (
     Within,
 )
 from policyengine.ir.walk import walk
-from policyengine.model.moments import is_fine
+from policyengine.model.fine_time import is_fine
 from policyengine.model.types import DURATION, EntityT, ListT, Prim, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, to_json
-from policyengine.syntax import ast, made
+from policyengine.syntax import ast, synthetic
 from policyengine.syntax.format import format_type, one_line
-from policyengine.syntax.made import NOWHERE
-from policyengine.syntax.spelling import is_identifier
+from policyengine.syntax.quoting import is_identifier
+from policyengine.syntax.synthetic import NOWHERE
 
 _MILLISECOND = timedelta(milliseconds=1)
 _ROOTS = frozenset({"principal", "resource", "action", "context"})
@@ -88,8 +88,8 @@ def definition(type_: Type) -> ast.Define:
     """The definition that expects a value of the type. Raises Unwritable."""
     param = _param(type_)
     name = "as_" + "".join(c if c.isalnum() else "_" for c in format_type(param)).strip("_").lower()
-    field_ = ast.FieldDecl(name=made.name("value"), optional=False, type=param, span=NOWHERE)
-    return ast.Define(name=made.name(name), params=(field_,), body=made.ref("value"), span=NOWHERE)
+    field_ = ast.FieldDecl(name=synthetic.name("value"), optional=False, type=param, span=NOWHERE)
+    return ast.Define(name=synthetic.name(name), params=(field_,), body=synthetic.ref("value"), span=NOWHERE)
 
 
 def _param(type_: Type) -> ast.TypeExpr:
@@ -97,13 +97,13 @@ def _param(type_: Type) -> ast.TypeExpr:
         case Prim(name=name):
             return ast.NamedType(name=name, span=NOWHERE)
         case SetT(element) | ListT(element):
-            collection = made.name("Set" if isinstance(type_, SetT) else "List")
+            collection = synthetic.name("Set" if isinstance(type_, SetT) else "List")
             return ast.GenericType(name=collection, argument=_param(element), span=NOWHERE)
         case EntityT(names) if len(names) == 1:
             [one] = names
             if is_identifier(one):
                 return ast.NamedType(name=one, span=NOWHERE)
-            return ast.EntityType(name=made.name(one), span=NOWHERE)
+            return ast.EntityType(name=synthetic.name(one), span=NOWHERE)
     raise Unwritable
 
 
@@ -118,19 +118,19 @@ def tree(expr: Expr, words: Words) -> ast.Expr:
         case Const(value=value):
             return constant(value)
         case Root(name=name):
-            return made.ref(words.resource if name == "resource" else name)
+            return synthetic.ref(words.resource if name == "resource" else name)
         case Local():
             return _variable(expr, words)
         case Attribute(base=base, name=name) | Recorded(base=base, name=name):
             return _attribute(base, name, words)
         case Identity(base=Root(name="action")):
-            return made.dotted(made.ref("action"), ["name"])
+            return synthetic.dotted(synthetic.ref("action"), ["name"])
         case Identity(base=base):
-            return made.dotted(tree(base, words), ["id"])
+            return synthetic.dotted(tree(base, words), ["id"])
         case EntityOf(name=name, id=id_):
-            return ast.EntityOf(type=made.name(name), id=tree(id_, words), span=NOWHERE)
+            return ast.EntityOf(type=synthetic.name(name), id=tree(id_, words), span=NOWHERE)
         case Has(base=base, name=name):
-            return made.has(tree(base, words), name)
+            return synthetic.has(tree(base, words), name)
         case Refine(operand=operand):
             return tree(operand, words)
         case Arguments():
@@ -141,38 +141,40 @@ def tree(expr: Expr, words: Words) -> ast.Expr:
             return ast.HasKey(base=tree(base, words), key=tree(key, words), span=NOWHERE)
         case Expect(operand=operand, type=type_):
             inner = tree(operand, words)
-            return made.call(definition(type_).name.text, [inner]) if words.explicit else inner
+            return synthetic.call(definition(type_).name.text, [inner]) if words.explicit else inner
         case Not(operand=operand):
-            return made.unary("not", tree(operand, words))
+            return synthetic.unary("not", tree(operand, words))
         case And(items=items):
-            return made.joined("and", [tree(item, words) for item in items])
+            return synthetic.joined("and", [tree(item, words) for item in items])
         case Or(items=items):
-            return made.joined("or", [tree(item, words) for item in items])
+            return synthetic.joined("or", [tree(item, words) for item in items])
         case If(condition=condition, then=then, otherwise=otherwise):
             a, b, c = (tree(part, words) for part in (condition, then, otherwise))
             return ast.Conditional(condition=a, then=b, otherwise=c, span=NOWHERE)
         case Equal(left=left, right=right, negated=negated):
-            return made.binary("!=" if negated else "==", tree(left, words), tree(right, words))
+            return synthetic.binary("!=" if negated else "==", tree(left, words), tree(right, words))
         case Compare(op=op, left=left, right=right) | Arithmetic(op=op, left=left, right=right):
-            return made.binary(op, tree(left, words), tree(right, words))
+            return synthetic.binary(op, tree(left, words), tree(right, words))
         case Negate(operand=operand):
-            return made.unary("-", tree(operand, words))
+            return synthetic.unary("-", tree(operand, words))
         case Contains(item=left, collection=right) | Within(entity=left, target=right):
-            return made.binary("in", tree(left, words), tree(right, words))
+            return synthetic.binary("in", tree(left, words), tree(right, words))
         case Is(entity=entity, names=names):
             of = tree(entity, words)
-            kinds: list[ast.Expr] = [ast.IsOp(base=of, type=made.name(name), span=NOWHERE) for name in sorted(names)]
-            return made.joined("or", kinds)
+            kinds: list[ast.Expr] = [
+                ast.IsOp(base=of, type=synthetic.name(name), span=NOWHERE) for name in sorted(names)
+            ]
+            return synthetic.joined("or", kinds)
         case Like(operand=operand, pattern=pattern):
-            return made.like(tree(operand, words), pattern)
+            return synthetic.like(tree(operand, words), pattern)
         case Quantifier():
             return _quantifier(expr, words)
         case Call(function=function, args=args):
             return _call(function, [tree(arg, words) for arg in args])
         case Sources(path=path):
-            return made.call("sources", [_argument(path, words)])
+            return synthetic.call("sources", [_argument(path, words)])
         case Collection(items=items):
-            return made.items(tree(item, words) for item in items)
+            return synthetic.items(tree(item, words) for item in items)
         case _:
             assert_never(expr)
 
@@ -183,19 +185,19 @@ def _quantifier(expr: Quantifier, words: Words) -> ast.Expr:
         return _counted(expr, collection, tree(body, words))
     name, inside = words.binding(expr.variable, expr.slot)
     return ast.Quantifier(
-        kind=expr.kind, variable=made.name(name), collection=collection, body=tree(body, inside), span=NOWHERE
+        kind=expr.kind, variable=synthetic.name(name), collection=collection, body=tree(body, inside), span=NOWHERE
     )
 
 
 def _counted(expr: Quantifier, collection: ast.Expr, body: ast.Expr) -> ast.Expr:
     """A quantifier whose variable plays no part any more, as where the value of what read it is known."""
-    count, zero = made.call("size", [collection]), made.number(0)
+    count, zero = synthetic.call("size", [collection]), synthetic.number(0)
     if expr.kind == "sum":
-        none = made.duration(timedelta(0)) if expr.body.type == DURATION else zero
-        empty, total = made.binary("==", count, zero), made.binary("*", count, body)
+        none = synthetic.duration(timedelta(0)) if expr.body.type == DURATION else zero
+        empty, total = synthetic.binary("==", count, zero), synthetic.binary("*", count, body)
         return ast.Conditional(condition=empty, then=none, otherwise=total, span=NOWHERE)
     sign, word = ("!=", "and") if expr.kind == "any" else ("==", "or")
-    return made.binary(word, made.binary(sign, count, zero), body)
+    return synthetic.binary(word, synthetic.binary(sign, count, zero), body)
 
 
 def literal(value: Any) -> str:
@@ -207,51 +209,51 @@ def constant(value: Any) -> ast.Expr:
     """A constant, as an expression. Raises Unwritable."""
     match value:
         case None:
-            return made.null()
+            return synthetic.null()
         case bool():
-            return made.boolean(value)
+            return synthetic.boolean(value)
         case str():
-            return made.text(value)
+            return synthetic.text(value)
         case int() if INT_MIN <= value <= INT_MAX:
-            return made.number(value)
+            return synthetic.number(value)
         case float():
-            return made.number(value)
+            return synthetic.number(value)
         case Entity(uid=uid):
-            return made.entity(uid.type, uid.id)
+            return synthetic.entity(uid.type, uid.id)
         case tuple():
-            return made.items(map(constant, value))
+            return synthetic.items(map(constant, value))
         case datetime():
-            return made.call("time", [made.text(to_json(value))])
+            return synthetic.call("time", [synthetic.text(to_json(value))])
         case timedelta() if value >= timedelta(0) and not is_fine(value) and not value % _MILLISECOND:
-            return made.duration(value)
+            return synthetic.duration(value)
         case IPv4Address() | IPv6Address():
-            return made.call("ip", [made.text(str(value))])
+            return synthetic.call("ip", [synthetic.text(str(value))])
     raise Unwritable
 
 
 def _attribute(base: Expr, name: str, words: Words) -> ast.Expr:
     hidden = name in words.locals.values() or name in _ROOTS or name == words.resource
     if isinstance(base, Root) and base.name == "context" and name in words.context and not hidden:
-        return made.ref(name)
-    return made.dotted(tree(base, words), [name])
+        return synthetic.ref(name)
+    return synthetic.dotted(tree(base, words), [name])
 
 
 def _call(function: str, args: list[ast.Expr]) -> ast.Expr:
     if function in _METHODS:
-        return ast.MethodCall(base=args[0], name=made.name(function), args=tuple(args[1:]), span=NOWHERE)
-    return made.call(function, args)
+        return ast.MethodCall(base=args[0], name=synthetic.name(function), args=tuple(args[1:]), span=NOWHERE)
+    return synthetic.call(function, args)
 
 
 def _variable(local: Local, words: Words) -> ast.Ref:
     name = words.locals.get(local.slot)
     if name is None:
         raise Unwritable
-    return made.ref(name)
+    return synthetic.ref(name)
 
 
 def _argument(path: tuple[str | Local, ...], words: Words) -> ast.Expr:
     """A tool argument, or what is inside an element of one."""
-    start = made.dotted(made.ref(words.resource), ["args"])
+    start = synthetic.dotted(synthetic.ref(words.resource), ["args"])
     for step in path:
-        start = _variable(step, words) if isinstance(step, Local) else made.dotted(start, [step])
+        start = _variable(step, words) if isinstance(step, Local) else synthetic.dotted(start, [step])
     return start

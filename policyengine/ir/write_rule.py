@@ -11,10 +11,10 @@ from policyengine.ir.write import Words, definition, tree
 from policyengine.model import periods
 from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema
-from policyengine.syntax import ast, made
+from policyengine.syntax import ast, synthetic
 from policyengine.syntax.format import format_declaration
-from policyengine.syntax.made import NOWHERE
-from policyengine.syntax.spelling import is_identifier
+from policyengine.syntax.quoting import is_identifier
+from policyengine.syntax.synthetic import NOWHERE
 
 
 def rule_text(rule: Rule, name: str, schema: Schema, explicit: bool) -> str:
@@ -27,7 +27,7 @@ def rule_text(rule: Rule, name: str, schema: Schema, explicit: bool) -> str:
         owed = tuple(_obligation(spec, words) for spec in rule.obligations)
         body = ast.RequireBody(on_deny=rule.on_deny, obligations=owed, span=NOWHERE)
     head, clauses = head_tree(rule.head, schema), tuple(_clauses(rule, words))
-    made_rule = ast.Rule(kind=rule.kind, name=made.name(name), head=head, clauses=clauses, body=body, span=NOWHERE)
+    made_rule = ast.Rule(kind=rule.kind, name=synthetic.name(name), head=head, clauses=clauses, body=body, span=NOWHERE)
     return f"{format_declaration(made_rule)}\n"
 
 
@@ -49,7 +49,7 @@ def _clauses(rule: Rule, words: Words) -> Iterator[ast.Clause]:
     if not (isinstance(rule.condition, Const) and rule.condition.value is True):
         yield ast.When(negated=False, condition=tree(rule.condition, words), span=NOWHERE)
     if rule.reason is not None:
-        yield ast.Because(text=made.text(rule.reason), span=NOWHERE)
+        yield ast.Because(text=synthetic.text(rule.reason), span=NOWHERE)
     if rule.tried:
         yield ast.Mode(words="match log", span=NOWHERE)
     if rule.cuts:
@@ -60,7 +60,7 @@ def head_tree(head: Head, schema: Schema) -> ast.Head:
     names = schema.actions if head.actions is None else head.actions
     resources = frozenset().union(*(schema.resources_of(name) for name in names))
     principals = frozenset().union(*(schema.principals_of(name) for name in names))
-    actions = () if head.actions is None else tuple(map(made.name, sorted(head.actions)))
+    actions = () if head.actions is None else tuple(map(synthetic.name, sorted(head.actions)))
     resource = _scope(head.resource, resources) or ast.AnyScope(span=NOWHERE)
     return ast.Head(actions=actions, resource=resource, principal=_scope(head.principal, principals), span=NOWHERE)
 
@@ -73,13 +73,13 @@ def _scope(scope: Scope, possible: Collection[str]) -> ast.ScopeOf | None:
     elif scope.within is None and scope.types == possible and len(possible) != 1:
         return None
     else:
-        of = tuple(made.name(name) for name in sorted(scope.types or ()))
+        of = tuple(synthetic.name(name) for name in sorted(scope.types or ()))
     within = tuple(_entity(uid) for uid in sorted(scope.within or ()))
     return ast.ScopeOf(items=of, within=within, span=NOWHERE)
 
 
 def _entity(uid: Uid) -> ast.EntityLit:
-    return made.entity(uid.type, uid.id)
+    return synthetic.entity(uid.type, uid.id)
 
 
 def _words(head: Head, schema: Schema, explicit: bool) -> Words:
@@ -92,27 +92,28 @@ def _words(head: Head, schema: Schema, explicit: bool) -> Words:
 
 def _obligation(spec: ObligationSpec, words: Words) -> ast.ObligationCall:
     args = tuple(
-        ast.Argument(name=made.name(name), value=tree(value, words), span=NOWHERE) for name, value in spec.properties
+        ast.Argument(name=synthetic.name(name), value=tree(value, words), span=NOWHERE)
+        for name, value in spec.properties
     )
-    return ast.ObligationCall(name=made.name(spec.type), args=args, span=NOWHERE)
+    return ast.ObligationCall(name=synthetic.name(spec.type), args=args, span=NOWHERE)
 
 
 def _limit(limit: LimitSpec, words: Words) -> ast.LimitBody:
     per: ast.Literal | ast.Name | None = None
     if limit.per is not None:
-        per = made.name(limit.per) if isinstance(limit.per, str) else _length(limit.per)
+        per = synthetic.name(limit.per) if isinstance(limit.per, str) else _length(limit.per)
     share = None
     if limit.share and limit.per is not None:
-        share = made.number(limit.share), _length(limit.over * periods.length(limit.per))
+        share = synthetic.number(limit.share), _length(limit.over * periods.length(limit.per))
     return ast.LimitBody(
         ceiling=tree(limit.ceiling, words),
         of=None if limit.of is None else tree(limit.of, words),
         per=per,
         by=tuple(tree(key, words) for key in limit.by),
-        zone=made.text(limit.zone) if limit.per is not None and limit.zone != "UTC" else None,
+        zone=synthetic.text(limit.zone) if limit.per is not None and limit.zone != "UTC" else None,
         block_for=_length(limit.block_for) if limit.block_for else None,
         failing="allow" if limit.fails_open else None,
-        alert_at=made.number(limit.alert_at) if limit.alert_at else None,
+        alert_at=synthetic.number(limit.alert_at) if limit.alert_at else None,
         advisory=limit.advisory,
         share=share,
         span=NOWHERE,
@@ -120,4 +121,4 @@ def _limit(limit: LimitSpec, words: Words) -> ast.LimitBody:
 
 
 def _length(seconds: float) -> ast.Literal:
-    return made.duration(timedelta(seconds=seconds))
+    return synthetic.duration(timedelta(seconds=seconds))

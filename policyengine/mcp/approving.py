@@ -23,7 +23,7 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.session import Session
 from policyengine.state.approval_calls import ApprovalError
-from policyengine.state.tasks import Submission, Task
+from policyengine.state.approval_tasks import Submission, Task
 
 log = logging.getLogger(__name__)
 

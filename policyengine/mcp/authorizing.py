@@ -18,12 +18,12 @@ from mcp.server.context import CallNext, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from policyengine.authzen import read
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.errors import Malformed
 from policyengine.engine import Engine
+from policyengine.mcp.cel_expressions import MappingError
 from policyengine.mcp.coaz import Built, Token, built
 from policyengine.mcp.decision_point import DecisionPoint, NoDecision, PointAnswer
 from policyengine.mcp.defaults import CALL, is_known, mapping_of, passes
-from policyengine.mcp.expressions import MappingError
 
 log = logging.getLogger(__name__)
 

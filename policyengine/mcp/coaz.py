@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.mcp.expressions import ABSENT, MappingError, evaluated
+from policyengine.mcp.cel_expressions import ABSENT, MappingError, evaluated
 
 DECLARED = "x-authzen-mapping"
 AGENT = "$token.?client_id"

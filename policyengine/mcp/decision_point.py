@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from policyengine.authzen import paths
+from policyengine.authzen import endpoints
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
@@ -82,7 +82,7 @@ class DecisionPoint:
             if status == 200 and said.get("policy_decision_point", "").rstrip("/") == self._url:
                 one, many = said.get("access_evaluation_endpoint"), said.get("access_evaluations_endpoint")
             elif status < 500:
-                one, many = self._url + paths.EVALUATION, self._url + paths.EVALUATIONS
+                one, many = self._url + endpoints.EVALUATION, self._url + endpoints.EVALUATIONS
             else:
                 raise NoDecision(f"the decision point answered {status}")
             for each in (one, many):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from policyengine.mcp.cel_expressions import MappingError
 from policyengine.mcp.coaz import Token, default
-from policyengine.mcp.expressions import MappingError
 
 CALL = "tools/call"
 # They are not in the table of the binding.

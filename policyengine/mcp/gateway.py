@@ -24,7 +24,7 @@ from policyengine.mcp.authorizing import Authorizing
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import Gating, Sessions
 from policyengine.mcp.kept_tasks import KeptTasks
-from policyengine.mcp.others import SET_LEVEL, Others
+from policyengine.mcp.resources_and_prompts import SET_LEVEL, ResourcesAndPrompts
 from policyengine.mcp.task_extension import TaskExtension
 from policyengine.mcp.tasks import CAPABILITY, Tasks
 from policyengine.mcp.tools import KnownTools, Tools
@@ -69,7 +69,7 @@ class Gateway:
         kept = KeptTasks(gating, self._tools)
         self._extension = TaskExtension(kept, self._tools, heard)
         self._tasks = Tasks(kept, self._tools, heard, self._extension)
-        self._others = Others(gating, upstreams, heard, shared)
+        self._others = ResourcesAndPrompts(gating, upstreams, heard, shared)
 
     def server(self) -> Server[Any]:
         tools, others = self._tools, self._others

@@ -14,7 +14,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from policyengine.gate.call import ToolCall
-from policyengine.gate.running import ended_async
+from policyengine.gate.run_call import ended_async
 from policyengine.gate.session import Session
 from policyengine.mcp.approving import Approving, InputWanted
 from policyengine.mcp.authorizing import DENIED, UNAVAILABLE, Authorizing

@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine.gate.call import ToolCall
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import ended_async
+from policyengine.gate.run_call import ended_async
 from policyengine.gate.session import Session
 from policyengine.mcp.methods import DENIED, LONGEST_LIFE, MOST_TASKS, MOST_TASKS_OF_ONE
 from policyengine.mcp.results import answered, seen

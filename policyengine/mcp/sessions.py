@@ -23,7 +23,7 @@ from policyengine.engine import Engine
 from policyengine.gate.session import Session
 from policyengine.mcp.callers import Arrival
 from policyengine.mcp.coaz import Token
-from policyengine.mcp.door import ARRIVAL, VISIT, Visit, new_handle
+from policyengine.mcp.http_middleware import ARRIVAL, VISIT, Visit, new_handle
 from policyengine.settings.gateway import GatewaySettings
 
 # So many sessions of clients are remembered, each for so many seconds after its begin.

@@ -20,7 +20,7 @@ import anyio
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
-from policyengine.mcp.messages import LONGEST_MESSAGE, IncomingMessages, MessageStream, MessageTooLong, written
+from policyengine.mcp.message_streams import LONGEST_MESSAGE, IncomingMessages, MessageStream, MessageTooLong, written
 
 log = logging.getLogger(__name__)
 

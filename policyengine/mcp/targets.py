@@ -22,7 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
 from policyengine.mcp.changes import Changes
-from policyengine.mcp.child import child
+from policyengine.mcp.child_process import child
 from policyengine.mcp.upstream import Upstream
 from policyengine.mcp.upstream_tasks import UpstreamTasks
 

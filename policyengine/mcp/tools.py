@@ -15,15 +15,15 @@ import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from policyengine.gate.argument_bounds import with_limits
 from policyengine.gate.call import ToolCall
-from policyengine.gate.limits import with_limits
 from policyengine.gate.session import Session
 from policyengine.mcp import upstream_tasks
 from policyengine.mcp.approving import InputWanted
 from policyengine.mcp.authorizing import DENIED
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import LONGEST_ERROR, Context, Gating
-from policyengine.mcp.pages import PAGE, after, place
+from policyengine.mcp.list_pages import PAGE, after, place
 from policyengine.mcp.pins import as_pinned
 from policyengine.mcp.results import denied
 from policyengine.mcp.upstream import KnownTool, Upstream, tools

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from policyengine.diagnostics import codes
 from policyengine.model import zones
-from policyengine.model.moments import coarse, length, nanoseconds
+from policyengine.model.fine_time import coarse, length, nanoseconds
 from policyengine.model.values import Fault
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from policyengine.model import calendar, gathering, operators
+from policyengine.model import aggregates, calendar, operators
 from policyengine.model.commands import argv
 from policyengine.model.statements import sql
 from policyengine.model.texts import texts
@@ -15,8 +15,8 @@ from policyengine.model.values import parse_duration, parse_ip, parse_time
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "contains_any": operators.contains_any,
     "contains_all": operators.contains_all,
-    "union": gathering.union,
-    "pairs": gathering.pairs,
+    "union": aggregates.union,
+    "pairs": aggregates.pairs,
     "size": operators.size,
     "starts_with": str.startswith,
     "ends_with": str.endswith,

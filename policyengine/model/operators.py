@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import re2
 
 from policyengine.diagnostics import codes
-from policyengine.model import moments
+from policyengine.model import fine_time
 from policyengine.model.calendar import WEEKDAYS, is_date
-from policyengine.model.moments import FineLength, FineTime, is_fine, length, nanoseconds
+from policyengine.model.fine_time import FineLength, FineTime, is_fine, length, nanoseconds
 from policyengine.model.types import INT, SetT, Type
 from policyengine.model.values import (
     INT_MAX,
@@ -141,7 +141,7 @@ def arithmetic(op: str, left: Any, right: Any, type_: Type) -> Any:
     """Sum, difference or product. Raises Fault where the result does not fit its type."""
     try:
         if is_fine(left) or is_fine(right):
-            return moments.arithmetic(op, left, right)
+            return fine_time.arithmetic(op, left, right)
         result = left + right if op == "+" else left - right if op == "-" else left * right
     except OverflowError:
         raise Fault(codes.OVERFLOW.id, "a result is out of range") from None

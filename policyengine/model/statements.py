@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from policyengine.diagnostics import codes
-from policyengine.model.limiting import is_limited
+from policyengine.model.sql_row_limits import is_limited
 from policyengine.model.values import Fault
 
 LONGEST = 16_384

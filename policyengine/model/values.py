@@ -28,7 +28,7 @@ from math import isfinite
 from typing import Any, NamedTuple, assert_never
 
 from policyengine.diagnostics import codes
-from policyengine.model.moments import fine_time
+from policyengine.model.fine_time import fine_time
 from policyengine.model.types import (
     BOOL,
     DURATION,

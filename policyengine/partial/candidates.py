@@ -20,8 +20,8 @@ from policyengine.ir.nodes import And, Call, Const, Contains, Equal, Expr, Or, P
 from policyengine.model.types import BOOL, STRING, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.atoms import is_scalar
-from policyengine.partial.caller import NO_VALUE, GapCaller, Value
 from policyengine.partial.gap import Gap
+from policyengine.partial.gap_caller import NO_VALUE, GapCaller, Value
 from policyengine.partial.holes import Holes, is_name
 
 # What is tested: what the resource is called ("named"); of the principal its "id", what it is in (by a head: "placed",

@@ -31,6 +31,7 @@ from policyengine.ir.walk import counts, quantifies
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
+from policyengine.partial.formula_skeleton import deferred
 from policyengine.partial.logic import conj
 from policyengine.partial.lowering import Lowering
 from policyengine.partial.membership import containment, every_element, overlap, quantified
@@ -47,7 +48,6 @@ from policyengine.partial.outcome import (
     negation,
 )
 from policyengine.partial.relations import comparison, equality, matching, starting
-from policyengine.partial.skeleton import deferred
 from policyengine.partial.within import hierarchy
 
 

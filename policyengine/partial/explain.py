@@ -22,14 +22,14 @@ from policyengine.model.types import BOOL, EntityT, entity
 from policyengine.model.values import Entity
 from policyengine.partial.conditions import condition
 from policyengine.partial.formula import FALSE, TRUE
+from policyengine.partial.formula_skeleton import Fillable, lowering_for
 from policyengine.partial.rules import applies
-from policyengine.partial.skeleton import Fillable, lowering_for
 from policyengine.partial.specialise import Actor, specialised
 from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax.format import format_source
 from policyengine.syntax.parse import parse
-from policyengine.syntax.spelling import string
+from policyengine.syntax.quoting import string
 
 
 def explained(

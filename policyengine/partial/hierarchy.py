@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.values import Uid, as_entity
-from policyengine.remembered import Remembered
 
 # What is below so many selections of entities is remembered.
 MAX_CLOSED = 1_000
@@ -18,7 +18,7 @@ class Hierarchy:
     def __init__(self, world: World) -> None:
         self._world = world
         self._children: dict[Uid, list[Uid]] | None = None
-        self._closed: Remembered[frozenset[Uid], frozenset[Uid]] = Remembered(MAX_CLOSED)
+        self._closed: BoundedCache[frozenset[Uid], frozenset[Uid]] = BoundedCache(MAX_CLOSED)
 
     def closed(self, targets: Iterable[Uid]) -> frozenset[Uid]:
         """The targets, and every entity of the source that is below one of them."""

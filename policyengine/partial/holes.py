@@ -16,9 +16,9 @@ from policyengine.model import operators
 from policyengine.model.types import INT, JSON, NUMBER, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity, Fault, Uid, guard
 from policyengine.partial.atoms import is_scalar
-from policyengine.partial.caller import NO_VALUE, GapCaller, Value, value_in
 from policyengine.partial.formula import Found, Hole
 from policyengine.partial.gap import Gap
+from policyengine.partial.gap_caller import NO_VALUE, GapCaller, Value, value_in
 
 # A quantifier over a caller's collection is written out up to this many elements; beyond that, evaluation tells.
 MAX_ELEMENTS = 256
@@ -213,7 +213,12 @@ class Holes:
         return self._made((kind, key_of(expr), more, inside), expr, gap, find, many)
 
     def _made(
-        self, key: Hashable, expr: Expr | None, gap: Gap | None, find: Callable[[GapCaller], Found], many: bool = False
+        self,
+        key: Hashable,
+        expr: Expr | None,
+        gap: Gap | None,
+        find: Callable[[GapCaller], Found],
+        many: bool = False,
     ) -> Hole:
         known = self._holes.get(key)
         if known is None:

@@ -10,19 +10,19 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from typing import Any
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.ir.nodes import Expr, PolicySet, Rule
 from policyengine.ir.walk import children
-from policyengine.partial.caller import GapCaller
+from policyengine.partial.caller_mentions import looks_above
 from policyengine.partial.candidates import Candidates, KeyBucket, candidates, kinds
 from policyengine.partial.formula import FALSE, TRUE, All, Formula, Some
+from policyengine.partial.formula_skeleton import Filler, Lowered, filling
 from policyengine.partial.gap import Gap
+from policyengine.partial.gap_caller import GapCaller
 from policyengine.partial.holes import Holes, key_of
 from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
 from policyengine.partial.lowering import Ask, Lowering
-from policyengine.partial.mentioned import looks_above
 from policyengine.partial.rules import allows
-from policyengine.partial.skeleton import Filler, Lowered, filling
-from policyengine.remembered import Remembered
 
 # So many ways to put groups together are kept.
 MAX_WHOLES = 5_000
@@ -39,7 +39,7 @@ class LoweredRules:
         self._others = candidates(others, False, gap, self._holes)
         self._groups: dict[KeyBucket, list[Lowered[_Skeleton]]] = {}
         # What two threads find for one key is the same.
-        self._wholes: Remembered[Any, _Whole] = Remembered(MAX_WHOLES)
+        self._wholes: BoundedCache[Any, _Whole] = BoundedCache(MAX_WHOLES)
 
     def formula(self, caller: GapCaller) -> tuple[Formula, bool]:
         """When one of the permits grants the request, and no other rule stands in its way; and whether that may look at

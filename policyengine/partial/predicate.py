@@ -16,6 +16,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.types import JSON, element_of
@@ -24,7 +25,6 @@ from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, T
 from policyengine.partial.gap import Unknown
 from policyengine.partial.satisfies import satisfies
 from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template, tree
-from policyengine.remembered import Remembered
 
 # ("all" or "some", parts), or (template, path) for an atom; atoms are numbered in the order in which they come.
 FormulaShape = tuple[Any, ...]
@@ -36,7 +36,7 @@ SMALL, LARGE = 3, 200
 FEW, MANY = 32, 1_000
 # So many shapes are remembered that have come up.
 MAX_SEEN = 2_000
-_seen: Remembered[tuple[FormulaShape, frozenset[str]], None] = Remembered(MAX_SEEN)
+_seen: BoundedCache[tuple[FormulaShape, frozenset[str]], None] = BoundedCache(MAX_SEEN)
 
 
 # A formula of more atoms than this is answered by the decision about the document, where there is one.

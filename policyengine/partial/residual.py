@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.delegation import actors
 from policyengine.ir.nodes import Arguments, PolicySet
@@ -17,20 +18,19 @@ from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
 from policyengine.model.types import BOOL, STRING
 from policyengine.model.values import Entity, Fault, Uid
-from policyengine.partial.alike import Alike
 from policyengine.partial.atoms import one_of
-from policyengine.partial.caller import GapCaller
+from policyengine.partial.caller_mentions import looks_above, may_be, widened
 from policyengine.partial.conditions import condition
 from policyengine.partial.explain import explained
 from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
+from policyengine.partial.formula_skeleton import fill, lowering_for
 from policyengine.partial.gap import Gap, Reads, Unknown
+from policyengine.partial.gap_caller import GapCaller
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowered_rules import LoweredRules
-from policyengine.partial.mentioned import looks_above, may_be, widened
-from policyengine.partial.skeleton import fill, lowering_for
+from policyengine.partial.resource_classes import ResourceClasses
 from policyengine.partial.specialise import Actor
-from policyengine.remembered import Remembered
 from policyengine.schema.applicability import not_applicable
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import CALL, TOOL, Schema
@@ -52,10 +52,10 @@ class Partial:
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
         self._tools = tuple((name, tool.args) for name, tool in sorted(schema.tools.items()))
-        self._alike: dict[tuple[str, str], Alike] = {}
+        self._alike: dict[tuple[str, str], ResourceClasses] = {}
         # What two threads find for one key is the same.
-        self._gaps: Remembered[Any, Gap] = Remembered(MAX_GAPS)
-        self._lowered: Remembered[Any, LoweredRules] = Remembered(MAX_GAPS)
+        self._gaps: BoundedCache[Any, Gap] = BoundedCache(MAX_GAPS)
+        self._lowered: BoundedCache[Any, LoweredRules] = BoundedCache(MAX_GAPS)
 
     def prepare(self, earlier: Partial) -> None:
         """Finds the rules for all that filters and searches of the earlier policies were about."""
@@ -132,11 +132,11 @@ class Partial:
         """What the entity source says of a resource."""
         return self._world.records.get(type_, {}).get(id_)
 
-    def alike(self, action: str, type_: str) -> Alike:
+    def alike(self, action: str, type_: str) -> ResourceClasses:
         """What tells resources of the type apart, of which nothing is said but their names."""
         known = self._alike.get((action, type_))
         if known is None:
-            known = Alike(self._policies, self._schema, self._world, self._reads, action, type_)
+            known = ResourceClasses(self._policies, self._schema, self._world, self._reads, action, type_)
             self._alike[action, type_] = known
         return known
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import Call, Collection, Const, Contains, Equal, Expr, Has, Node, Quantifier, Root, Within
-from policyengine.model.gathering import total
-from policyengine.model.moments import is_fine
+from policyengine.model.aggregates import total
+from policyengine.model.fine_time import is_fine
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -32,8 +32,8 @@ from policyengine.model.types import (
     join,
 )
 from policyengine.model.values import INT_MAX, INT_MIN, Entity
-from policyengine.partial.caller import NO_VALUE, GapCaller, value_of
 from policyengine.partial.gap import Gap
+from policyengine.partial.gap_caller import NO_VALUE, GapCaller, value_of
 
 # A longer collection is easier to read by its name.
 MAX_ELEMENTS = 20

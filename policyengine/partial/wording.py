@@ -25,10 +25,10 @@ from policyengine.partial.formula import (
     Sourced,
     TwoFields,
 )
-from policyengine.syntax import ast, made
+from policyengine.syntax import ast, synthetic
 from policyengine.syntax.comments import without_comments
 from policyengine.syntax.format import one_line
-from policyengine.syntax.spelling import is_identifier
+from policyengine.syntax.quoting import is_identifier
 
 _MOST = 8
 
@@ -41,7 +41,7 @@ def shown(atom: Atom, type_: str) -> str:
         case Opaque(expr=expr):
             return _opaque(expr, root)
         case Sourced(ids=ids):
-            ids_in = made.binary("in", _place(root, ("id",)), _list(tuple(sorted(ids))))
+            ids_in = synthetic.binary("in", _place(root, ("id",)), _list(tuple(sorted(ids))))
             return f"{one_line(ids_in)}, as the entity source has it"
         case Inside(targets=targets) if not targets:
             return f"the parents of {root} are well formed"
@@ -63,25 +63,25 @@ def _tree(
 ) -> ast.Expr:
     match atom:
         case Inside(targets=targets, negated=negated):
-            return _not(made.binary("in", made.ref(root), _entities(targets)), negated)
+            return _not(synthetic.binary("in", synthetic.ref(root), _entities(targets)), negated)
         case Present(path=path):
             return _has(root, path)
         case Missing(path=path):
             return _not(_has(root, path), True)
         case Relation(path=path, op=op, value=value):
-            return made.binary(op, _place(root, path), _constant(value))
+            return synthetic.binary(op, _place(root, path), _constant(value))
         case OneOf(path=path, values=values, negated=negated):
-            return _not(made.binary("in", _place(root, path), _list(values)), negated)
+            return _not(synthetic.binary("in", _place(root, path), _list(values)), negated)
         case Elements(path=path, kind=kind, values=values):
             return _contains(kind, _place(root, path), values)
         case Matching(path=path, pieces=pieces, negated=negated):
-            return _not(made.like(_place(root, path), pieces), negated)
+            return _not(synthetic.like(_place(root, path), pieces), negated)
         case Sized(path=path, op=op, count=count):
-            return made.binary(op, made.call("size", [_place(root, path)]), made.number(count))
+            return synthetic.binary(op, synthetic.call("size", [_place(root, path)]), synthetic.number(count))
         case TwoFields(path=path, op=op, other=other):
-            return made.binary(op, _place(root, path), _place(root, other))
+            return synthetic.binary(op, _place(root, path), _place(root, other))
         case Below(path=path, targets=targets, negated=negated):
-            return _not(made.binary("in", _place(root, path), _entities(targets)), negated)
+            return _not(synthetic.binary("in", _place(root, path), _entities(targets)), negated)
         case _:
             assert_never(atom)
 
@@ -89,28 +89,28 @@ def _tree(
 def _contains(kind: str, place: ast.Expr, values: tuple[Any, ...]) -> ast.Expr:
     match kind, len(values):
         case (("any" | "none"), 1):
-            return _not(made.binary("in", _constant(values[0]), place), kind == "none")
+            return _not(synthetic.binary("in", _constant(values[0]), place), kind == "none")
         case (("any" | "none"), _):
-            return _not(made.call("contains_any", [place, _list(values)]), kind == "none")
+            return _not(synthetic.call("contains_any", [place, _list(values)]), kind == "none")
         case (("all" | "lacks"), _):
-            return _not(made.call("contains_all", [place, _list(values)]), kind == "lacks")
-    return _not(made.call("contains_all", [_list(values), place]), kind == "other")
+            return _not(synthetic.call("contains_all", [place, _list(values)]), kind == "lacks")
+    return _not(synthetic.call("contains_all", [_list(values), place]), kind == "other")
 
 
 def _place(root: str, path: Path) -> ast.Expr:
-    return made.dotted(made.ref(root), path)
+    return synthetic.dotted(synthetic.ref(root), path)
 
 
 def _has(root: str, path: Path) -> ast.Expr:
     *base, name = path
-    return made.has(_place(root, tuple(base)), name)
+    return synthetic.has(_place(root, tuple(base)), name)
 
 
 def _list(values: tuple[Any, ...]) -> ast.Expr:
     """The first of the values, and how many are left out."""
     left = len(values) - _MOST
-    more = [made.ref(f"... {left:,} more")] if left > 0 else []
-    return made.items([*map(_constant, values[:_MOST]), *more])
+    more = [synthetic.ref(f"... {left:,} more")] if left > 0 else []
+    return synthetic.items([*map(_constant, values[:_MOST]), *more])
 
 
 def _constant(value: Any) -> ast.Expr:
@@ -118,7 +118,7 @@ def _constant(value: Any) -> ast.Expr:
     try:
         return constant(value)
     except Unwritable:
-        return made.ref(json.dumps(to_json(value), ensure_ascii=False))
+        return synthetic.ref(json.dumps(to_json(value), ensure_ascii=False))
 
 
 def _entities(targets: frozenset[Uid]) -> ast.Expr:
@@ -127,4 +127,4 @@ def _entities(targets: frozenset[Uid]) -> ast.Expr:
 
 
 def _not(expr: ast.Expr, negated: bool) -> ast.Expr:
-    return made.unary("not", expr) if negated else expr
+    return synthetic.unary("not", expr) if negated else expr

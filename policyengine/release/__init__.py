@@ -6,16 +6,16 @@ or carried out does not go.
 
 | file | job |
 |---|---|
-| `needs.py` | what rules read of a text, so that nothing else is looked for |
+| `text_needs.py` | what rules read of a text, so that nothing else is looked for |
 | `inspection.py` | how texts are looked at in one deployment |
-| `content.py`, `looking.py` | text and JSON as segments; findings in them, as rules read them |
-| `blocks.py`, `beside.py` | which texts of a value are one; what is split over texts that are not |
-| `treatment.py`, `edits.py`, `keys.py` | what is ordered, and what it writes in the place of what was found |
+| `content.py`, `scanning.py` | text and JSON as segments; findings in them, as rules read them |
+| `text_runs.py`, `split_values.py` | which texts of a value are one; what is split over texts that are not |
+| `treatment.py`, `edits.py`, `tokenizing.py` | what is ordered, and what it writes in the place of what was found |
 | `detokenizing.py` | tokenized values given back |
 | `sources.py` | documents on their way from retrieval to the release of what draws on them |
-| `carrying.py`, `releasing.py` | orders carried out; a check before and after its decision |
-| `stream.py`, `streaming.py`, `deltas.py`, `release_stream.py` | the same, for what comes in pieces |
-| `watching.py` | what rules that cut a stream learn of it |
+| `carry_out.py`, `release_check.py` | orders carried out; a check before and after its decision |
+| `text_stream.py`, `chunk_stream.py`, `deltas.py`, `release_stream.py` | the same, for what comes in pieces |
+| `stream_watch.py` | what rules that cut a stream learn of it |
 | `validity.py`, `classifiers.py` | what an output has to be; scores of others |
 | `service.py` | the half of an engine that does it |
 """

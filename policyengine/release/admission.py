@@ -12,14 +12,14 @@ from typing import Any
 
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError
-from policyengine.release.carrying import carry_out
+from policyengine.release.answers import Admitted, Told
+from policyengine.release.carry_out import carry_out
 from policyengine.release.content import Content, Unscannable, text_content, too_long
 from policyengine.release.inspection import Inspection
-from policyengine.release.looking import Found, account
-from policyengine.release.messages import TRUSTED, Input, SourceOf, read_input
-from policyengine.release.needs import FOUND, KINDS, TextNeeds
-from policyengine.release.outcome import Admitted, Told
-from policyengine.release.releasing import looked_at
+from policyengine.release.model_input import TRUSTED, Input, SourceOf, read_input
+from policyengine.release.release_check import looked_at
+from policyengine.release.scanning import ContentFinding, account
+from policyengine.release.text_needs import FOUND, KINDS, TextNeeds
 from policyengine.release.treatment import CannotCarryOut, orders
 from policyengine.release.uploads import PLAIN, UNKNOWN
 from policyengine.state.grant import Grant
@@ -38,7 +38,7 @@ class Admission:
     context: Mapping[str, Any]
     inspection: Inspection
     tenant: str
-    found: tuple[Found, ...] = ()
+    found: tuple[ContentFinding, ...] = ()
     refused: RuleError | None = None
     unread: bool = False
     told: Told | None = None

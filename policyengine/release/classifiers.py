@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TypeVar
 
 from policyengine.detect.finder import Unanswered
-from policyengine.late import library
+from policyengine.lazy_import import library
 
 httpx2 = library("httpx2")
 Score = Callable[[str], float]

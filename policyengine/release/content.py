@@ -15,7 +15,7 @@ from itertools import accumulate
 from json.encoder import encode_basestring
 from typing import Any
 
-from policyengine.release.blocks import APART, TEXT, channel, runs
+from policyengine.release.text_runs import APART, TEXT, channel, runs
 
 # How deep JSON may nest, and how many pieces it may have.
 DEEPEST = 64

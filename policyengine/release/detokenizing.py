@@ -13,18 +13,18 @@ from typing import Any
 
 from policyengine.diagnostics import codes
 from policyengine.model.decision import RuleError
-from policyengine.release.carrying import ordered
+from policyengine.release.answers import Released
+from policyengine.release.carry_out import ordered
 from policyengine.release.inspection import Inspection
-from policyengine.release.keys import Keys, NoKey, NotAToken
-from policyengine.release.looking import as_kinds
-from policyengine.release.outcome import Released
+from policyengine.release.scanning import as_kinds
+from policyengine.release.tokenizing import Keys, NoKey, NotAToken
 from policyengine.release.treatment import CannotCarryOut
 from policyengine.state.grant import Grant
 
 OUTPUT = "Output"
 # What is known of the text by reading it, and said by nobody else.
 OURS = frozenset({"findings", "found", "scores", "size", "sources", "text", "valid"})
-# As `keys.Keys.token` writes them: an authentication tag of 16 bytes, and at least one byte of a value.
+# As `tokenizing.Keys.token` writes them: an authentication tag of 16 bytes, and at least one byte of a value.
 _TOKEN = re.compile(r"\[([a-z][a-z0-9_.]*):((?:[k-z]{2}){17,})\]")
 # The same for every token that does not open.
 _CLOSED = "a token here cannot be given back"

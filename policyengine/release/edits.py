@@ -17,7 +17,7 @@ from itertools import pairwise
 from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding, moved, place
 from policyengine.detect.reserved import replacement
-from policyengine.release.keys import Keys
+from policyengine.release.tokenizing import Keys
 from policyengine.release.treatment import REDACT, Orders, Treatment
 
 MASKED = "****"

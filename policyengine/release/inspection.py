@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from policyengine.detect.finder import Finder
 from policyengine.detect.registry import Registry, registry
 from policyengine.release.classifiers import Score, in_time
-from policyengine.release.keys import Keys
+from policyengine.release.tokenizing import Keys
 
 # How many characters are looked at at a time, and held where a whole text is needed.
 MOST = 4_000_000

@@ -27,19 +27,19 @@ from policyengine.detect.finder import DetectorFailed
 from policyengine.detect.registry import Registry, begins, find, needed, nothing_begins, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError, Trial
-from policyengine.release.aside import aside
-from policyengine.release.carrying import check_replacements, ordered
+from policyengine.release.answers import NotReleased, Released
+from policyengine.release.carry_out import check_replacements, ordered
+from policyengine.release.chunk_stream import Chunks, Whole
 from policyengine.release.content import Unscannable
 from policyengine.release.inspection import Inspection
-from policyengine.release.keys import NoKey
-from policyengine.release.looking import Found, as_attributes
-from policyengine.release.needs import FOUND, KINDS, TextNeeds
-from policyengine.release.outcome import NotReleased, Released
-from policyengine.release.releasing import kinds_of, measured
-from policyengine.release.stream import SHORTEST_STEP, Treating
-from policyengine.release.streaming import Chunks, Whole
+from policyengine.release.release_check import kinds_of, measured
+from policyengine.release.scanning import ContentFinding, as_attributes
+from policyengine.release.stream_watch import LEAST, CutOff, StreamSoFar, Watch, WatchedText
+from policyengine.release.text_needs import FOUND, KINDS, TextNeeds
+from policyengine.release.text_stream import SHORTEST_STEP, TextStream
+from policyengine.release.text_threads import in_text_thread
+from policyengine.release.tokenizing import NoKey
 from policyengine.release.treatment import CannotCarryOut, Orders
-from policyengine.release.watching import LEAST, Come, CutOff, Looked, Watch
 from policyengine.state.grant import Grant
 
 # Few finders look at a text each time that some of it comes. Of more, each lets it wait for so many characters, so that
@@ -72,7 +72,7 @@ class StreamCalls:
     resource: Callable[[], Mapping[str, Any]]
     tries: bool
     told: Callable[..., Released]
-    tried: Callable[[Any], tuple[tuple[Trial, ...], tuple[Found, ...]]]
+    tried: Callable[[Any], tuple[tuple[Trial, ...], tuple[ContentFinding, ...]]]
     looked: Callable[[Any], Released]
     needs_whole: bool
 
@@ -98,7 +98,7 @@ class ReleaseStream:
         return going
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return self.looked_at(_aside)
+        return self.looked_at(_in_thread)
 
     def looked_at(self, elsewhere: Elsewhere) -> AsyncIterator[Any]:
         """The same as `async for`, with a say in where texts are looked at."""
@@ -180,7 +180,7 @@ class ReleaseStream:
             if steps is None:
                 release = partial(self._ways.release, whole.content())
                 released = await (
-                    self._ways.release_async(whole.content()) if elsewhere is _aside else elsewhere(True, release)
+                    self._ways.release_async(whole.content()) if elsewhere is _in_thread else elsewhere(True, release)
                 )
                 for chunk in self._wholly(whole, released):
                     yield chunk
@@ -237,7 +237,7 @@ class ReleaseStream:
         if self.released is not None:
             self._tell(self._tried(replace(self.released, findings=self._found()), kept), gone)
 
-    def _found(self) -> tuple[Found, ...]:
+    def _found(self) -> tuple[ContentFinding, ...]:
         return self._looking.found if self._looking is not None else ()
 
     def _steps(self, read: Orders) -> Chunks | None:
@@ -254,7 +254,7 @@ class ReleaseStream:
         starts, quiet = begins(read.kinds, known), partial(_quiet, kinds=read.kinds, known=known)
         wait = _wait(read.kinds, known)
         return Chunks(
-            lambda: Treating(look, read, keys, wide, starts, quiet, wait),
+            lambda: TextStream(look, read, keys, wide, starts, quiet, wait),
             self._ways.inspection.most,
             read.truncate,
             watch,
@@ -273,7 +273,7 @@ class ReleaseStream:
         if wide is None:
             return None
 
-        def judge(come: Come) -> None:
+        def judge(come: StreamSoFar) -> None:
             seen = measured(come.content, needs, come.size, ways.inspection)
             decision = ways.decide({**resource, **seen, **(as_attributes(come.found) if finds else {})})
             if decision.decision != "allow" or decision.unmetered:
@@ -282,7 +282,7 @@ class ReleaseStream:
         look, keeps = partial(_look, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
         starts, least = begins(kinds, known), LEAST if "scores" in needs.attributes else 0
         wait = SHORTEST_STEP if _asks_others(kinds, known) else 0
-        return Watch(lambda: Looked(look, wide, starts, wait), judge, keeps, ways.inspection.most, least)
+        return Watch(lambda: WatchedText(look, wide, starts, wait), judge, keeps, ways.inspection.most, least)
 
     def _tried(self, released: Released, whole: Whole | None) -> Released:
         """With what rules that are tried would have made of the whole, and what was found for them. Nothing depends on
@@ -328,9 +328,9 @@ class ReleaseStream:
         return _said(whole.rebuilt(released.text))
 
 
-async def _aside(waits: bool, work: Callable[[], Any]) -> Any:
+async def _in_thread(waits: bool, work: Callable[[], Any]) -> Any:
     """In a thread where somebody may have to be waited for."""
-    return await aside(work) if waits else work()
+    return await in_text_thread(work) if waits else work()
 
 
 def _keep(kept: Whole | None, chunk: Any) -> Whole | None:

@@ -15,18 +15,18 @@ from policyengine.diagnostics import codes
 from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release import admission as admitting
-from policyengine.release import detokenizing, releasing
+from policyengine.release import detokenizing, release_check
 from policyengine.release.admission import Admission
-from policyengine.release.aside import aside
+from policyengine.release.answers import Admitted, Released
 from policyengine.release.detokenizing import Giving
 from policyengine.release.inspection import Inspection
-from policyengine.release.looking import Found
-from policyengine.release.messages import SourceOf
-from policyengine.release.needs import OrdersGiven, TextNeeds, model_input, orders_given, output, text_needs
-from policyengine.release.outcome import Admitted, Released
+from policyengine.release.model_input import SourceOf
+from policyengine.release.release_check import OUTPUT, ReleaseCheck
 from policyengine.release.release_stream import ReleaseStream, StreamCalls
-from policyengine.release.releasing import OUTPUT, Check
+from policyengine.release.scanning import ContentFinding
 from policyengine.release.sources import Sources
+from policyengine.release.text_needs import OrdersGiven, TextNeeds, model_input, orders_given, output, text_needs
+from policyengine.release.text_threads import in_text_thread
 from policyengine.release.tracing import told
 from policyengine.release.validity import Expected
 from policyengine.state import trials
@@ -111,7 +111,7 @@ class Releases(Authorizes):
         else:
             grant = self._always_changing()
         decide = partial(_onto_decided, texts.snapshot, principal, context, accepts)
-        released = releasing.conclude(check, grant, decide, fulfilled)
+        released = release_check.conclude(check, grant, decide, fulfilled)
         if not released.allowed:
             grant.withdraw()
         return told(RELEASE, released, self.events, check.tenant)
@@ -133,7 +133,7 @@ class Releases(Authorizes):
         known = gathered(sources)
         accepts = _onto(known)
         for texts in self._revisions():
-            check = await self._aside(text, self._check, text, output, known, expected, texts.output)
+            check = await self._in_thread(text, self._check, text, output, known, expected, texts.output)
             deciding = self._deciding(check, principal, context, session, opens, accepts)
             grant = await run_async(deciding, self._store.run_async)
             if texts.decided(grant):
@@ -142,7 +142,7 @@ class Releases(Authorizes):
         else:
             grant = self._always_changing()
         decide = partial(_onto_decided, texts.snapshot, principal, context, accepts)
-        released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
+        released: Released = await self._in_thread(text, release_check.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
             await grant.withdraw_async()
         return told(RELEASE, released, self.events, check.tenant)
@@ -180,7 +180,7 @@ class Releases(Authorizes):
             inspection=self._inspection,
             tenant=str((output or {}).get("tenant", "")),
             fulfilled=frozenset(fulfilled),
-            buffered=texts.output.before.looks or expected is not None or releasing.is_json(output or {}),
+            buffered=texts.output.before.looks or expected is not None or release_check.is_json(output or {}),
             needs=texts.output,
             decide=partial(_decided, texts.snapshot, principal, context),
             resource=lambda: check().resource,
@@ -235,14 +235,14 @@ class Releases(Authorizes):
     ) -> Admitted:
         """As `admit`, without blocking the event loop."""
         for texts in self._revisions():
-            admission = await self._aside(given, self._admission, given, principal, context, source_of, texts.input)
+            admission = await self._in_thread(given, self._admission, given, principal, context, source_of, texts.input)
             grant = await run_async(self._admitting(admission, principal, model, session, opens), self._store.run_async)
             if texts.decided(grant):
                 break
             await grant.withdraw_async()
         else:
             grant = self._always_changing()
-        admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
+        admitted: Admitted = await self._in_thread(given, admitting.conclude, admission, grant, fulfilled)
         if not admitted.allowed:
             await grant.withdraw_async()
         return told(INVOKE, admitted, self.events, holder(principal, context)[0])
@@ -282,7 +282,7 @@ class Releases(Authorizes):
         """As `detokenize`, without blocking the event loop."""
         giving = detokenizing.prepare(text, output, self._inspection)
         grant = await run_async(self._giving(giving, principal, context, session, opens), self._store.run_async)
-        given: Released = await self._aside(text, detokenizing.conclude, giving, grant, fulfilled)
+        given: Released = await self._in_thread(text, detokenizing.conclude, giving, grant, fulfilled)
         if not given.allowed:
             await grant.withdraw_async()
         return told(DETOKENIZE, given, self.events, holder(principal, context)[0])
@@ -295,11 +295,11 @@ class Releases(Authorizes):
             yield self._texts
 
     def _always_changing(self) -> Grant:
-        return releasing.refused(CHANGING, self._texts.snapshot.revision)
+        return release_check.refused(CHANGING, self._texts.snapshot.revision)
 
     def _giving(self, giving: Giving, principal: Any, context: Any, session: str | None, opens: bool) -> Authorizing:
         if giving.refused is not None:
-            return _at_once(releasing.refused(giving.refused, self._texts.snapshot.revision))
+            return _at_once(release_check.refused(giving.refused, self._texts.snapshot.revision))
         return self._authorizing(new_request(principal, DETOKENIZE, giving.resource, context, session, opens=opens))
 
     def _admission(self, given: Any, principal: Any, context: Any, source_of: Any, needs: TextNeeds) -> Admission:
@@ -310,19 +310,19 @@ class Releases(Authorizes):
         self, admission: Admission, principal: Any, model: Any, session: str | None, opens: bool
     ) -> Authorizing:
         if admission.refused is not None:
-            return _at_once(releasing.refused(admission.refused, self._texts.snapshot.revision))
+            return _at_once(release_check.refused(admission.refused, self._texts.snapshot.revision))
         resource = {"type": "Model", **model} if isinstance(model, Mapping) else model
         grant = self._unrecorded(principal, INVOKE, resource, admission.context, session, opens)
         if grant is not None:
             return _at_once(grant)
         return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session, opens=opens))
 
-    def _check(self, text: Any, output: Any, sources: Any, expected: Expected | None, needs: TextNeeds) -> Check:
-        return releasing.prepare(text, output, sources, expected, needs, self._inspection)
+    def _check(self, text: Any, output: Any, sources: Any, expected: Expected | None, needs: TextNeeds) -> ReleaseCheck:
+        return release_check.prepare(text, output, sources, expected, needs, self._inspection)
 
     def _trials(
         self, texts: Concerns, text: Any, principal: Any, output: Any, sources: Any, context: Any
-    ) -> tuple[tuple[Trial, ...], tuple[Found, ...]]:
+    ) -> tuple[tuple[Trial, ...], tuple[ContentFinding, ...]]:
         """What rules that are tried would have made of a text that has gone, and what was found for them. Whoever is
         told of it, is told here."""
         check = self._check(text, output, sources, None, texts.output)
@@ -339,13 +339,13 @@ class Releases(Authorizes):
         texts, accepts = self._texts, _onto(sources)
         check = self._check(text, output, sources, None, texts.output)
         if check.refused is not None:
-            return Released(False, None, releasing.refused(check.refused, texts.snapshot.revision).decision)
+            return Released(False, None, release_check.refused(check.refused, texts.snapshot.revision).decision)
         decide = partial(_onto_decided, texts.snapshot, principal, context, accepts)
-        return releasing.conclude(check, Grant(decide(check.resource)), decide, fulfilled)
+        return release_check.conclude(check, Grant(decide(check.resource)), decide, fulfilled)
 
     def _deciding(
         self,
-        check: Check,
+        check: ReleaseCheck,
         principal: Any,
         context: Any,
         session: str | None,
@@ -353,7 +353,7 @@ class Releases(Authorizes):
         accepts: Accepts | None = None,
     ) -> Authorizing:
         if check.refused is not None:
-            return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
+            return _at_once(release_check.refused(check.refused, self._texts.snapshot.revision))
         if accepts is None:
             grant = self._unrecorded(principal, RELEASE, check.resource, context, session, opens)
             if grant is not None:
@@ -362,10 +362,10 @@ class Releases(Authorizes):
             new_request(principal, RELEASE, check.resource, context, session, opens=opens, accepts=accepts)
         )
 
-    async def _aside(self, text: Any, work: Any, *args: Any) -> Any:
+    async def _in_thread(self, text: Any, work: Any, *args: Any) -> Any:
         if isinstance(text, str) and len(text) <= SHORT and not self._inspection.waits:
             return work(*args)
-        return await aside(partial(work, *args))
+        return await in_text_thread(partial(work, *args))
 
 
 def _decided(snapshot: Snapshot, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:

@@ -13,9 +13,9 @@ from typing import TypeVar
 from policyengine.detect.content.canary import NAME as CANARY
 from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
-from policyengine.late import is_installed, library
-from policyengine.release.looking import Found
-from policyengine.release.outcome import Released
+from policyengine.lazy_import import is_installed, library
+from policyengine.release.answers import Released
+from policyengine.release.scanning import ContentFinding
 from policyengine.release.treatment import Orders, orders
 
 trace = library("opentelemetry.trace")
@@ -27,7 +27,7 @@ MOST_KINDS = 32
 LEFT, REMOVED, HELD = "left", "removed", "held"
 
 
-def kinds_and_counts(findings: Iterable[Found]) -> str:
+def kinds_and_counts(findings: Iterable[ContentFinding]) -> str:
     """`email=2, phone=1`."""
     counted = Counter(one.kind for one in findings)
     return ", ".join(f"{kind}={count}" for kind, count in sorted(counted.items())[:MOST_KINDS])
@@ -49,7 +49,9 @@ def told(
     return traced(step, released)
 
 
-def _became(canaries: list[Found], released: Released, read: Orders | None, gone: Mapping[str, int] | None) -> str:
+def _became(
+    canaries: list[ContentFinding], released: Released, read: Orders | None, gone: Mapping[str, int] | None
+) -> str:
     """`left` if one of them, or a part of it, may have gone on as it was; `removed` if what has gone on is without
     them; `held` if nothing of them, and of what stands for them, has gone."""
     if gone is not None:

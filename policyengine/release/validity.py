@@ -12,7 +12,7 @@ from typing import Any
 import re2
 
 from policyengine.release.content import Unscannable, parsed
-from policyengine.release.json_schema import TooMuchWork, check_schema, errors
+from policyengine.release.schema_validation import TooMuchWork, check_schema, errors
 
 # What is said of a text that is not valid, at most.
 MOST_PROBLEMS = 20

@@ -18,7 +18,6 @@ from policyengine.model.types import JSON, PRIMITIVES, ListT, RecordField, SetT,
 from policyengine.model.values import Fault, guard
 from policyengine.schema.constants import constant_record
 from policyengine.schema.refinements import bounded, constant_type, union
-from policyengine.schema.returned import Returned, is_open, marks, unmarked
 from policyengine.schema.schema import (
     ActionType,
     ContextRoot,
@@ -29,6 +28,7 @@ from policyengine.schema.schema import (
     ToolType,
     either,
 )
+from policyengine.schema.tool_result import Returned, is_open, marks, unmarked
 from policyengine.syntax import ast
 from policyengine.syntax.ast_types import MARKS
 

@@ -26,7 +26,7 @@ from policyengine.model.types import (
 )
 from policyengine.model.values import Fault
 from policyengine.syntax import ast
-from policyengine.syntax.spelling import literal, string
+from policyengine.syntax.quoting import literal, string
 
 _KINDS: Mapping[type, Type] = {bool: BOOL, int: INT, float: NUMBER, str: STRING}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import EntityT, ListT, RecordField, RecordT, RefinedT, SetT, Type, element_of, record
-from policyengine.schema.returned import Returned
+from policyengine.schema.tool_result import Returned
 
 # The action and the type of resource for which declared tools are closed.
 CALL, TOOL = "call", "Tool"

@@ -14,8 +14,8 @@ from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
 from policyengine.diagnostics.safe_text import escaped
 from policyengine.diagnostics.source import Source
 from policyengine.schema.declare import MAX_TYPE_DEPTH
-from policyengine.schema.returned import marks
 from policyengine.schema.tool_import import Imported, ImportedTool, block
+from policyengine.schema.tool_result import marks
 from policyengine.syntax import ast
 from policyengine.syntax.format import format_declaration
 from policyengine.syntax.parse import parse

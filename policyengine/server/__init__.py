@@ -23,22 +23,24 @@ What can be configured is in the room `settings/`.
 | `limit.py` | the step that asks whether this caller may: scopes, and how often |
 | `bind.py` | requests of callers that are bound to a tenant or a principal |
 | `listener.py` | uvicorn's protocol with the peer's certificate, and a cap |
-| `hygiene.py`, `heads.py` | the headers of every answer, and those of a 200 as bytes |
-| `deadline.py`, `turns.py` | how long a connection may take; when a turn of the event loop began |
-| `turned_away.py` | what the listener answers by itself |
+| `security_headers.py`, `response_head.py` | the headers of every answer, and those of a 200 as bytes |
+| `deadline.py`, `loop_turns.py` | how long a connection may take; when a turn of the event loop began |
+| `listener_refusals.py` | what the listener answers by itself |
 | `engine_slot.py` | the engine, from its first load on |
 | `body.py` | content type and size: a request's bytes, or the error that refuses them |
 | `evaluation.py` | the two evaluation endpoints |
-| `direct.py` | evaluations that wait for nothing, and need no task |
+| `fast_evaluation.py` | evaluations that wait for nothing, and need no task |
 | `explain.py` | why a decision is what it is |
-| `work.py` | how much work a batch may ask for |
+| `batch_budget.py` | how much work a batch may ask for |
+| `thread_pools.py`, `disconnects.py` | work outside the event loop; work whose client may hang up first |
+| `load_shedding.py` | requests refused when they have waited too long |
+| `pending_bodies.py`, `unread_answers.py` | bounds on memory: bodies on their way in, answers that nobody reads |
 | `obligations.py` | obligation types on the wire, and what a caller says it supports |
 | `encode.py` | Decision → JSON |
 | `openapi.py` | the contract and the other routes, written down for readers and generators |
 | `metadata.py`, `health.py`, `metrics.py` | what the service says about itself |
 | `pipeline.py` | the steps that every request goes through, whatever its path |
-| `others.py` | the application of all routes that are not questions |
-| `slices.py` | work that gives the event loop its turn in between |
+| `other_routes.py` | the application of all routes that are not questions |
 | `record.py` | what remains of a decision, for the steps that write it down |
 | `request_id.py`, `errors.py` | the identifier of a request; errors on the wire |
 | `log.py` | log lines |

@@ -1,7 +1,8 @@
 """Who may administer the service: the policies of `admin.pol`, or those that the settings name, decide.
 
 In: a caller and an action. Out: a decision of the same engine that answers everybody else. The policies are read once,
-when the service starts. Where they declare the action `ask`, they decide about every request, too: see `rates.py`.
+when the service starts. Where they declare the action `ask`, they decide about every request, too: see
+`rate_limits.py`.
 """
 
 from __future__ import annotations

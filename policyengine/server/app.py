@@ -24,19 +24,28 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from policyengine import search
-from policyengine.authzen import paths
-from policyengine.authzen.arguments import Sought
+from policyengine.authzen import endpoints
+from policyengine.authzen.engine_arguments import Sought
 from policyengine.bundle import InvalidPolicies
 from policyengine.callers.stores.store import KeyStoreError
 from policyengine.callers.tenancy import tenants_of
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.events.sink import Sink
-from policyengine.server import blocks, direct, health, log, metadata, metered_evaluation, metrics, openapi, usage
+from policyengine.server import (
+    blocks,
+    fast_evaluation,
+    health,
+    log,
+    metadata,
+    metered_evaluation,
+    metrics,
+    openapi,
+    usage,
+)
 from policyengine.server.access.access import Access
-from policyengine.server.access.desk import Desk
+from policyengine.server.access.hints import AccessHints
 from policyengine.server.administration import Administration
-from policyengine.server.aside import Aside, giving_way
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation
 from policyengine.server.bind import Binding
@@ -48,16 +57,17 @@ from policyengine.server.filter import answer_filter
 from policyengine.server.guardrail import Guardrail
 from policyengine.server.keys import KeyDesk
 from policyengine.server.limit import LimitStep
-from policyengine.server.page import PageTokens
+from policyengine.server.page_tokens import PageTokens
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
-from policyengine.server.rates import Rates, rates
+from policyengine.server.rate_limits import RateLimits, rates
 from policyengine.server.release import admit, detokenize, release
 from policyengine.server.release_events import release_events
 from policyengine.server.reload import reload
 from policyengine.server.search import Searches
+from policyengine.server.thread_pools import ThreadPools, giving_way
+from policyengine.settings.event_sinks import telling
 from policyengine.settings.loading import WrongSettings, from_environment
 from policyengine.settings.model import Settings
-from policyengine.settings.telling import telling
 from policyengine.state.reloads import Reload
 from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
@@ -79,8 +89,8 @@ def create_app(
     told = telling(settings.events)
     step, administration, limits = _admission(settings, tally, authenticate is None, told.everybody)
     binding = Binding(settings.tenants.tenancy())
-    aside = Aside(settings.limits.concurrency)
-    access = Access(settings, slot, binding, aside)
+    threads = ThreadPools(settings.limits.concurrency)
+    access = Access(settings, slot, binding, threads)
     ring = step.authenticator.keyring if isinstance(step, Authentication) else None
     keys = KeyDesk(ring, administration, told.everybody)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
@@ -142,23 +152,25 @@ def create_app(
     questions = {
         **_evaluations(settings, binding, access.desk),
         **access.questions(),
-        paths.FILTER: Question("filter", partial(answer_filter, binding=binding), thread_body=0),
-        paths.EXPLAIN: Question("explain", partial(answer_explain, binding=binding, charged=authorizes), thread_body=0),
-        paths.SEARCH_SUBJECT: searching("subject"),
-        paths.SEARCH_RESOURCE: searching("resource"),
-        paths.SEARCH_ACTION: searching("action"),
+        endpoints.FILTER: Question("filter", partial(answer_filter, binding=binding), thread_body=0),
+        endpoints.EXPLAIN: Question(
+            "explain", partial(answer_explain, binding=binding, charged=authorizes), thread_body=0
+        ),
+        endpoints.SEARCH_SUBJECT: searching("subject"),
+        endpoints.SEARCH_RESOURCE: searching("resource"),
+        endpoints.SEARCH_ACTION: searching("action"),
         # They wait for a store.
-        paths.AUTHORIZE: Question(
+        endpoints.AUTHORIZE: Question(
             "authorize", partial(authorize, binding=binding, desk=access.desk), thread_body=0, kind="waiting"
         ),
-        paths.AUTHORIZATIONS: Question(
+        endpoints.AUTHORIZATIONS: Question(
             "authorizations",
             partial(authorize_many, binding=binding, desk=access.desk, most=settings.max_metered_batch),
             thread_body=0,
             kind="waiting",
         ),
-        paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0, kind="waiting"),
-        paths.RELEASE: Question(
+        endpoints.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0, kind="waiting"),
+        endpoints.RELEASE: Question(
             "release",
             partial(release, binding=binding),
             thread_body=0,
@@ -170,13 +182,13 @@ def create_app(
                 seconds=settings.texts.stream_seconds,
             ),
         ),
-        paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0, kind="texts"),
-        paths.DETOKENIZE: Question("detokenize", partial(detokenize, binding=binding), thread_body=0, kind="texts"),
-        paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0, kind="waiting"),
-        paths.BLOCK: Question("block", blocks.block, thread_body=0, kind="waiting"),
-        paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0, kind="waiting"),
-        paths.VOID: Question("void", blocks.void, thread_body=0, bare=True, kind="waiting"),
-        paths.RELOAD: Question(
+        endpoints.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0, kind="texts"),
+        endpoints.DETOKENIZE: Question("detokenize", partial(detokenize, binding=binding), thread_body=0, kind="texts"),
+        endpoints.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0, kind="waiting"),
+        endpoints.BLOCK: Question("block", blocks.block, thread_body=0, kind="waiting"),
+        endpoints.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0, kind="waiting"),
+        endpoints.VOID: Question("void", blocks.void, thread_body=0, bare=True, kind="waiting"),
+        endpoints.RELOAD: Question(
             "reload",
             partial(reload, gate_tests=settings.gate == "tests", on_reload=partial(_reloaded, tally)),
             thread_body=0,
@@ -220,7 +232,7 @@ def create_app(
     def family(path: str) -> Question | None:
         return reservation(path) or access.cancellation(path)
 
-    return Pipeline(questions, rest, names, slot, tally, settings.max_body_bytes, steps, family, aside)  # type: ignore[arg-type]
+    return Pipeline(questions, rest, names, slot, tally, settings.max_body_bytes, steps, family, threads)  # type: ignore[arg-type]
 
 
 def application() -> ASGIApp:
@@ -239,7 +251,7 @@ def application() -> ASGIApp:
     )
 
 
-def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, Question]:
+def _evaluations(settings: Settings, binding: Binding, desk: AccessHints) -> dict[str, Question]:
     """The evaluation endpoints, as the settings say what an evaluation is."""
     known: dict[str, Any] = {"binding": binding, "desk": desk}
     if settings.evaluation == "authorize":
@@ -247,20 +259,25 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
         each_charged = partial(metered_evaluation.evaluate_batch, **known, max_batch=settings.max_metered_batch)
         # They wait for a store.
         return {
-            paths.EVALUATION: Question("evaluation", charged, thread_body=0, kind="waiting"),
-            paths.EVALUATIONS: Question("evaluations", each_charged, thread_body=0, kind="waiting"),
+            endpoints.EVALUATION: Question("evaluation", charged, thread_body=0, kind="waiting"),
+            endpoints.EVALUATIONS: Question("evaluations", each_charged, thread_body=0, kind="waiting"),
         }
     batch = partial(evaluate_batch, **known, max_batch=settings.max_batch, max_work=settings.max_work)
     return {
         # One that presents an approval waits for a store.
-        paths.EVALUATION: Question(
-            "evaluation", partial(evaluate, **known), aside=way_of, direct=partial(direct.evaluate, desk=desk)
+        endpoints.EVALUATION: Question(
+            "evaluation",
+            partial(evaluate, **known),
+            thread_kind=way_of,
+            direct=partial(fast_evaluation.evaluate, desk=desk),
         ),
-        paths.EVALUATIONS: Question(
+        endpoints.EVALUATIONS: Question(
             "evaluations",
             batch,
-            aside=way_of,
-            direct=partial(direct.evaluate_batch, desk=desk, max_batch=settings.max_batch, max_work=settings.max_work),
+            thread_kind=way_of,
+            direct=partial(
+                fast_evaluation.evaluate_batch, desk=desk, max_batch=settings.max_batch, max_work=settings.max_work
+            ),
         ),
     }
 
@@ -270,12 +287,12 @@ def _guardrail(settings: Settings, binding: Binding) -> dict[str, Question]:
     if not settings.guardrail.enabled:
         return {}
     handle = Guardrail(settings.guardrail, binding)
-    return {paths.GUARDRAIL: Question("guardrail", handle, thread_body=0, kind="texts")}
+    return {endpoints.GUARDRAIL: Question("guardrail", handle, thread_body=0, kind="texts")}
 
 
 def _admission(
     settings: Settings, tally: metrics.Tally, wanted: bool, events: Sink
-) -> tuple[Authentication | Insecure | None, Administration, Rates | None]:
+) -> tuple[Authentication | Insecure | None, Administration, RateLimits | None]:
     """The step that asks who asks, if it is wanted, who may administer, and how often who may ask."""
     try:
         administration = Administration(settings.admin_policies)

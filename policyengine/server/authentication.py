@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted, key_id
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.certificate import from_header
-from policyengine.callers.hops import is_proxy, origin
+from policyengine.callers.forwarded import is_proxy, origin
 from policyengine.callers.issuers import Document, refresh
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable

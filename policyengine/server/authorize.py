@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.paths import RESERVATIONS
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.endpoints import RESERVATIONS
+from policyengine.authzen.errors import Malformed, Misspelt
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import codes
 from policyengine.engine import Engine
@@ -21,7 +21,7 @@ from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
 from policyengine.server import encode, grants
 from policyengine.server.access.answers import Denials
-from policyengine.server.access.desk import Desk
+from policyengine.server.access.hints import AccessHints
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.obligations import negotiate
@@ -29,21 +29,23 @@ from policyengine.server.pipeline import Question, Reply
 from policyengine.server.record import Decided
 from policyengine.state.authorize import APPROVAL
 from policyengine.state.grant import Grant, SettleError
-from policyengine.state.metering import SESSION
 from policyengine.state.operations import ENDED, REUSED, SPENT
 from policyengine.state.session_calls import UnknownSession
+from policyengine.state.stateful_rules import SESSION
 from policyengine.state.store import StoreError
 
 # A lease lasts so many seconds at the most.
 LONGEST_LEASE = 86_400.0
 
 
-def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Reply:
+def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints) -> Reply:
     """`POST /v1/authorize`. Raises Malformed and RequestError."""
     return _authorized(engine, read.json_object(body), caller, binding, Denials(desk, caller, _nothing))
 
 
-def authorize_many(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk, most: int) -> Reply:
+def authorize_many(
+    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints, most: int
+) -> Reply:
     """`POST /v1/authorizations`: each as `/v1/authorize` has it, one after the other, with the answers in their order.
     One that is refused is denied for itself. Raises Malformed and RequestError."""
     items = read.json_object(body).get("authorizations")

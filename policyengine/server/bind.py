@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from policyengine.authzen.arguments import DecideArguments, FilterRequest, Search
+from policyengine.authzen.engine_arguments import DecideArguments, FilterRequest, Search
 from policyengine.bundle import Snapshot
 from policyengine.callers.binding import NotYours, bound_context, bound_principal
 from policyengine.callers.caller import Caller
-from policyengine.callers.reach import reaches_others
 from policyengine.callers.tenancy import ANYBODY, Tenancy, own_parts, problems, tenant_of
+from policyengine.callers.tenant_reach import reaches_others
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
 from policyengine.filters.filter import Filter

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 
 from policyengine.authzen import read
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.errors import Malformed
 from policyengine.blocks.block import LONGEST, Block
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine

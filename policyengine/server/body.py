@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.types import Message, Receive
 
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.errors import Malformed
 from policyengine.server.errors import RequestError
 
 # RFC 9110 8.3.1; RFC 8259 knows no parameter, but clients commonly send a charset.

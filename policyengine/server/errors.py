@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from policyengine.server import hygiene
+from policyengine.server import security_headers
 
 log = structlog.get_logger("policyengine.server")
 
@@ -94,7 +94,7 @@ async def send_json(
         (b"content-type", b"application/json" if status < 300 else b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
-        *hygiene.headers(scheme),
+        *security_headers.headers(scheme),
         *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache as cached
 
-from policyengine.authzen import quick, read
-from policyengine.authzen.arguments import Batch, DecideArguments
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen import fast_read, read
+from policyengine.authzen.engine_arguments import Batch, DecideArguments
+from policyengine.authzen.errors import Malformed, Misspelt
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import codes
@@ -15,15 +15,15 @@ from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
 from policyengine.server import encode
 from policyengine.server.access.answers import Denials, in_batch
-from policyengine.server.access.desk import Desk
-from policyengine.server.aside import Kind
+from policyengine.server.access.hints import AccessHints
+from policyengine.server.batch_budget import SLICE, BatchBudget
 from policyengine.server.bind import Binding, Forbidden
+from policyengine.server.disconnects import while_wanted
 from policyengine.server.errors import RequestError
-from policyengine.server.leaving import while_wanted
 from policyengine.server.metering import answered
 from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
-from policyengine.server.work import SLICE, Budget
+from policyengine.server.thread_pools import Kind
 from policyengine.state.authorize import APPROVAL
 
 
@@ -44,27 +44,27 @@ def presents(body: bytes) -> bool:
     return b"\\" in body and (b"\\u006" in body or b"\\u007" in body)
 
 
-def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Answer:
+def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints) -> Answer:
     """The Access Evaluation API. Raises Malformed, and Forbidden."""
     try:
         if caller.is_bound:
             asked = read.evaluation(binding.silent(caller, read.json_object(body)))
         else:
-            asked = quick.evaluation(body) or read.evaluation(read.json_object(body))
+            asked = fast_read.evaluation(body) or read.evaluation(read.json_object(body))
     except Misspelt as error:
         return encode.decision_body(_misspelt(error, engine.snapshot.revision)), (), 1
     return _alone(engine, asked, caller, binding, desk, body)
 
 
 def evaluate_batch(
-    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk, max_batch: int, max_work: int
+    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints, max_batch: int, max_work: int
 ) -> Answer | Slices:
     """The Access Evaluations API. Every item is answered by the same snapshot. Raises Malformed and RequestError."""
     try:
         if caller.is_bound:
             batch = read.batch(binding.silent(caller, read.json_object(body)))
         else:
-            batch = quick.batch(body) or read.batch(read.json_object(body))
+            batch = fast_read.batch(body) or read.batch(read.json_object(body))
     except Misspelt as error:
         return encode.decision_body(_misspelt(error, engine.snapshot.revision)), (), 1
     if not isinstance(batch, Batch):
@@ -74,14 +74,20 @@ def evaluate_batch(
     snapshot = engine.snapshot
     raw = cached(lambda: binding.silent(caller, read.json_object(body)))
     denials = Denials(desk, caller, lambda at: in_batch(raw(), batch.order)(at))
-    budget = Budget(max_work, batch, snapshot.world, snapshot.evaluator.dear)
+    budget = BatchBudget(max_work, batch, snapshot.world, snapshot.evaluator.dear)
     answers = _answers(engine, snapshot, batch, budget, caller, binding, denials)
     # What is in a thread for a reason of its own stays there.
     return while_wanted(answers) if way_of(engine, body) else answers
 
 
 def _answers(
-    engine: Engine, snapshot: Snapshot, batch: Batch, budget: Budget, caller: Caller, binding: Binding, denials: Denials
+    engine: Engine,
+    snapshot: Snapshot,
+    batch: Batch,
+    budget: BatchBudget,
+    caller: Caller,
+    binding: Binding,
+    denials: Denials,
 ) -> Slices:
     """Answers equal items once, but for those that present an approval, which each use one. Gives the event loop back
     after each slice of work."""
@@ -146,7 +152,7 @@ def _item(
 
 
 def _alone(
-    engine: Engine, request: DecideArguments, caller: Caller, binding: Binding, desk: Desk, sent: bytes
+    engine: Engine, request: DecideArguments, caller: Caller, binding: Binding, desk: AccessHints, sent: bytes
 ) -> Answer:
     """The answer to a request that is looked at, and decided, with one snapshot."""
     snapshot = engine.snapshot
@@ -166,7 +172,7 @@ def _alone(
     return encode.decision_body(decision), ((asked, decision),), 0
 
 
-def _denials(desk: Desk, caller: Caller, binding: Binding, sent: bytes) -> Denials:
+def _denials(desk: AccessHints, caller: Caller, binding: Binding, sent: bytes) -> Denials:
     return Denials(desk, caller, lambda _: binding.silent(caller, read.json_object(sent)))
 
 

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import DecideArguments
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.engine_arguments import DecideArguments
+from policyengine.authzen.errors import Malformed, Misspelt
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import codes

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import FilterRequest
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.engine_arguments import FilterRequest
+from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.filters.descriptions import as_json, store_of

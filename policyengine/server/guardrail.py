@@ -22,16 +22,16 @@ from cachetools import LRUCache, TTLCache
 from msgspec.structs import replace
 
 from policyengine.authzen import read
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.errors import Malformed
 from policyengine.call_approvals import Repeated
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, beginning, calls_of
 from policyengine.gate.models import ModelTerms, each
-from policyengine.gate.running import called
+from policyengine.gate.run_call import called
 from policyengine.gate.session import Session
-from policyengine.release.outcome import NotReleased
+from policyengine.release.answers import NotReleased
 from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Reply
 from policyengine.settings.guardrail import GuardrailSettings

@@ -18,8 +18,8 @@ from policyengine.authzen.answers import Health, NotWatched, Readiness, WorkerSt
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.server.engine_slot import EngineSlot
+from policyengine.workers.protocol import time_of
 from policyengine.workers.sibling import Everybody
-from policyengine.workers.words import time_of
 
 
 def add_routes(app: FastAPI, slot: EngineSlot) -> None:

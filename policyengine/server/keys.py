@@ -17,7 +17,8 @@ from typing import Any, TypeVar, cast
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
 
-from policyengine.authzen import paths, read
+from policyengine.authzen import endpoints, read
+from policyengine.authzen.errors import Malformed
 from policyengine.authzen.keys import (
     CheckedKey,
     KeyInfo,
@@ -30,8 +31,7 @@ from policyengine.authzen.keys import (
     RotatedKey,
     UsedKey,
 )
-from policyengine.authzen.refused import Malformed
-from policyengine.callers import keys, showing
+from policyengine.callers import key_views, keys
 from policyengine.callers.caller import Caller, Scope
 from policyengine.callers.keyring import Keyring
 from policyengine.callers.keys import Key
@@ -58,10 +58,10 @@ class KeyDesk:
 
     def questions(self) -> dict[str, Question]:
         handlers: dict[str, Callable[[bytes, Caller], BaseModel]] = {
-            paths.KEYS: self.create,
-            f"{paths.KEYS}/rotate": self.rotate,
-            f"{paths.KEYS}/revoke": self.revoke,
-            f"{paths.KEYS}/check": self.check,
+            endpoints.KEYS: self.create,
+            f"{endpoints.KEYS}/rotate": self.rotate,
+            f"{endpoints.KEYS}/revoke": self.revoke,
+            f"{endpoints.KEYS}/check": self.check,
         }
         names = ("keys_create", "keys_rotate", "keys_revoke", "keys_check")
         return {
@@ -70,7 +70,7 @@ class KeyDesk:
         }
 
     def add_routes(self, app: FastAPI) -> None:
-        @app.get(paths.KEYS, tags=["operation"], summary="The keys, and how they were used", name="keys")
+        @app.get(endpoints.KEYS, tags=["operation"], summary="The keys, and how they were used", name="keys")
         def keys(request: Request) -> Response:
             listed = self.listed(request.scope["caller"])
             return Response(_bytes(listed), media_type="application/json")
@@ -85,7 +85,8 @@ class KeyDesk:
         mine = sorted((key for key in known.values() if _is_own(key, caller)), key=lambda key: (key.created, key.id))
         return KeyList(
             keys=[
-                UsedKey(**showing.public(key, now), usage=KeyUsage(**showing.usage(uses.get(key.id)))) for key in mine
+                UsedKey(**key_views.public(key, now), usage=KeyUsage(**key_views.usage(uses.get(key.id))))
+                for key in mine
             ]
         )
 
@@ -109,7 +110,7 @@ class KeyDesk:
         self._grant(caller, scopes)
         self._change(lambda _: made)
         self._tell("created", made, caller)
-        return MadeKey(**showing.public(made, now), key=shown.text)
+        return MadeKey(**key_views.public(made, now), key=shown.text)
 
     def rotate(self, body: bytes, caller: Caller) -> MadeKey:
         asked, now, ring = _read(RotatedKey, body), time.time(), self._ring()
@@ -127,14 +128,14 @@ class KeyDesk:
 
         rotated = self._change(change)
         self._tell("rotated", rotated, caller)
-        return MadeKey(**showing.public(rotated, now), key=texts[0])
+        return MadeKey(**key_views.public(rotated, now), key=texts[0])
 
     def revoke(self, body: bytes, caller: Caller) -> KeyInfo:
         asked, now = _read(RevokedKey, body), time.time()
         self._ring()
         revoked = self._change(lambda known: keys.revoke(_own(known, asked.id, caller), now))
         self._tell("revoked", revoked, caller)
-        return KeyInfo(**showing.public(revoked, now))
+        return KeyInfo(**key_views.public(revoked, now))
 
     def check(self, body: bytes, caller: Caller) -> KeyVerdict:
         asked, now, ring = _read(CheckedKey, body), time.time(), self._ring()
@@ -143,8 +144,8 @@ class KeyDesk:
         except KeyStoreError:
             raise _away() from None
         own = {id_: key for id_, key in known.items() if _is_own(key, caller)}
-        state, key = showing.judged(asked.key, own, ring.hash_key, now, asked.address)
-        return KeyVerdict(state=state, key=None if key is None else KeyInfo(**showing.public(key, now)))
+        state, key = key_views.judged(asked.key, own, ring.hash_key, now, asked.address)
+        return KeyVerdict(state=state, key=None if key is None else KeyInfo(**key_views.public(key, now)))
 
     def _ring(self) -> Keyring:
         if self.keyring is None:

@@ -15,7 +15,7 @@ from policyengine.callers.throttle import Meter, retry_after
 from policyengine.server.administration import Administration, principal_of
 from policyengine.server.authentication import HEALTH, SIGN_IN
 from policyengine.server.pipeline import ACCESS_TASK, OTHER, Incoming
-from policyengine.server.rates import Rates
+from policyengine.server.rate_limits import RateLimits
 from policyengine.settings.model import Limits
 
 # The scope of each endpoint, by its name. One that is listed nowhere is for administrators: none is open by mistake.
@@ -53,7 +53,7 @@ class LimitStep:
     """The step of one process. `meter` is what it counts for itself, `rates` what it counts with others; None where
     callers may ask as often as they like."""
 
-    def __init__(self, limits: Limits, administration: Administration, rates: Rates | None = None) -> None:
+    def __init__(self, limits: Limits, administration: Administration, rates: RateLimits | None = None) -> None:
         self.administration = administration
         self.rates = rates
         self.meter = Meter(limits.requests, limits.per) if limits.requests is not None else None

@@ -3,10 +3,10 @@ and all of them together, may take.
 
 `scope["extensions"]` has the certificate that TLS has verified (DER), under `authentication.CERTIFICATE`. A request
 beyond the cap is answered 503 at once, before anything is done for it, and so is one that has waited for its turn for
-too long while there is too much to do (`backlog.py`), so that those that were accepted are not late; `/healthz` is
-always answered. One takes a place among those under way once all of it is there (`arriving.py`). Headers are bounded in
-number, size and time, bodies in time, and so are connections, and answers that nobody reads. A request that two servers
-could understand differently is refused.
+too long while there is too much to do (`load_shedding.py`), so that those that were accepted are not late; `/healthz`
+is always answered. One takes a place among those under way once all of it is there (`pending_bodies.py`). Headers are
+bounded in number, size and time, bodies in time, and so are connections, and answers that nobody reads. A request that
+two servers could understand differently is refused.
 
 A short question that is all there goes through the pipeline at once (`Pipeline.directly`), and its answer is one write.
 Whatever is more than that is a task, as uvicorn has it.
@@ -28,16 +28,16 @@ import httptools
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from policyengine.authzen.paths import RELEASE
-from policyengine.server.arriving import MOST_KEPT, Arriving
+from policyengine.authzen.endpoints import RELEASE
 from policyengine.server.authentication import CERTIFICATE
-from policyengine.server.backlog import Backlog
 from policyengine.server.deadline import Deadline
-from policyengine.server.heads import AnswerHeads
+from policyengine.server.listener_refusals import overloaded, refusal
+from policyengine.server.load_shedding import Backlog
+from policyengine.server.loop_turns import Turn
+from policyengine.server.pending_bodies import MOST_KEPT, PendingBodies
 from policyengine.server.pipeline import Peer, Pipeline, Question
-from policyengine.server.turned_away import overloaded, refusal
-from policyengine.server.turns import Turn
-from policyengine.server.unread import UnreadAnswers
+from policyengine.server.response_head import AnswerHeads
+from policyengine.server.unread_answers import UnreadAnswers
 
 
 def _limit(name: str, default: float) -> float:
@@ -86,7 +86,7 @@ class Listener(HttpToolsProtocol):
     # Of all connections of this process.
     backlog = Backlog(_limit("wait", 0.025))
     unread = UnreadAnswers()
-    arriving = Arriving()
+    arriving = PendingBodies()
     most_connections = int(_limit("connections", 0)) or _most_connections()
     # How long headers of a request may take, and then its body, and how long an answer may wait for a peer that does
     # not read.

@@ -15,7 +15,7 @@ import structlog
 
 from policyengine.diagnostics import render
 from policyengine.model.decision import Trial
-from policyengine.server.quiet import Quiet
+from policyengine.server.failsafe_stream import FailsafeStream
 from policyengine.server.record import DecisionRecord
 from policyengine.state.reloads import Reload
 
@@ -23,7 +23,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 log = structlog.get_logger("policyengine.server")
 # Where all lines go: what cannot be written fails nothing.
-output = Quiet(lambda: sys.stderr)
+output = FailsafeStream(lambda: sys.stderr)
 
 
 def configure(form: Literal["json", "console"], level: Level) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request, Response
 
 from policyengine.authzen.answers import Metadata
-from policyengine.authzen.paths import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
-from policyengine.server.access.desk import Desk
+from policyengine.authzen.endpoints import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
+from policyengine.server.access.hints import AccessHints
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.obligations import wire_types
 
@@ -20,7 +20,7 @@ ACCESS_REQUEST = "urn:openid:authzen:capability:access-request"
 WELL_KNOWN = "/.well-known/authzen-configuration"
 
 
-def add_routes(app: FastAPI, slot: EngineSlot, public_url: str | None, desk: Desk) -> None:
+def add_routes(app: FastAPI, slot: EngineSlot, public_url: str | None, desk: AccessHints) -> None:
     # The well-known text goes between the host and the path of the base URL (RFC 8615).
     suffix = urlsplit(public_url).path if public_url else ""
 

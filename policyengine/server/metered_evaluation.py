@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Batch, DecideArguments
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.engine_arguments import Batch, DecideArguments
+from policyengine.authzen.errors import Malformed, Misspelt
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import codes
 from policyengine.engine import Engine
@@ -21,7 +21,7 @@ from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
 from policyengine.server import encode, grants
 from policyengine.server.access.answers import Denials, in_batch
-from policyengine.server.access.desk import Desk
+from policyengine.server.access.hints import AccessHints
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
 from policyengine.server.obligations import negotiate
@@ -35,7 +35,7 @@ from policyengine.state.store import StoreError
 LEASE = 10.0
 
 
-def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Reply:
+def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints) -> Reply:
     """The Access Evaluation API. Raises Malformed and RequestError."""
     try:
         value = binding.silent(caller, read.json_object(body))
@@ -46,7 +46,7 @@ def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, d
 
 
 def evaluate_batch(
-    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk, max_batch: int
+    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints, max_batch: int
 ) -> Answer | Reply:
     """The Access Evaluations API. Every item is charged for itself, equal ones too. Raises Malformed and
     RequestError."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from policyengine.bounded_cache import BoundedCache
 from policyengine.model.decision import Decision, RuleError
-from policyengine.remembered import Remembered
 from policyengine.server.obligations import negotiate
 
 REQUIRED = "metering_required"
@@ -57,4 +57,4 @@ def _unmetered(decision: Decision, missing: frozenset[str]) -> Decision:
 
 # The engine gives the same decision object for the same outcome. By identity, with the decision itself, so that an
 # identity is not used again while its denial is kept.
-_denials: Remembered[int, tuple[Decision, frozenset[str], Decision]] = Remembered(4096)
+_denials: BoundedCache[int, tuple[Decision, frozenset[str], Decision]] = BoundedCache(4096)

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from policyengine.model.decision import Decision
 from policyengine.server import log
-from policyengine.settings.telling import Telling
+from policyengine.settings.event_sinks import EventSinks
 from policyengine.workers.sibling import Everybody
 from policyengine.workers.totals import Families
 
@@ -93,7 +93,7 @@ class Tally:
 
 
 class _Collected(Collector):
-    def __init__(self, tally: Tally, told: Telling, degraded: Degraded) -> None:
+    def __init__(self, tally: Tally, told: EventSinks, degraded: Degraded) -> None:
         self.tally = tally
         self.degraded = degraded
         self.told = told
@@ -125,7 +125,7 @@ class _Collected(Collector):
         )
         yield _counter(
             "policyengine_reloads",
-            "Attempts to load changed policies, by outcome.",
+            "FailedAttempts to load changed policies, by outcome.",
             ("outcome",),
             {(name,): count for name, count in tally.reloads.items()},
         )
@@ -159,7 +159,7 @@ class _Collected(Collector):
         )
         yield _counter(
             "policyengine_key_set_readings",
-            "Attempts to read the keys of issuers, by outcome.",
+            "FailedAttempts to read the keys of issuers, by outcome.",
             ("outcome",),
             {(name,): count for name, count in tally.key_sets.items()},
         )
@@ -198,7 +198,7 @@ def _counter(name: str, text: str, labels: Sequence[str], counts: dict[tuple[str
     return family
 
 
-def registry(tally: Tally, told: Telling, degraded: Degraded = dict) -> CollectorRegistry:
+def registry(tally: Tally, told: EventSinks, degraded: Degraded = dict) -> CollectorRegistry:
     """The metrics of one app, with those of its process."""
     made = CollectorRegistry()
     made.register(_Collected(tally, told, degraded))

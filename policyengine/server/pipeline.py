@@ -23,23 +23,23 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policyengine.authzen.arguments import arguments
-from policyengine.authzen.paths import ACCESS_REQUESTS
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.endpoints import ACCESS_REQUESTS
+from policyengine.authzen.engine_arguments import arguments
+from policyengine.authzen.errors import Malformed
 from policyengine.callers.authenticate import GoodCredential
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
-from policyengine.compile.making import ONLY_MADE, Unmade
+from policyengine.compile.compile_on_demand import ONLY_MADE, Unmade
 from policyengine.engine import Engine
-from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, check_values, read_body
+from policyengine.server.disconnects import in_thread, in_turns, while_wanted
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError, error_body, log, send_json
-from policyengine.server.leaving import in_thread, in_turns, while_wanted
 from policyengine.server.metrics import Tally
-from policyengine.server.others import hand_over
+from policyengine.server.other_routes import hand_over
 from policyengine.server.record import Decided, DirectAnswer, Record, records
 from policyengine.server.request_id import Identify, first
+from policyengine.server.thread_pools import Kind, ThreadPools
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
@@ -132,16 +132,17 @@ def never(_: Engine, __: bytes) -> Kind | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that `aside`
-    tells, is handled in a thread, so that it holds nobody up: in one for what it does, `kind` unless `aside` says
-    otherwise. `direct` answers what is plain in one go, and says None to anything else. `stream` answers a body of
-    server-sent events. With `headed` the handler is told the headers; with `bare` there may be no body."""
+    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that
+    `thread_kind` tells, is handled in a thread, so that it holds nobody up: in one for what it does, `kind` unless
+    `thread_kind` says otherwise. `direct` answers what is plain in one go, and says None to anything else. `stream`
+    answers a body of server-sent events. With `headed` the handler is told the headers; with `bare` there may be no
+    body."""
 
     name: str
     handle: Handler
     thread_body: int = THREAD_BODY
     stream: Streamer | None = None
-    aside: Callable[[Engine, bytes], Kind | None] = never
+    thread_kind: Callable[[Engine, bytes], Kind | None] = never
     headed: bool = False
     bare: bool = False
     kind: Kind = "computing"
@@ -180,7 +181,7 @@ class Pipeline:
         max_body_bytes: int,
         steps: Steps = Steps(),
         family: Callable[[str], Question | None] = lambda _: None,
-        aside: Aside | None = None,
+        threads: ThreadPools | None = None,
     ) -> None:
         self.questions = questions
         self.rest = rest
@@ -190,7 +191,7 @@ class Pipeline:
         self.max_body_bytes = max_body_bytes
         self.steps = steps
         self.family = family
-        self.aside = aside or Aside(CONCURRENCY)
+        self.threads = threads or ThreadPools(CONCURRENCY)
         self._identify = Identify()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -274,9 +275,9 @@ class Pipeline:
                 raise RequestError(405, "method not allowed", ((b"allow", b"POST"),))
             if question.stream is not None and headers.get(b"content-type", b"").startswith(EVENTS):
                 ready = self.slot.ready()
-                with self.aside.streaming():
+                with self.threads.streaming():
                     decided = await question.stream(
-                        ready, caller, receive, send, identifier, scope["scheme"], self.aside.look
+                        ready, caller, receive, send, identifier, scope["scheme"], self.threads.look
                     )
                 self._recorded(name, caller, identifier, decided, 0, started)
                 self.tally.endpoint(name)(200, perf_counter() - started)
@@ -328,17 +329,17 @@ class Pipeline:
         Disconnected where nobody waits for it any more."""
         work = engine, asked, caller
         for _ in range(TRIES):
-            kind = question.aside(engine, asked)
+            kind = question.thread_kind(engine, asked)
             try:
                 if kind is None and len(asked) < question.thread_body:
                     with ONLY_MADE:
                         answer = handle(*work)
                 else:
-                    answer = await in_thread(self.aside, kind or question.kind, receive, handle, *work)
-                return await in_turns(self.aside, answer, receive) if isinstance(answer, Generator) else answer
+                    answer = await in_thread(self.threads, kind or question.kind, receive, handle, *work)
+                return await in_turns(self.threads, answer, receive) if isinstance(answer, Generator) else answer
             except Unmade as unmade:
-                await self.aside.make(unmade)
-        return await in_thread(self.aside, question.kind, receive, _whole, handle, *work)
+                await self.threads.make(unmade)
+        return await in_thread(self.threads, question.kind, receive, _whole, handle, *work)
 
     def _recorded(
         self, name: str, caller: Caller, identifier: bytes, decided: Sequence[Decided], failed: int, started: float

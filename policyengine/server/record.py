@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from policyengine.authzen.arguments import DecideArguments, Parts
+from policyengine.authzen.engine_arguments import DecideArguments, Parts
 from policyengine.callers.caller import Caller
 from policyengine.model.decision import Decision
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.errors import Malformed, Misspelt
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import codes
 from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
-from policyengine.release.outcome import Released
+from policyengine.release.answers import Released
 from policyengine.release.tracing import kinds_and_counts
 from policyengine.release.validity import Expected
 from policyengine.server import encode

@@ -19,11 +19,11 @@ from typing import Any
 from starlette.types import Receive, Send
 
 from policyengine.authzen import read
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
-from policyengine.release.outcome import NotReleased, Released
-from policyengine.server import hygiene
+from policyengine.release.answers import NotReleased, Released
+from policyengine.server import security_headers
 from policyengine.server.bind import Binding
 from policyengine.server.body import Disconnected, check_values, too_large
 from policyengine.server.errors import RequestError, log
@@ -226,7 +226,7 @@ class _Answer:
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),
             (b"x-request-id", request_id),
-            *(header for header in hygiene.headers(scheme) if header[0] != b"cache-control"),
+            *(header for header in security_headers.headers(scheme) if header[0] != b"cache-control"),
         ]
         self.begun = False
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 from policyengine.authzen import read
 from policyengine.authzen.answers import Readiness
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.server.pipeline import Answer
 from policyengine.state.reloads import Reload
-from policyengine.workers.words import time_of
+from policyengine.workers.protocol import time_of
 
 
 def reload(

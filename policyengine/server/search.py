@@ -13,14 +13,14 @@ from typing import Any
 
 from policyengine import search
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Search, Sought
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.engine_arguments import Search, Sought
+from policyengine.authzen.errors import Malformed
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server.bind import Binding
 from policyengine.server.metering import declared
-from policyengine.server.page import PageTokens, Start
+from policyengine.server.page_tokens import PageTokens, Start
 from policyengine.server.pipeline import Answer
 
 

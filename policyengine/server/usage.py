@@ -11,8 +11,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from policyengine.authzen import paths, read
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen import endpoints, read
+from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server.engine_slot import EngineSlot
@@ -27,7 +27,7 @@ _WANTED = ("rule", "tenant", "model", "day")
 
 def questions() -> dict[str, Question]:
     return {
-        f"{paths.USAGE}/{what}": Question(f"usage_{what}", partial(change, what), thread_body=0, kind="waiting")
+        f"{endpoints.USAGE}/{what}": Question(f"usage_{what}", partial(change, what), thread_body=0, kind="waiting")
         for what in ("reset", "credit", "raise")
     }
 
@@ -63,7 +63,7 @@ def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
 
 def add_routes(app: FastAPI, slot: EngineSlot) -> None:
     # In threads of their own: they wait for the store.
-    @app.get(paths.USAGE, tags=["operation"], summary="What limits have counted", name="usage")
+    @app.get(endpoints.USAGE, tags=["operation"], summary="What limits have counted", name="usage")
     def usage(request: Request) -> Response:
         """By meter; with `by` added up by what it names: `tenant,day`. `rule`, `tenant`, `model` and `day` narrow
         it."""
@@ -85,7 +85,7 @@ def add_routes(app: FastAPI, slot: EngineSlot) -> None:
             raise RequestError(503, "the state store cannot be asked") from error
         return _answer({"usage": [shown(row, by) for row in rows]})
 
-    @app.get(f"{paths.USAGE}/changes", tags=["operation"], summary="What was done to limits", name="usage_changes")
+    @app.get(f"{endpoints.USAGE}/changes", tags=["operation"], summary="What was done to limits", name="usage_changes")
     def changes(request: Request) -> Response:
         try:
             changes_made = slot.ready().meters.changes(tenant=request.scope["caller"].tenant)

@@ -7,5 +7,5 @@ In: a TOML file, environment variables that start with POLICYENGINE_, and what t
 |---|---|
 | `model.py` | what can be configured |
 | `loading.py` | from file and environment to the model; what is unknown is refused |
-| `showing.py` | the settings as text, without secrets |
+| `as_toml.py` | the settings as text, without secrets |
 """

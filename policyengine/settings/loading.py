@@ -21,7 +21,7 @@ from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.events.sinks.webhook import secret_key
 from policyengine.settings.model import PREFIX, Callback, Events, KeySettings, Settings, Webhook
 from policyengine.settings.texts import secret as release_key
-from policyengine.workers.words import SUPERVISOR
+from policyengine.workers.protocol import SUPERVISOR
 
 T = TypeVar("T", Webhook, Callback)
 

@@ -14,7 +14,7 @@ from policyengine.detect.registry import registry
 from policyengine.detect.vocabulary import LONGEST_PATTERN, Pattern, Vocabulary
 from policyengine.release.classifiers import HttpClassifier
 from policyengine.release.inspection import MOST, Inspection
-from policyengine.release.keys import KEY_BYTES
+from policyengine.release.tokenizing import KEY_BYTES
 from policyengine.settings import canaries as remembered
 
 Text = Annotated[str, Field(min_length=1)]

@@ -11,10 +11,10 @@ from typing import Any, assert_never
 
 from msgspec import Struct
 
-from policyengine.state import approvals, block_operations, meters, operations, past, sessions
+from policyengine.state import approvals, block_operations, meters, operations, relative_ceilings, sessions
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
 from policyengine.state.block_operations import Beat, Impose, ReadBlocks
-from policyengine.state.held import Documents, held_charge, held_document, held_use, told_of
+from policyengine.state.charge_documents import Documents, held_charge, held_document, held_use, told_of
 from policyengine.state.meters import ClockSkew
 from policyengine.state.operations import (
     Adjust,
@@ -129,7 +129,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
     uses, held = [], []
     until = now + asked.lease
     for charge in asked.charges:
-        earlier = past.shared(documents[charge.meter], charge.share)
+        earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
         document = meters.charged(earlier, charge.window, at, charge.amount, asked.id, until)
         document = {**document, **told_of(charge)}
@@ -174,7 +174,7 @@ def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> 
 
 def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[MeterUse, ...]:
     """What the meters say, as they are."""
-    uses = [(charge, past.shared(documents[charge.meter], charge.share)) for charge in charges]
+    uses = [(charge, relative_ceilings.shared(documents[charge.meter], charge.share)) for charge in charges]
     return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in uses)
 
 
@@ -184,7 +184,7 @@ def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
         return Applied(Refused(now, tuple(refusals)), blocked)
     writes: dict[str, tuple[Document | None, int]] = {}
     for charge in asked.charges:
-        earlier = past.shared(documents[charge.meter], charge.share)
+        earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
         document = meters.held(earlier, charge.window, at, charge.amount, asked.id, now + asked.lasting)
         document = {**document, **told_of(charge)}
@@ -212,7 +212,7 @@ def _refusals(
     refusals = []
     blocked: dict[str, tuple[Document | None, int]] = {}
     for charge in charges:
-        document = past.shared(documents[charge.meter], charge.share)
+        document = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(document, now)
         free = meters.room_at(document, charge.window, at, charge.amount, charge.ceiling)
         if charge.advisory or (free is not None and free <= at):

@@ -15,12 +15,12 @@ from policyengine.events.sink import Sink
 from policyengine.model.values import Fault
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, OpenTicket, TellTicket, Verdict
+from policyengine.state.approval_tasks import LONGEST, Submission, Task, task, ticket
 from policyengine.state.approvals import KEPT
 from policyengine.state.approvers import Ineligible, eligible, shown
 from policyengine.state.approving import AccessRequest, ApprovalRef, index_key, new_reference, reference
 from policyengine.state.operations import REUSED, DocumentsFound, Outcome, Read, Rejected
 from policyengine.state.store import Store
-from policyengine.state.tasks import LONGEST, Submission, Task, task, ticket
 from policyengine.state.windows import SECOND
 from policyengine.steps import Steps, awaited, plain, run
 

@@ -28,16 +28,16 @@ from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.state import approvals, operations, sessions
+from policyengine.state.after_grant import followed
 from policyengine.state.approval_operations import UNVERIFIABLE, Consume
 from policyengine.state.approval_scope import has_form
 from policyengine.state.approving import WHY, AccessRequest, Why, access_request, consume
 from policyengine.state.charges import Charges, Metered, charges
+from policyengine.state.compiled_charges import plan
 from policyengine.state.grant import Grant
 from policyengine.state.granting import denied_by_store, granted, refused_by_errors, unmetered
 from policyengine.state.ids import new_id
-from policyengine.state.memo import memo
-from policyengine.state.metering import SESSION, Metering
-from policyengine.state.narrowing import carried
+from policyengine.state.lease_memo import memo
 from policyengine.state.operations import (
     Commit,
     DocumentsFound,
@@ -48,10 +48,10 @@ from policyengine.state.operations import (
     Rejected,
     SessionWrite,
 )
-from policyengine.state.over import followed
-from policyengine.state.places import place
 from policyengine.state.prices import priced
-from policyengine.state.quick import plan
+from policyengine.state.session_grants import carried
+from policyengine.state.shard_places import place
+from policyengine.state.stateful_rules import SESSION, Metering
 from policyengine.state.store import Store, StoreError
 from policyengine.state.trials import told
 from policyengine.state.windows import SECOND

@@ -12,7 +12,7 @@ from policyengine.diagnostics.suggest import one_of
 from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
 from policyengine.state.block_operations import Beat, Impose, ReadBlocks
-from policyengine.state.board import block_of
+from policyengine.state.known_blocks import block_of
 from policyengine.state.operations import DocumentsFound, Outcome
 from policyengine.state.store import Store, document_in
 from policyengine.state.windows import SECOND

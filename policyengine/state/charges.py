@@ -24,9 +24,9 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault, to_json
 from policyengine.state import amounts
 from policyengine.state.amounts import MICRO
-from policyengine.state.metering import LimitRule
 from policyengine.state.operations import MAX_CHARGES, Charge
-from policyengine.state.places import place
+from policyengine.state.shard_places import place
+from policyengine.state.stateful_rules import LimitRule
 from policyengine.state.windows import SECOND, Concurrent, Window, calendar, mean_length, sliding
 
 

@@ -10,14 +10,15 @@ What is held for a commit to come counts until then or until it ends: `holds`, {
 time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses everything. `raised` is
 how much more there may be, and until when: [[amount, end], ...]. `reset` is the bucket from before which nothing is
 given back any more, and until when that matters: [index, end]; a calendar meter's period begins a microsecond earlier
-instead, so that no lease from before is of it. `share` and `past` are for ceilings relative to the past: `past.py`.
+instead, so that no lease from before is of it. `share` and `past` are for ceilings relative to the past:
+`relative_ceilings.py`.
 """
 
 from __future__ import annotations
 
 from typing import Any, assert_never
 
-from policyengine.state import past
+from policyengine.state import relative_ceilings
 from policyengine.state.amounts import MICRO
 from policyengine.state.operations import Document
 from policyengine.state.windows import BUCKETS, Calendar, Concurrent, Sliding, Window
@@ -66,7 +67,7 @@ def room_at(document: Document | None, window: Window, now: int, amount: int, ce
     if document is not None and ("share" in document or _raises(document, now)):
         # The ceiling changes as well, so there may be room for a while only.
         times = {max(now, blocked), *(end for end, _ in live if end > blocked)}
-        if "share" in document and (turn := past.turns(document, window, now)) > blocked:
+        if "share" in document and (turn := relative_ceilings.turns(document, window, now)) > blocked:
             times.add(turn)
         for time in sorted(times):
             left = sum(counted for end, counted in live if end > time) + amount
@@ -88,7 +89,7 @@ def room_at(document: Document | None, window: Window, now: int, amount: int, ce
 def charged(document: Document | None, window: Window, now: int, amount: int, lease: str, until: int) -> Document:
     """The document with an amount more, counted now."""
     made = _charged(document, window, now, amount, lease, until)
-    return past.more(made, window, now, amount) if "share" in made else made
+    return relative_ceilings.more(made, window, now, amount) if "share" in made else made
 
 
 def _charged(document: Document | None, window: Window, now: int, amount: int, lease: str, until: int) -> Document:
@@ -123,7 +124,7 @@ def returned(
     if document is None:
         return None
     if "share" in document:
-        document = past.less(document, window, where, amount)
+        document = relative_ceilings.less(document, window, where, amount)
     match window:
         case Sliding():
             if where <= document.get("reset", (-1, 0))[0]:
@@ -145,7 +146,7 @@ def expires(document: Document, window: Window, now: int) -> int:
     if "reset" in document:
         ends.append(int(document["reset"][1]))
     if "share" in document:
-        ends.append(past.ends(document))
+        ends.append(relative_ceilings.ends(document))
     return max(empty_at(document, window, now), int(document.get("blocked", 0)), *ends) + GRACE
 
 
@@ -155,7 +156,7 @@ def expires(document: Document, window: Window, now: int) -> int:
 def ceiling_at(document: Document | None, window: Window, ceiling: int, now: int) -> int:
     """How much there may be now."""
     if document is not None and "share" in document:
-        ceiling = max(ceiling, past.relative_ceiling(document, window, now))
+        ceiling = max(ceiling, relative_ceilings.relative_ceiling(document, window, now))
     return ceiling + raised_by(document, now)
 
 

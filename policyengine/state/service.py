@@ -11,23 +11,23 @@ from threading import RLock
 from typing import Any
 
 from policyengine.blocks.denylist import NOBODY, Tenants
+from policyengine.bounded_cache import BoundedCache
 from policyengine.bundle import Snapshot
 from policyengine.events.event import Event
 from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision
-from policyengine.remembered import Remembered
 from policyengine.state.approval_calls import Approvals
 from policyengine.state.approval_operations import Keep
 from policyengine.state.authorize import AuthorizeRequest, Authorizing, authorizing, new_request
 from policyengine.state.block_calls import Blocks
-from policyengine.state.board import Board, behind
-from policyengine.state.direct import answered, away, straight, unrecorded
+from policyengine.state.fast_authorize import answered, away, straight, unrecorded
 from policyengine.state.grant import Grant
-from policyengine.state.memo import reopened
-from policyengine.state.metering import SESSIONS, Metering, metering
+from policyengine.state.known_blocks import KnownBlocks, behind
+from policyengine.state.lease_memo import reopened
 from policyengine.state.operations import DocumentsFound, Read, lease_key
 from policyengine.state.prices import NO_PRICES, Prices
 from policyengine.state.session_calls import Sessions
+from policyengine.state.stateful_rules import SESSIONS, Metering, metering
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
 from policyengine.state.usage_calls import Meters
@@ -50,10 +50,10 @@ class Authorizes:
         self._placed = isinstance(store, Cluster)
         self.events = events
         self._publishing = RLock()
-        self._opened: Remembered[str, int] = Remembered(SESSIONS)
-        self._board: Board | None = None
+        self._opened: BoundedCache[str, int] = BoundedCache(SESSIONS)
+        self._board: KnownBlocks | None = None
         self._publish(snapshot)
-        self._board = Board(store, self._publish, lost=self._voided)
+        self._board = KnownBlocks(store, self._publish, lost=self._voided)
         if not self._board.blocks.is_empty or self._board.since:
             self._publish()
 

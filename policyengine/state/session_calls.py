@@ -12,8 +12,8 @@ from secrets import token_urlsafe
 from typing import Any
 
 from policyengine.state.authorize import call_of, called, holder
-from policyengine.state.narrowing import grants_of, is_reserved, narrowing, plain_labels
 from policyengine.state.operations import DocumentsFound, Label, OpenSession, Outcome, ReadSession, Rejected
+from policyengine.state.session_grants import grants_of, is_reserved, narrowing, plain_labels
 from policyengine.state.sessions import LIFE, session_key
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND

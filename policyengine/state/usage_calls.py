@@ -15,8 +15,8 @@ from policyengine.model.values import Fault
 from policyengine.state import amounts
 from policyengine.state.charges import key_of, window
 from policyengine.state.ids import new_id
-from policyengine.state.metering import LimitRule
 from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, Read
+from policyengine.state.stateful_rules import LimitRule
 from policyengine.state.store import Store, document_in
 from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, change_of, change_tenant, usage_of, window_of
 from policyengine.state.windows import SECOND, Concurrent

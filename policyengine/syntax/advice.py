@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from policyengine.diagnostics.suggest import slip
-from policyengine.syntax.words import KEYWORDS
+from policyengine.syntax.terminal_names import KEYWORDS
 
 _RULE = r"\b(?:permit|forbid|require|limit|label|prove)"
 _KEYWORD = r"\b(?:permit|forbid|require|limit|label|prove|test|define|entity|extend|action|tool)\b"

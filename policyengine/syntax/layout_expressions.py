@@ -13,7 +13,7 @@ from typing import assert_never
 from policyengine.syntax import ast, walk
 from policyengine.syntax.comments import Lead, Notes
 from policyengine.syntax.layout import BREAK, HARD, LINE, Doc, IfBroken, Line, Suffix, align, concat, group, join, nest
-from policyengine.syntax.spelling import bare_or_quoted, literal, member, quoted, type_of_entity
+from policyengine.syntax.quoting import bare_or_quoted, literal, member, quoted, type_of_entity
 
 
 @dataclass(frozen=True, slots=True)

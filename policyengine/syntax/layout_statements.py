@@ -24,8 +24,8 @@ from policyengine.syntax.layout_expressions import (
     fields,
     type_,
 )
-from policyengine.syntax.spelling import bare_or_quoted, literal
-from policyengine.syntax.words import KEYWORDS
+from policyengine.syntax.quoting import bare_or_quoted, literal
+from policyengine.syntax.terminal_names import KEYWORDS
 
 # Words that mean something else than an action where one starts. In a test an item also ends where any keyword stands.
 _NOT_IN_HEADS = frozenset({"any"})

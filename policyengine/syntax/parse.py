@@ -24,7 +24,7 @@ from policyengine.syntax.build import Build
 from policyengine.syntax.characters import suspicious_characters
 from policyengine.syntax.comments import COMMENT
 from policyengine.syntax.table import parser
-from policyengine.syntax.words import KEYWORDS, expected_words, unexpected_word
+from policyengine.syntax.terminal_names import KEYWORDS, expected_words, unexpected_word
 
 MAX_NESTING = 200
 # Characters of one file, and of one text in quotes or comment in it.

@@ -17,7 +17,7 @@ from threading import Lock
 
 from cachetools import LRUCache
 
-from policyengine.check.results import Defines, ModuleRules
+from policyengine.check.module_results import Defines, ModuleRules
 from policyengine.diagnostics.source import Source
 from policyengine.model import zones
 from policyengine.schema.declare import ModuleTree

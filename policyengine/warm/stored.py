@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from policyengine.check.results import ModuleRules
+from policyengine.check.module_results import ModuleRules
 from policyengine.diagnostics.source import Source, Span
 from policyengine.ir.footprint import footprint
 from policyengine.ir.nodes import Head, Rule, Scope

@@ -17,9 +17,9 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from policyengine.workers import kept
+from policyengine.workers import revision_files
+from policyengine.workers.protocol import ANSWER, MOST_BYTES, PATIENCE, line, time_of
 from policyengine.workers.totals import Families, lasting, summed
-from policyengine.workers.words import ANSWER, MOST_BYTES, PATIENCE, line, time_of
 
 # How often everybody is asked for a report, in seconds: that much of what one counted is lost if it is killed.
 EVERY = 1.0
@@ -179,7 +179,7 @@ class Hub:
             self._waiting.cancel()
             self._waiting = None
         with suppress(OSError):
-            kept.forget(self._directory, {revision, *(str(each.prepared) for each in self._workers)})
+            revision_files.forget(self._directory, {revision, *(str(each.prepared) for each in self._workers)})
 
     async def _remind(self) -> None:
         while True:

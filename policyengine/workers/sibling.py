@@ -19,9 +19,9 @@ from typing import Any
 
 from policyengine.files import FilesRead
 from policyengine.reloading import Successor
-from policyengine.workers import kept
+from policyengine.workers import revision_files
+from policyengine.workers.protocol import ANSWER, SUPERVISOR, line
 from policyengine.workers.totals import Families
-from policyengine.workers.words import ANSWER, SUPERVISOR, line
 
 # How often it is looked whether what was prepared is outdated, in seconds.
 LOOK = 0.25
@@ -85,7 +85,7 @@ class Sibling:
             self._changed.wait_for(lambda: self._heard > 0 or self._closed)
             while self._current is not None:
                 try:
-                    return kept.kept(self._directory, self._current)
+                    return revision_files.kept(self._directory, self._current)
                 except OSError:
                     # Another one answers meanwhile.
                     before = self._heard
@@ -98,7 +98,7 @@ class Sibling:
     def started(self, revision: str, read: FilesRead | None) -> bool:
         """Whether this one may answer from a revision: False if others answer from another."""
         if read is not None:
-            kept.keep(self._directory, revision, read)
+            revision_files.keep(self._directory, revision, read)
         with self._changed:
             before = self._heard
             self._say("started", revision=revision, pid=os.getpid())
@@ -123,7 +123,7 @@ class Sibling:
             prepared.adopt()
             return True
         if prepared.loaded.files_read is not None:
-            kept.keep(self._directory, revision, prepared.loaded.files_read)
+            revision_files.keep(self._directory, revision, prepared.loaded.files_read)
         with self._changed:
             # Those before may still be told to answer, while this one waits.
             self._ready = {**dict(list(self._ready.items())[-1:]), revision: prepared}
@@ -238,7 +238,7 @@ class Sibling:
                 self._look(revision)
             elif is_behind:
                 with suppress(OSError):
-                    self._catch_up(kept.kept(self._directory, revision))
+                    self._catch_up(revision_files.kept(self._directory, revision))
                     self._answers_from(revision)
 
 

@@ -19,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from policyengine.workers.hub import Hub
-from policyengine.workers.words import SUPERVISOR
+from policyengine.workers.protocol import SUPERVISOR
 
 # How long a replacement that could not start is not tried again, in seconds: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0

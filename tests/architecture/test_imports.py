@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-# The finders', the services' and the log's; `policyengine/late.py` stands in their place.
+# The finders', the services' and the log's; `policyengine/lazy_import.py` stands in their place.
 LATE = ("phonenumbers", "stdnum", "httpx2", "cryptography", "structlog", "rich", "watchfiles", "jsonschema", "pydantic")
 
 

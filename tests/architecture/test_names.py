@@ -10,7 +10,7 @@ from tests.support.paths import PACKAGE
 # One idea at two stages: the tree of a text and what has been checked of it, `ast.Rule` and `ir.Rule`.
 TREES = {"syntax/ast.py", "syntax/ast_types.py", "ir/nodes.py", "schema/schema.py"}
 # One idea on the wire and inside.
-WIRE = {"authzen/answers.py", "authzen/requests.py", "authzen/arguments.py"}
+WIRE = {"authzen/answers.py", "authzen/requests.py", "authzen/engine_arguments.py"}
 # One idea in each framework, under the name that its users look for; and what was retrieved, with its place in a tree.
 KNOWN = {"PermittedRetriever", "PolicyMiddleware", "Sources"}
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Batch, DecideArguments
+from policyengine.authzen.engine_arguments import Batch, DecideArguments
 from policyengine.authzen.entities import MAX_NESTED
-from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.errors import Malformed, Misspelt
 
 BASE: dict[str, Any] = {
     "subject": {"type": "User", "id": "ann"},

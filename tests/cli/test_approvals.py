@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from policyengine.engine import Engine
-from policyengine.state.tasks import Task
+from policyengine.state.approval_tasks import Task
 from tests.cli.conftest import Cli
 from tests.server.test_access import PEOPLE, POLICIES
 

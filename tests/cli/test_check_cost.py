@@ -6,7 +6,7 @@ import json
 
 from policyengine import Engine
 from policyengine.ir.cost import cost
-from policyengine.model.looks import MAX_LOOKS
+from policyengine.model.quantifier_cost import MAX_LOOKS
 from tests.cli.conftest import Cli
 
 POLICIES = """module m

@@ -38,7 +38,7 @@ def test_the_other_package_of_the_same_name_is_noticed(tmp_path: Path) -> None:
 def test_what_is_logged_is_no_part_of_the_result() -> None:
     """A store that cannot be asked is logged by a thread of its own, and structlog writes to standard output."""
     code = (
-        "from policyengine.cli import app\nfrom policyengine.state.board import log\n"
+        "from policyengine.cli import app\nfrom policyengine.state.known_blocks import log\n"
         "try:\n    app(['--version'])\nfinally:\n    log.warning('the store is away')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

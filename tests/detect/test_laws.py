@@ -26,14 +26,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.detect import Finder, Finding, find, find_many, literals, width
-from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finding import place
 from policyengine.detect.literals import by_automaton, by_hyperscan
+from policyengine.detect.prefilter import worth
 from policyengine.detect.registry import SHORT, Registry
 from policyengine.detect.secrets import finder
 from policyengine.detect.secrets.finder import FORMATS
 from policyengine.detect.shadow import shadow
-from policyengine.detect.signs import worth
+from policyengine.detect.stream_window import forgettable, without
 from policyengine.detect.view import View
 from tests.detect.planted import KNOWN, PIECES, TOKEN, texts, written
 from tests.support.examples import few, half

@@ -14,7 +14,7 @@ from policyengine.diagnostics.source import Source
 from policyengine.explain.display import brief
 from policyengine.schema.tool_import import import_tools, to_source
 from policyengine.syntax.characters import suspicious_characters
-from policyengine.syntax.spelling import string
+from policyengine.syntax.quoting import string
 
 HIDDEN = (
     "\u3164", "\u115f", "\u1160", "\u034f", "\ufe0f", "\u180b", "\u2800", "\uffa0", "\U000e0100", "\U000e0041",

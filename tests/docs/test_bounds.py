@@ -17,40 +17,40 @@ from policyengine.evaluate.delegation import MAX_CHAIN
 from policyengine.events.sinks import webhook
 from policyengine.explain.trace_json import MOST_RULES
 from policyengine.files import MOST_ENTRIES
-from policyengine.gate import listing, results, trail
+from policyengine.gate import results, tool_list, trail
 from policyengine.integrations import agent_hooks, langchain_agent
 from policyengine.mcp import approving, decision_point, sessions, targets
-from policyengine.mcp.messages import LONGEST_MESSAGE
-from policyengine.mcp.pages import PAGE as PAGE_OF_TOOLS
+from policyengine.mcp.list_pages import PAGE as PAGE_OF_TOOLS
+from policyengine.mcp.message_streams import LONGEST_MESSAGE
 from policyengine.mcp.upstream import MOST_PAGES
 from policyengine.model.decision import MOST_LISTED
 from policyengine.model.entities import MAX_ANCESTORS
-from policyengine.model.looks import MAX_LOOKS
 from policyengine.model.operators import MAX_PATTERNS
+from policyengine.model.quantifier_cost import MAX_LOOKS
 from policyengine.release import content, uploads
-from policyengine.release.aside import COMPUTING
 from policyengine.release.classifiers import WORKERS
-from policyengine.release.json_schema import MOST_WORK
-from policyengine.release.stream import MOST_FOUND
+from policyengine.release.schema_validation import MOST_WORK
+from policyengine.release.text_stream import MOST_FOUND
+from policyengine.release.text_threads import COMPUTING
 from policyengine.release.validity import MOST_PROBLEMS
-from policyengine.server.access import answers, callback, desk, page, submission
-from policyengine.server.arriving import MOST_ARRIVING, MOST_KEPT
-from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, SLICED, SLICING, STREAMS, THREADS
+from policyengine.server.access import answers, approval_page, callback, hints, submission
+from policyengine.server.batch_budget import ERROR, KILOBYTE, LOOKS
 from policyengine.server.body import MOST_VALUES
 from policyengine.server.explain import MOST_ASKED
 from policyengine.server.filter import MOST_EXPLAINED
+from policyengine.server.pending_bodies import MOST_ARRIVING, MOST_KEPT
 from policyengine.server.release_events import LONGEST_CHUNK
-from policyengine.server.unread import MOST_UNREAD
-from policyengine.server.work import ERROR, KILOBYTE, LOOKS
+from policyengine.server.thread_pools import LOOKING, MAKING, PARTS, REST, SLICED, SLICING, STREAMS, THREADS
+from policyengine.server.unread_answers import MOST_UNREAD
 from policyengine.settings.model import Limits, Settings
 from policyengine.settings.texts import Texts
-from policyengine.state import approval_scope, block_operations, tasks
+from policyengine.state import approval_scope, approval_tasks, block_operations
 from policyengine.state.approvals import MAX_MINE, MAX_OPEN
 from policyengine.state.operations import MAX_CHARGES
 from policyengine.state.sessions import ENDED, LIFE, MAX_CALLS, MAX_LABELS
 from policyengine.state.windows import SECOND
 from policyengine.syntax.parse import MAX_FILE, MAX_TEXT
-from policyengine.workers.words import PATIENCE
+from policyengine.workers.protocol import PATIENCE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bounds.md").read_text(encoding="utf-8")
 LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True), Texts()
@@ -76,7 +76,8 @@ LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True),
         f"or the first {MOST_KEPT >> 20} MiB of its body",
         f"page of a gateway's list | {PAGE_OF_TOOLS:,} ",
         f"a server over a pipe | {LONGEST_MESSAGE >> 20} MiB ",
-        f"looked at in one turn of the event loop | {listing.SLICE:,}, {-(-listing.SLICE // (1 + listing.ANEW))} ",
+        f"looked at in one turn of the event loop | {tool_list.SLICE:,}, "
+        f"{-(-tool_list.SLICE // (1 + tool_list.ANEW))} ",
         f"once for all who wait | {MAKING:.0f} ",
         f"agents behind each other | {MAX_CHAIN} ",
         f"of one entity | {MAX_ANCESTORS:,} ",
@@ -108,9 +109,9 @@ def test_the_page_says_what_the_code_has(said: str) -> None:
         f"of one requester | {MAX_MINE} ",
         f"whoever approves it | {approval_scope.LARGEST:,} characters",
         f"say how to ask for approval | {answers.MOST} ",
-        f"can be submitted | {desk.LIFE} ",
-        f"a form of the approval page | {page.LARGEST // 1024} KiB",
-        f"a reason that somebody gives | {tasks.LONGEST:,} ",
+        f"can be submitted | {hints.LIFE} ",
+        f"a form of the approval page | {approval_page.LARGEST // 1024} KiB",
+        f"a reason that somebody gives | {approval_tasks.LONGEST:,} ",
         f"in a submission | {submission.LONGEST_CHAIN} ",
         f"a `client` in a submission | {submission.LONGEST_CLIENT:,} ",
         f"`state` | {submission.LONGEST_KEY}, {callback.LONGEST_STATE:,} ",

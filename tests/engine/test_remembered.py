@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from policyengine.remembered import Fleeting, Remembered
+from policyengine.bounded_cache import BoundedCache, ExpiringCache
 
 
 def test_the_oldest_is_forgotten_first() -> None:
-    kept: Remembered[int, str] = Remembered(2)
+    kept: BoundedCache[int, str] = BoundedCache(2)
     for number in (1, 2, 1, 3):
         kept[number] = str(number)
     assert [kept.get(number) for number in (1, 2, 3)] == ["1", None, "3"]
@@ -18,7 +18,7 @@ def test_the_oldest_is_forgotten_first() -> None:
 
 
 def test_threads_that_make_room_for_each_other() -> None:
-    kept: Remembered[int, int] = Remembered(3)
+    kept: BoundedCache[int, int] = BoundedCache(3)
 
     def use(start: int) -> bool:
         for number in range(start, start + 3_000):
@@ -34,8 +34,8 @@ def test_threads_that_make_room_for_each_other() -> None:
 
 def test_what_is_held_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("policyengine.remembered.monotonic", lambda: now)
-    held: Fleeting[str, int] = Fleeting(3, 10.0)
+    monkeypatch.setattr("policyengine.bounded_cache.monotonic", lambda: now)
+    held: ExpiringCache[str, int] = ExpiringCache(3, 10.0)
     assert not held
     held["a"] = 1
     now = 6.0
@@ -53,14 +53,14 @@ def test_what_is_held_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_oldest_makes_room_and_what_is_put_in_again_is_new() -> None:
-    held: Fleeting[int, int] = Fleeting(2, 1_000.0)
+    held: ExpiringCache[int, int] = ExpiringCache(2, 1_000.0)
     for number in (1, 2, 1, 3):
         held[number] = number
     assert held.known() == [1, 3]
 
 
 def test_threads_that_hold_and_let_go() -> None:
-    held: Fleeting[int, int] = Fleeting(3, 1_000.0)
+    held: ExpiringCache[int, int] = ExpiringCache(3, 1_000.0)
 
     def use(start: int) -> bool:
         for number in range(start, start + 3_000):

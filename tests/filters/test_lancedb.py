@@ -19,7 +19,7 @@ from lancedb.index import Bitmap, BTree, LabelList
 from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, lancedb, ref
 from policyengine.filters.lancedb import literal
-from policyengine.model.moments import is_fine
+from policyengine.model.fine_time import is_fine
 from policyengine.model.values import parse_time
 from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, corpus_filter

@@ -13,7 +13,7 @@ from policyengine import Engine
 from policyengine.filters import Filter, json, qdrant, sql
 from policyengine.filters.arrow import arrow
 from policyengine.filters.polars import polars
-from policyengine.model.moments import nanoseconds
+from policyengine.model.fine_time import nanoseconds
 from policyengine.model.values import parse_time
 
 NINES = ("2026-06-27T18:03:00.123456788Z", "2026-06-27T18:03:00.123456789Z", "2026-06-27T18:03:00.123456790Z")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.gate.normal import form, value_form
+from policyengine.gate.normal_form import form, value_form
 from policyengine.gate.trail import SYSTEM, USER, Trail, field_source, tool_source
 
 WEB = tool_source("read_web", False)

@@ -16,7 +16,7 @@ from policyengine.ir.footprint import expressions, footprint
 from policyengine.ir.nodes import Attribute, Expr, Has, Local, PolicySet, Root, Rule, Sources, Within
 from policyengine.ir.walk import children, walk
 from policyengine.model.types import BOOL, EntityT
-from policyengine.release.needs import model_input, needs
+from policyengine.release.text_needs import model_input, needs
 from tests.support.paths import ROOT
 from tests.support.policies import Policies, policies
 

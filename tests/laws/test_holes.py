@@ -11,16 +11,16 @@ from policyengine import Engine
 from policyengine.ir.nodes import Rule
 from policyengine.model.request import request
 from policyengine.model.values import as_entity
-from policyengine.partial.caller import GapCaller
 from policyengine.partial.formula import Formula
+from policyengine.partial.formula_skeleton import Lowered, fill
 from policyengine.partial.gap import Gap, Reads
+from policyengine.partial.gap_caller import GapCaller
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.holes import Holes
 from policyengine.partial.logic import conj
 from policyengine.partial.lowering import Lowering
 from policyengine.partial.rules import allows
 from policyengine.partial.satisfies import satisfies
-from policyengine.partial.skeleton import Lowered, fill
 from tests.laws.test_callers import SOURCED, callers, documents, policies
 
 

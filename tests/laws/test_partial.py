@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from policyengine.bundle import Snapshot
 from policyengine.model.request import Request, request
 from policyengine.model.values import Entity, Fault, Uid, as_entity
+from policyengine.partial.caller_mentions import Wholes
 from policyengine.partial.gap import Unknown
-from policyengine.partial.mentioned import Wholes
 from policyengine.partial.predicate import predicate
 from policyengine.partial.satisfies import satisfies
 from policyengine.schema.mentions import united

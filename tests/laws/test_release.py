@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.registry import Registry, begins, find, nothing_begins, registry, width
+from policyengine.release.chunk_stream import Chunks
 from policyengine.release.edits import applied, edits, found_in
-from policyengine.release.keys import Keys
-from policyengine.release.stream import Treating
-from policyengine.release.streaming import Chunks
+from policyengine.release.text_stream import TextStream
+from policyengine.release.tokenizing import Keys
 from policyengine.release.treatment import REDACT, Orders, Treatment
 
 KEYS = Keys(b"k" * 32, "acme")
@@ -94,17 +94,17 @@ def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, seed
 
     whole = applied(text, edits(text, found_in(text, look), ordered, KEYS, WIDTH))
     for chunks in ways_to_cut(text, seed):
-        stream = Treating(look, ordered, KEYS, WIDTH)
+        stream = TextStream(look, ordered, KEYS, WIDTH)
         stream._step = 1  # as early as it ever may
         pieces = [piece for chunk in chunks for piece in stream.feed(chunk)] + stream.finish()
         assert "".join(piece.text for piece in pieces) == whole
         assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
         assert sum(piece.end - piece.start for piece in pieces) == len(text)
         # Where no more is known of the finders than how wide they are, it goes earlier.
-        early = Treating(look, ordered, KEYS, WIDTH, begins(ordered.kinds, FINDERS), quiet, seed % 3)
+        early = TextStream(look, ordered, KEYS, WIDTH, begins(ordered.kinds, FINDERS), quiet, seed % 3)
         parts = [piece.text for chunk in chunks for piece in early.feed(chunk)]
         assert "".join([*parts, *(piece.text for piece in early.finish())]) == whole
-        passed = Chunks(lambda: Treating(look, ordered, KEYS, WIDTH), most=1_000)
+        passed = Chunks(lambda: TextStream(look, ordered, KEYS, WIDTH), most=1_000)
         assert "".join([*(out for chunk in chunks for out in passed.feed(chunk)), *passed.finish()]) == whole
 
 
@@ -115,7 +115,7 @@ def test_a_stream_of_blocks_releases_what_the_whole_would(text: str, ordered: Or
     for parts in ways_to_cut(text, seed):
         borders = sorted(set(accumulate(map(len, parts[:-1]))) - {0, len(text)})
         whole = applied(text, edits(text, found_in(text, look, borders), ordered, KEYS, WIDTH))
-        stream = Treating(look, ordered, KEYS, WIDTH)
+        stream = TextStream(look, ordered, KEYS, WIDTH)
         stream._step = 1  # as early as it ever may
         pieces = []
         for part in parts:
@@ -180,7 +180,7 @@ def test_the_built_in_finders_stream_as_they_find(text: str, sizes: list[int]) -
     assert wide is not None
     padded = f"{'x ' * (wide // 2)}{text}{' y' * (wide // 2)}"
     whole = applied(padded, edits(padded, found_in(padded, built_in), REDACTED, KEYS, wide))
-    stream = Treating(built_in, REDACTED, KEYS, wide)
+    stream = TextStream(built_in, REDACTED, KEYS, wide)
     pieces = [piece for chunk in cuts(padded, sizes) for piece in stream.feed(chunk)] + stream.finish()
     assert "".join(piece.text for piece in pieces) == whole
 
@@ -192,7 +192,7 @@ def test_blocks_stream_as_the_built_in_finders_find(text: str, sizes: list[int])
     parts = cuts(text, sizes)
     borders = sorted(set(accumulate(map(len, parts[:-1]))) - {0, len(text)})
     whole = applied(text, edits(text, found_in(text, built_in, borders), REDACTED, KEYS, wide))
-    stream = Treating(built_in, REDACTED, KEYS, wide, begins(BUILT_IN.kinds, BUILT_IN))
+    stream = TextStream(built_in, REDACTED, KEYS, wide, begins(BUILT_IN.kinds, BUILT_IN))
     pieces = []
     for part in parts:
         if part:

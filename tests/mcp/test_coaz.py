@@ -16,10 +16,10 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine import Engine
 from policyengine.mcp.authorizing import Authorizing, Elsewhere, InProcess
+from policyengine.mcp.cel_expressions import MappingError
 from policyengine.mcp.coaz import Token, built
 from policyengine.mcp.decision_point import DecisionPoint
 from policyengine.mcp.defaults import is_known, mapping_of
-from policyengine.mcp.expressions import MappingError
 from policyengine.mcp.gateway import Gateway
 from policyengine.mcp.sessions import ClientSessions, Who
 from policyengine.mcp.upstream import Upstream

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine import Engine
 from policyengine.mcp.gateway import Gateway
-from policyengine.mcp.pages import PAGE
+from policyengine.mcp.list_pages import PAGE
 from policyengine.mcp.pins import pins_of
 from policyengine.mcp.sessions import ClientSessions, Who
 from policyengine.mcp.upstream import Upstream, tools

@@ -17,9 +17,9 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from mcp import Client
 
-from policyengine.mcp.attempts import Attempts
 from policyengine.mcp.callers import OneToken
-from policyengine.mcp.door import Door
+from policyengine.mcp.failed_attempts import FailedAttempts
+from policyengine.mcp.http_middleware import GatewayMiddleware
 from tests.events.test_events import Heard
 from tests.mcp.shop import GATEWAY, Shop, free_port, listening, reached
 
@@ -128,7 +128,7 @@ def test_a_session_is_its_callers_whoever_knows_its_name(served: str) -> None:
 
 def test_whoever_tries_tokens_is_told_to_wait_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
     heard, clock = Heard(), [0.0]
-    attempts = Attempts(heard, 2, 60.0, lambda: clock[0])
+    attempts = FailedAttempts(heard, 2, 60.0, lambda: clock[0])
     good, bad = "g" * 40, "pe_" + "b" * 40
 
     async def inside(scope: Any, receive: Any, send: Any) -> None:
@@ -138,7 +138,7 @@ def test_whoever_tries_tokens_is_told_to_wait_and_nobody_else(caplog: pytest.Log
     async def asked(*tokens: str | None, address: str | None = "192.0.2.1") -> list[int]:
         # Over a Unix socket there is no address.
         client: Any = (address, 1) if address is not None else None
-        transport = httpx.ASGITransport(Door(inside, OneToken(good), attempts), client=client)
+        transport = httpx.ASGITransport(GatewayMiddleware(inside, OneToken(good), attempts), client=client)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as http:
             headers = [{} if each is None else {"Authorization": f"Bearer {each}"} for each in tokens]
             answers = [await http.post("/mcp", headers=each) for each in headers]
@@ -164,7 +164,9 @@ def test_what_a_proxy_says_is_believed_of_those_that_are_trusted() -> None:
     heard = Heard()
 
     async def asked(*trusted: str) -> str | None:
-        door = Door(None, OneToken("g" * 40), Attempts(heard), [ip_network(each) for each in trusted])
+        door = GatewayMiddleware(
+            None, OneToken("g" * 40), FailedAttempts(heard), [ip_network(each) for each in trusted]
+        )
         transport = httpx.ASGITransport(door, client=("10.0.0.1", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as http:
             named = {"X-Forwarded-For": "192.0.2.9, 192.0.2.1, 10.0.0.7", "Authorization": "Bearer x"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.partial import lowered_rules, predicate, residual, skeleton
-from policyengine.remembered import Remembered
+from policyengine.bounded_cache import BoundedCache
+from policyengine.partial import formula_skeleton, lowered_rules, predicate, residual
 from tests.support.evaluators import reference
 
 SCHEMA = """\
@@ -106,7 +106,7 @@ def test_the_first_callers_decide_nothing_for_the_others(rules: str) -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((lowered_rules, "MAX_WHOLES"), (skeleton, "MAX_WAYS"), (residual, "MAX_GAPS")):
+    for module, name in ((lowered_rules, "MAX_WHOLES"), (formula_skeleton, "MAX_WAYS"), (residual, "MAX_GAPS")):
         monkeypatch.setattr(module, name, 1)
     check(Engine.from_text(SCHEMA + RULES[-1]), [*callers(), *callers()])
 
@@ -115,7 +115,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("rules", RULES)
 def test_a_new_shape_is_asked_part_by_part(rules: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """And then by a function for the whole, unless it is too large for one."""
-    for name, value in (("SMALL", 0), ("FEW", 0), ("MANY", 3), ("LARGE", large), ("_seen", Remembered(2))):
+    for name, value in (("SMALL", 0), ("FEW", 0), ("MANY", 3), ("LARGE", large), ("_seen", BoundedCache(2))):
         monkeypatch.setattr(predicate, name, value)
     check(Engine.from_text(SCHEMA + rules), callers()[::5])
 

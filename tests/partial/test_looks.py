@@ -9,9 +9,9 @@ import pytest
 from policyengine import Engine
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.filters import sql
-from policyengine.model import looks
+from policyengine.model import quantifier_cost
 from policyengine.model.request import request
-from policyengine.partial import skeleton
+from policyengine.partial import formula_skeleton
 from tests.support.steps import steps
 
 SCHEMA = """
@@ -62,8 +62,8 @@ FEW = 240
 @pytest.mark.parametrize("condition", [*SHAPES, *COUNTED])
 @pytest.mark.parametrize(("outer", "inner"), [(6, 30), (FEW // 6, 6), (FEW // 6, 7), (30, 30)])
 def test_every_evaluator_counts_alike(condition: str, outer: int, inner: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks, "MAX_LOOKS", FEW)
-    monkeypatch.setattr(skeleton, "MAX_ATOMS", FEW // 4)
+    monkeypatch.setattr(quantifier_cost, "MAX_LOOKS", FEW)
+    monkeypatch.setattr(formula_skeleton, "MAX_ATOMS", FEW // 4)
     engine = Engine.from_text(f"{SCHEMA}permit p: read on Doc when {condition}")
     xs, ys = [f"a{n}" for n in range(outer - 1)] + ["y"], ["y"] + [f"b{n}" for n in range(inner - 1)]
     principal: dict[str, Any] = {"type": "User", "id": "u", "xs": xs, "ys": ys}

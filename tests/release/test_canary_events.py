@@ -44,7 +44,7 @@ def test_an_event_is_raised_each_way() -> None:
     with pytest.raises(NotReleased):
         list(engine.release_stream(CHUNKS, principal=ANN, output={"tenant": "acme", "labels": ["strict"]}))
     assert not engine.admit(TEXT, principal=ANN, model={"id": "m", "provider": "p", "tier": "t"}).allowed
-    assert engine.release("Nothing here.", principal=ANN, output=output).allowed
+    assert engine.release("NoResults here.", principal=ANN, output=output).allowed
     assert [(one.kind, one.fields["action"], one.fields["became"], one.tenant) for one in told.events] == [
         ("canary.found", "release", "removed", "acme"),
         ("canary.found", "release", "removed", "acme"),

@@ -12,7 +12,7 @@ import pytest
 
 from policyengine import Engine
 from policyengine.release.inspection import Inspection
-from policyengine.release.keys import Keys
+from policyengine.release.tokenizing import Keys
 from tests.cli.running import run
 from tests.server.serving import serving
 

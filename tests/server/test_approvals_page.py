@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from policyengine.engine import Engine
 from policyengine.server.access import html as page
 from policyengine.server.cookie import COOKIE, Card
-from policyengine.state.tasks import Task
+from policyengine.state.approval_tasks import Task
 from tests.server.serving import serving
 from tests.server.test_access import FINANCE, PEOPLE, POLICIES
 from tests.server.test_authentication import bearer, issuer, jwks, token, until

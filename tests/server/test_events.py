@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Receiver
 
 from policyengine.callers import api_key
+from policyengine.settings.as_toml import shown
+from policyengine.settings.event_sinks import telling
 from policyengine.settings.loading import WrongSettings, load
 from policyengine.settings.model import Events, Webhook
-from policyengine.settings.showing import shown
-from policyengine.settings.telling import telling
 from tests.events.test_webhook import SECRET, receiving
 from tests.server.serving import serving
 from tests.support.key_file import Store

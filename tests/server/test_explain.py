@@ -78,7 +78,7 @@ CASES: dict[str, dict[str, Any]] = {
     "an agent that may": about("Tool", "send", "call", agent=BOT, metered_limits=True),
     "an agent that may not": about("Tool", "pay", "call", agent=BOT),
     "an unknown action": about("Document", "a1", "shred"),
-    "an unknown type": about("Nothing", "x", "retrieve"),
+    "an unknown type": about("NoResults", "x", "retrieve"),
     "misspelt": {**about("Document", "a1", "retrieve"), "contxt": {}},
 }
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.authzen.answers import ActionSearchResponse, EntitySearchResponse, EvaluationResponse, FilterResponse
-from policyengine.authzen.arguments import SEMANTICS
+from policyengine.authzen.engine_arguments import SEMANTICS
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

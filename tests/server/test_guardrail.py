@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from policyengine import Engine
-from policyengine.authzen.paths import GUARDRAIL
+from policyengine.authzen.endpoints import GUARDRAIL
 from tests.integrations.agents.world import APPROVED, CLEO, INJECTED, POLICIES
 from tests.server.serving import serving
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.routing import Mount, Route
 
-from policyengine.authzen.operations import OPERATIONS
+from policyengine.authzen.openapi_operations import OPERATIONS
 from policyengine.server.access import html
 from policyengine.server.app import create_app
 from policyengine.server.authorize import _RESERVATIONS

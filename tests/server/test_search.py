@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from policyengine import Engine
-from policyengine.authzen.refused import Malformed
-from policyengine.server.page import PageTokens, Start
+from policyengine.authzen.errors import Malformed
+from policyengine.server.page_tokens import PageTokens, Start
 from tests.server.serving import EVALUATION, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.support.paths import ROOT
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from policyengine.server.listener import Listener
-from policyengine.server.unread import UnreadAnswers
+from policyengine.server.unread_answers import UnreadAnswers
 from tests.server.serving import serving_at
 
 RULES = 'module m use ai permit p: release on Output for User require r: release on Output redact(["email"])'

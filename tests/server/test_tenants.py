@@ -127,7 +127,7 @@ OTHERS = {
     "an action": {**ask(), "action": {"name": "retrieve", "properties": {"for": GUS}}},
     "a tenant as the resource": ask(resource={"type": "Tenant", "id": "globex"}),
     "what says nothing": ask(resource={"type": "Output", "id": "o1"}),
-    "an unknown type": ask(resource={"type": "Nothing", "id": "n"}),
+    "an unknown type": ask(resource={"type": "NoResults", "id": "n"}),
     "too deep": ask(context={"x": json.loads("[" * 70 + "]" * 70)}),
 }  # fmt: skip
 

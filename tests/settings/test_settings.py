@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from policyengine.settings.as_toml import HIDDEN, shown
 from policyengine.settings.loading import WrongSettings, load, load_keys
-from policyengine.settings.showing import HIDDEN, shown
 
 SECRET = "s" * 40
 

@@ -22,10 +22,10 @@ from policyengine.model.request import request
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_calls import GONE, ApprovalError
 from policyengine.state.approval_scope import LARGEST, MOST_CONTAINERS, has_form, scope
+from policyengine.state.approval_tasks import Task
 from policyengine.state.approvers import AGENT, POLICY
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
-from policyengine.state.tasks import Task
 from tests.state.stores import STORES
 from tests.state.test_authorize import Away, Clock
 
@@ -84,7 +84,7 @@ class Heard:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for room in ("authorize", "direct"):
+    for room in ("authorize", "fast_authorize"):
         monkeypatch.setattr(f"policyengine.state.{room}.time_ns", lambda: clock.now * 1_000)
     return clock
 

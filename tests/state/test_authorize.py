@@ -61,7 +61,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the host and of the store."""
     clock = Clock()
-    for room in ("authorize", "direct"):
+    for room in ("authorize", "fast_authorize"):
         monkeypatch.setattr(f"policyengine.state.{room}.time_ns", lambda: clock.now * 1_000)
     return clock
 

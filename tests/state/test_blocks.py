@@ -12,7 +12,7 @@ import pytest
 from policyengine import Engine
 from policyengine.state import block_operations
 from policyengine.state.block_operations import LIFTED, Beat, Impose, ReadBlocks
-from policyengine.state.board import Board
+from policyengine.state.known_blocks import KnownBlocks
 from policyengine.state.operations import DocumentsFound, Operation, Outcome, Rejected
 from policyengine.state.store import StoreError
 from policyengine.state.stores.memory import Memory
@@ -109,16 +109,16 @@ def listed(*operations: Impose, now: int = 10) -> Any:
 @pytest.fixture
 def scripted() -> Any:
     store = Scripted()
-    board = Board(store, lambda: None, every=3600, bound=3600)
+    board = KnownBlocks(store, lambda: None, every=3600, bound=3600)
     yield store, board
     board.close()
 
 
-def names(board: Board) -> list[str]:
+def names(board: KnownBlocks) -> list[str]:
     return sorted(block.id for block in board.blocks.blocks())
 
 
-def test_an_older_or_lost_list_takes_back_nothing(scripted: tuple[Scripted, Board]) -> None:
+def test_an_older_or_lost_list_takes_back_nothing(scripted: tuple[Scripted, KnownBlocks]) -> None:
     store, board = scripted
     older = listed(impose("a"))
     store.document = listed(impose("a"), impose("b"))
@@ -130,7 +130,7 @@ def test_an_older_or_lost_list_takes_back_nothing(scripted: tuple[Scripted, Boar
         assert {"a", "b"} <= set(names(board))
 
 
-def test_a_block_is_lifted_after_the_list_was_lost(scripted: tuple[Scripted, Board]) -> None:
+def test_a_block_is_lifted_after_the_list_was_lost(scripted: tuple[Scripted, KnownBlocks]) -> None:
     store, board = scripted
     store.document = listed(impose("a"), impose("b"))
     board.read()
@@ -139,7 +139,7 @@ def test_a_block_is_lifted_after_the_list_was_lost(scripted: tuple[Scripted, Boa
     assert names(board) == ["b"]
 
 
-def test_a_lift_from_before_the_block_lifts_nothing(scripted: tuple[Scripted, Board]) -> None:
+def test_a_lift_from_before_the_block_lifts_nothing(scripted: tuple[Scripted, KnownBlocks]) -> None:
     store, board = scripted
     store.document = listed(impose("a"), now=1_000)
     board.read()
@@ -150,13 +150,13 @@ def test_a_lift_from_before_the_block_lifts_nothing(scripted: tuple[Scripted, Bo
 
 def test_a_node_that_cannot_read_the_list_denies_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Scripted()
-    board = Board(store, lambda: None, every=3600, bound=10)
+    board = KnownBlocks(store, lambda: None, every=3600, bound=10)
     store.away = True
     with pytest.raises(StoreError):
         board.read()
     board.judge()
     assert not board.blocks.unknown
-    monkeypatch.setattr("policyengine.state.board.monotonic", lambda: monotonic() + 11)
+    monkeypatch.setattr("policyengine.state.known_blocks.monotonic", lambda: monotonic() + 11)
     board.judge()
     assert board.blocks.unknown
     store.away = False
@@ -223,7 +223,7 @@ def test_a_store_is_closed_without_a_word_from_those_that_read_the_list(
     failed: list[Any] = []
     monkeypatch.setattr("threading.excepthook", failed.append)
     with STORES[name](lambda: 1_000_000) as store:
-        closed, left = (Board(store, lambda: None, every=0.001, bound=5) for _ in range(2))
+        closed, left = (KnownBlocks(store, lambda: None, every=0.001, bound=5) for _ in range(2))
         sleep(0.02)
         closed.close()
         assert not any(thread.is_alive() for thread in closed._threads)

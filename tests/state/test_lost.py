@@ -9,10 +9,10 @@ import pytest
 
 from policyengine import Engine
 from policyengine.state.block_operations import KEY
-from policyengine.state.board import Board
+from policyengine.state.known_blocks import KnownBlocks
 from policyengine.state.operations import Commit, Label, OpenSession, ReadSession, Rejected, SessionWrite
-from policyengine.state.places import place
 from policyengine.state.sessions import ENDED, LIFE
+from policyengine.state.shard_places import place
 from policyengine.state.stores.cluster import Cluster
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.sqlite import Sqlite
@@ -97,7 +97,7 @@ def test_what_a_restored_store_knows_is_void_on_every_node(name: str, tmp_path: 
                 connection.execute("update state set document = json_set(document, '$.beat', 1) where key = 'blocks'")
         for one in (engine, other):
             one.blocks.list()
-            board: Board = one._board  # type: ignore[assignment]
+            board: KnownBlocks = one._board  # type: ignore[assignment]
             board.read()
         # It would not know what it has seen.
         assert not call(engine, "send", session="s").allowed
@@ -137,9 +137,9 @@ def test_a_node_that_begins_in_an_emptied_store_hides_nothing() -> None:
 def test_one_lost_shard_is_noticed(begins: bool) -> None:
     heard = Heard()
 
-    def node() -> tuple[Engine, Board]:
+    def node() -> tuple[Engine, KnownBlocks]:
         engine = Engine.from_text(POLICIES, state=Cluster(cluster_url(), prefix="shard:"), events=heard)
-        board: Board = engine._board  # type: ignore[assignment]
+        board: KnownBlocks = engine._board  # type: ignore[assignment]
         # Each step is taken here.
         board.close()
         return engine, board

@@ -21,7 +21,7 @@ def test_a_trace_is_answered_as_the_ledger_does(name: str, monkeypatch: pytest.M
     clock = Clock()
     # Over a midnight.
     clock.now += DAY - 4_000 * SECOND
-    for room in ("authorize", "direct"):
+    for room in ("authorize", "fast_authorize"):
         monkeypatch.setattr(f"policyengine.state.{room}.time_ns", clock.at_host)
     with STORES[name](clock) as store:
         counted = replay(tiled(calls, 0.1), 4, store, clock)

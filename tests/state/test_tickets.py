@@ -15,7 +15,7 @@ from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, Consume, DecideTicket, OpenTicket, TellTicket
 from policyengine.state.approvals import MAX_MINE
 from policyengine.state.operations import Charge, Commit, DocumentsFound, Done, Read, Refused, Rejected
-from policyengine.state.places import place
+from policyengine.state.shard_places import place
 from policyengine.state.store import Store
 from policyengine.state.windows import Concurrent
 from tests.state.stores import STORES

@@ -21,7 +21,7 @@ LONG = Sliding(DAY // 2)
 TODAY = Calendar(((NOON - DAY, NOON), (NOON, NOON + DAY), (NOON + DAY, NOON + 2 * DAY)))
 
 
-class Telling:
+class EventSinks:
     def __init__(self) -> None:
         self.told: list[Event] = []
 
@@ -40,7 +40,7 @@ def charge(rule: str, tenant: str, window: Any, amount: int) -> Charge:
 @pytest.mark.parametrize("name", STORES)
 def test_every_store_tells_and_changes_the_same(name: str) -> None:
     now = NOON
-    events = Telling()
+    events = EventSinks()
     with STORES[name](lambda: now) as store:
         meters = Meters(store, events)
 

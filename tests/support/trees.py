@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from policyengine.diagnostics.source import Source, Span
 from policyengine.model.values import INT_MAX
 from policyengine.syntax import ast
-from policyengine.syntax.words import KEYWORDS
+from policyengine.syntax.terminal_names import KEYWORDS
 
 NOWHERE = Span(Source("", ""), 0, 0)
 _ALL_KEYWORDS = [word for words in KEYWORDS.values() for word in words]

@@ -14,7 +14,7 @@ from typing import TextIO
 import mcp.server.mcpserver  # noqa: F401 - what the scripts are made with
 import typer.main
 
-import policyengine.mcp.running  # noqa: F401 - commands import it when they need it, which some of them do
+import policyengine.mcp.serving  # noqa: F401 - commands import it when they need it, which some of them do
 from policyengine.cli import app
 
 

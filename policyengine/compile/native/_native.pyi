@@ -12,7 +12,7 @@ Way = tuple[Callable[..., Any], bytes, tuple[Read, ...]]
 # What `actors.py` needs: the ways in by type of principal; the types of agents if the schema says which; the types of
 # those that such a principal may have got its task from, if it may; the same for all types that may; what the world
 # knows; and decisions for several with the function that makes them.
-Others = tuple[
+ResourcesAndPrompts = tuple[
     Mapping[str, Callable[..., Any]],
     frozenset[str] | None,
     frozenset[str] | None,
@@ -50,7 +50,7 @@ class Intake:
         rows: tuple[dict[str, Any] | None, dict[str, Any] | None],
         find: tuple[Callable[[str], Any] | None, Callable[[str], Any] | None],
         nothing: dict[str, Any],
-        others: Others,
+        others: ResourcesAndPrompts,
         names: tuple[set[str], set[str], set[str]],
         look: Look,
         apart: Apart | None,

@@ -15,13 +15,13 @@ from hashlib import sha256
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.beginnings import Heads, nowhere
 from policyengine.detect.content.canary_forms import written_as
 from policyengine.detect.content.compressed import blobs, open_blob
 from policyengine.detect.finder import NEAR, NOTHING, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.nested import outermost
-from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.match_starts import Heads, nowhere
+from policyengine.detect.outermost import outermost
+from policyengine.detect.text_skeleton import TextSkeleton
 from policyengine.detect.unescaped import as_it_is, cut_escape, read_as
 from policyengine.detect.view import View
 
@@ -88,7 +88,7 @@ def _finder(canaries: tuple[str, ...]) -> Finder:
         views = (view, View(text[low:cut])) if cut < len(text) else (view,)
         return min(opened, *(low + begin(each, len(one.text)) for one in views for each in read_as(one)))
 
-    def begin(skeleton: Skeleton, end: int) -> int:
+    def begin(skeleton: TextSkeleton, end: int) -> int:
         size = len(skeleton.data)
         first = size - ends.at_the_end(skeleton.data)
         if size >= _HEAD:
@@ -104,7 +104,7 @@ def _finder(canaries: tuple[str, ...]) -> Finder:
 
 
 _Needles = Sequence[Sequence[tuple[bytes, str]]]
-_Places = Iterator[tuple[Skeleton, int, int, str]]
+_Places = Iterator[tuple[TextSkeleton, int, int, str]]
 
 
 def _find(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> Sequence[Finding]:

@@ -14,10 +14,10 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.beginnings import Heads, last_word
 from policyengine.detect.finder import NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.nested import outermost
+from policyengine.detect.match_starts import Heads, last_word
+from policyengine.detect.outermost import outermost
 from policyengine.detect.view import View
 
 NAME = "injection"

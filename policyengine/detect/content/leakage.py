@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from policyengine.detect.beginnings import nowhere
 from policyengine.detect.finder import NOTHING, Finder, viewing
 from policyengine.detect.finding import Finding
+from policyengine.detect.match_starts import nowhere
 
 NAME = "leakage"
 WORDS = 8

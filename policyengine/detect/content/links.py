@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
+from policyengine.detect.match_starts import last_word
 from policyengine.detect.shadow import Runs
 from policyengine.detect.view import View
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from policyengine.detect.beginnings import ending, last_word
 from policyengine.detect.finder import DIGITS, FAR, NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import SHORT, spans
+from policyengine.detect.match_starts import ending, last_word
 from policyengine.detect.shadow import WORD
 from policyengine.detect.view import View
 

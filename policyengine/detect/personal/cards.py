@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import SHORT, spans
+from policyengine.detect.match_starts import ending
 from policyengine.detect.view import View
 
 NAME = "credit_card"

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
+from policyengine.detect.match_starts import last_word
 from policyengine.detect.view import View
 
 NAME = "crypto_address"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
+from policyengine.detect.match_starts import last_word
 from policyengine.detect.shadow import WORD
 from policyengine.detect.view import View
 

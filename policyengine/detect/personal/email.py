@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import FAR, Finder, viewing
 from policyengine.detect.finding import Finding
+from policyengine.detect.match_starts import last_word
 from policyengine.detect.view import View
 
 NAME = "email"

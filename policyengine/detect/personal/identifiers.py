@@ -15,15 +15,15 @@ from functools import cache, lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, FAR, DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import SHORT, spans
-from policyengine.detect.nested import outermost
+from policyengine.detect.match_starts import ending
+from policyengine.detect.outermost import outermost
 from policyengine.detect.personal.identifiers_table import ALWAYS, IDENTIFIERS, REGION, Identifier
 from policyengine.detect.shadow import WORD
 from policyengine.detect.view import View
-from policyengine.late import is_installed
+from policyengine.lazy_import import is_installed
 
 NAME = "national_id"
 _AFTER = 48

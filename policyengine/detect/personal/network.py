@@ -11,10 +11,10 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
+from policyengine.detect.match_starts import last_word
 from policyengine.detect.view import View
 
 IP, MAC = "ip", "mac"

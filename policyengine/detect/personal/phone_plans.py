@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from policyengine.late import library
+from policyengine.lazy_import import library
 
 phonenumbers = library("phonenumbers")
 

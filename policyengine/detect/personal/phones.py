@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, NEAR, DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import SHORT, spans
-from policyengine.detect.nested import outermost
+from policyengine.detect.match_starts import ending
+from policyengine.detect.outermost import outermost
 from policyengine.detect.personal.phone_plans import valid
 from policyengine.detect.shadow import WORD
 from policyengine.detect.view import View
-from policyengine.late import is_installed
+from policyengine.lazy_import import is_installed
 
 NAME = "phone"
 _BEFORE, _AFTER, _LONGEST = 28, 14, 32

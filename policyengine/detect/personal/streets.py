@@ -13,10 +13,10 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.nested import outermost
+from policyengine.detect.match_starts import last_word
+from policyengine.detect.outermost import outermost
 from policyengine.detect.shadow import shadow
 from policyengine.detect.view import View
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.literals import Places, places_of
+from policyengine.detect.match_starts import last_word
 from policyengine.detect.secrets.assignment import (
     BEFORE,
     GAP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine.events.event import Event
-from policyengine.late import logger
+from policyengine.lazy_import import logger
 
 
 class Lines:

@@ -29,7 +29,7 @@ from tenacity import (
 from tenacity.wait import wait_random_exponential
 
 from policyengine.events.event import Event
-from policyengine.late import library, logger
+from policyengine.lazy_import import library, logger
 
 _httpx2 = library("httpx2")
 log = logger(__name__)

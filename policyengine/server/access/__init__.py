@@ -3,10 +3,10 @@
 | file | job |
 |---|---|
 | `signing.py` | the keys of a service, what it signs with them, and whether something is signed by it |
-| `binding.py` | the digest that ties a submission to the evaluation that was denied |
-| `desk.py` | what a denial says of how to ask, and what an approval changes about an evaluation |
+| `binding_hash.py` | the digest that ties a submission to the evaluation that was denied |
+| `hints.py` | what a denial says of how to ask, and what an approval changes about an evaluation |
 | `submission.py` | the access request endpoint |
-| `tasks.py` | what has become of a request, and its cancellation |
+| `task_status.py` | what has become of a request, and its cancellation |
 | `callback.py` | telling whoever asked of the end |
-| `page.py`, `html.py` | the page for those who approve |
+| `approval_page.py`, `html.py` | the page for those who approve |
 """

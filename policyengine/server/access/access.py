@@ -10,19 +10,19 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from policyengine.authzen.paths import ACCESS_REQUESTS, JWKS
+from policyengine.authzen.endpoints import ACCESS_REQUESTS, JWKS
 from policyengine.engine import Engine
+from policyengine.server.access.approval_page import ApprovalPage
 from policyengine.server.access.callback import LOOK, Callbacks
-from policyengine.server.access.desk import Desk
-from policyengine.server.access.page import ApprovalPage
+from policyengine.server.access.hints import AccessHints
 from policyengine.server.access.signing import Signer, UnusableKey, generated, key_file, keys_of
 from policyengine.server.access.submission import Submissions
-from policyengine.server.access.tasks import TaskCalls
-from policyengine.server.aside import Aside
+from policyengine.server.access.task_status import TaskCalls
 from policyengine.server.bind import Binding
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Question
+from policyengine.server.thread_pools import ThreadPools
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
 
@@ -35,15 +35,15 @@ KEY = "signing-key"
 class Access:
     """One service's. Raises WrongSettings for a key file that cannot be used."""
 
-    def __init__(self, settings: Settings, slot: EngineSlot, binding: Binding, aside: Aside) -> None:
-        self.desk = Desk(settings.public_url)
+    def __init__(self, settings: Settings, slot: EngineSlot, binding: Binding, threads: ThreadPools) -> None:
+        self.desk = AccessHints(settings.public_url)
         self._slot = slot
-        self._aside = aside
+        self._threads = threads
         self._callbacks = Callbacks(settings.approvals.callbacks, self.desk)
         self._submissions = Submissions(self.desk, binding, self._callbacks)
         self._tasks = TaskCalls(self.desk)
         base = urlsplit(settings.public_url or "").path
-        self._page = ApprovalPage(slot, settings.page_key.get_secret_value().encode(), base, aside)
+        self._page = ApprovalPage(slot, settings.page_key.get_secret_value().encode(), base, threads)
         path = settings.approvals.signing_key_file
         try:
             self._keys = key_file(path) if path is not None else None
@@ -92,7 +92,7 @@ class Access:
 
     async def _status(self, request: Request) -> JSONResponse:
         show = partial(self._tasks.show, self._slot.ready(), request.path_params["id"], request.scope["caller"])
-        told = await self._aside.run("waiting", show)
+        told = await self._threads.run("waiting", show)
         wait = {"retry-after": str(PAUSE)} if told["task"]["status"] == "pending" else {}
         return JSONResponse(told, headers=wait)
 

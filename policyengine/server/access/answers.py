@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from policyengine.authzen.arguments import DecideArguments
+from policyengine.authzen.engine_arguments import DecideArguments
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import encode
-from policyengine.server.access.binding import Wire
-from policyengine.server.access.desk import Desk
+from policyengine.server.access.binding_hash import Wire
+from policyengine.server.access.hints import AccessHints
 from policyengine.server.metering import answered
 from policyengine.server.record import Decided
 from policyengine.state.authorize import APPROVAL, holder
 from policyengine.state.grant import Grant
-from policyengine.state.metering import SESSION
+from policyengine.state.stateful_rules import SESSION
 
 # So many denials of one batch say how to ask.
 MOST = 16
@@ -33,7 +33,7 @@ MOST = 16
 class Denials:
     """The denials of one request or batch. `wire` gives what was sent, by its place among the items."""
 
-    desk: Desk
+    desk: AccessHints
     caller: Caller
     wire: Callable[[int], Wire]
     left: int = MOST

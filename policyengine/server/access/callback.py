@@ -29,15 +29,15 @@ from tenacity import (
 )
 from tenacity.wait import wait_random_exponential
 
-from policyengine.authzen.paths import ACCESS_REQUESTS
+from policyengine.authzen.endpoints import ACCESS_REQUESTS
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.events.sinks.webhook import secret_key, signed
-from policyengine.server.access.desk import Desk
+from policyengine.server.access.hints import AccessHints
 from policyengine.settings.model import Callback
 from policyengine.state.approval_calls import ApprovalError
+from policyengine.state.approval_tasks import Task
 from policyengine.state.store import StoreError
-from policyengine.state.tasks import Task
 
 log = structlog.get_logger("policyengine.server")
 
@@ -65,7 +65,7 @@ class Callbacks:
     """The addresses that may be called."""
 
     known: Sequence[Callback]
-    desk: Desk
+    desk: AccessHints
     stopping: Flag = field(default_factory=Flag)
     pause: float = 0.5
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from policyengine.diagnostics.safe_text import visible
-from policyengine.state.tasks import Need, Task
+from policyengine.state.approval_tasks import Need, Task
 
 PATH, TASK, SIGN_IN = "/approvals", "/approvals/task", "/approvals/sign-in"
 _STYLE = (

@@ -17,8 +17,8 @@ from typing import Any
 import rfc8785
 
 from policyengine.authzen import read
-from policyengine.authzen.paths import ACCESS_REQUESTS
-from policyengine.authzen.refused import Malformed
+from policyengine.authzen.endpoints import ACCESS_REQUESTS
+from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.model.decision import Approval
@@ -26,20 +26,20 @@ from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.server import encode, grants
 from policyengine.server.access.answers import session_of, tenant_of
-from policyengine.server.access.binding import binding_hash
+from policyengine.server.access.binding_hash import binding_hash
 from policyengine.server.access.callback import Callbacks, NotAllowed
-from policyengine.server.access.desk import DENIAL, Desk
+from policyengine.server.access.hints import DENIAL, AccessHints
 from policyengine.server.access.refusals import ProfileError, unbound
-from policyengine.server.access.tasks import answer
+from policyengine.server.access.task_status import answer
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Reply
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_calls import GONE, ApprovalError
+from policyengine.state.approval_tasks import Submission
 from policyengine.state.approving import AccessRequest, access_request
 from policyengine.state.operations import REUSED
 from policyengine.state.store import StoreError
-from policyengine.state.tasks import Submission
 from policyengine.state.windows import SECOND
 
 # How far two clocks may be apart, in seconds.
@@ -57,7 +57,7 @@ _WHY = ("business_justification", "justification", "reason")
 class Submissions:
     """`POST /access/v1/requests`."""
 
-    desk: Desk
+    desk: AccessHints
     binding: Binding
     callbacks: Callbacks
 

@@ -23,7 +23,7 @@ from policyengine.state.operations import (
     lease_key,
     only_charges,
 )
-from policyengine.state.past import MOST
+from policyengine.state.relative_ceilings import MOST
 from policyengine.state.windows import Calendar, Sliding
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from policyengine.state.held import held_charge
+from policyengine.state.charge_documents import held_charge
 from policyengine.state.meters import GRACE
 from policyengine.state.operations import (
     Charge,

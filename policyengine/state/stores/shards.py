@@ -36,7 +36,7 @@ from policyengine.state.operations import (
     Settle,
     lease_key,
 )
-from policyengine.state.places import place, place_of
+from policyengine.state.shard_places import place, place_of
 from policyengine.state.store import StoreError
 
 # For so many microseconds room is held for a commit.

@@ -91,7 +91,7 @@ local function unheld(document, id)
   return made
 end
 
--- ---- ceilings relative to the past: `policyengine/state/past.py` ----
+-- ---- ceilings relative to the past: `policyengine/state/relative_ceilings.py` ----
 
 local LARGEST, MOST = 4503599627370496, 9007199254740991
 

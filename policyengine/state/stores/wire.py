@@ -23,7 +23,7 @@ from policyengine.state.approval_operations import (
     TellTicket,
 )
 from policyengine.state.block_operations import KEY, MOST, Beat, Impose, ReadBlocks
-from policyengine.state.held import held_charge
+from policyengine.state.charge_documents import held_charge
 from policyengine.state.operations import (
     CHANGE_KEPT,
     Adjust,

@@ -1,0 +1,182 @@
+"""Whether a request can be taken as it is: putting together what it says of each entity would change nothing that rules
+read, and the names in what it mentions need no look.
+
+In: the schema, and the rules about an action and a type of resource. Out: a function that says yes of nearly all
+requests, and never yes where `schema/mentions.py` or `schema/misspelt_names.py` have something to say.
+`native/mentions.c` says yes of plain ones by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from sys import intern
+from typing import Any
+
+from policyengine.compile.vetted_names import VettedNames
+from policyengine.ir.footprint import footprint
+from policyengine.ir.nodes import Rule
+from policyengine.model.entities import PARENTS
+from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, SetT, Type
+from policyengine.model.values import Uid
+from policyengine.schema.members import DELEGATED_BY
+from policyengine.schema.mentions import AGENT, places
+from policyengine.schema.schema import TOOL, Schema, mentions
+
+# In requests that mention more entities than this, all of them are looked at.
+MOST = 64
+Pair = tuple[str, str]
+
+
+def read_through(rules: Iterable[Rule]) -> frozenset[str]:
+    """The types of entity of which rules read more than who it is, where it is neither the principal nor the
+    resource."""
+    return frozenset().union(*(footprint(rule).through for rule in rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`single` takes a principal, a resource, a context or None and the action's attributes. The rest is what it goes
+    by: where entities of each type mention others, None for places that only Python looks at; the circumstances that
+    mention any; the types that rules read through; the names that entities of each type may have; and whether what an
+    action is like can mention any."""
+
+    single: Callable[[Any, Any, Any, Any], bool]
+    places: dict[str, tuple[str, ...] | None]
+    roots: tuple[str, ...]
+    through: frozenset[str]
+    members: dict[str, set[str]]
+    acts: bool
+
+    def apart(self, principal: str, resource: str) -> Apart | None:
+        """What tells at once that a request of these types is single; None where nothing does."""
+        own = self.places.get(principal), self.places.get(resource)
+        if own[0] is None or own[1] is None:
+            return None
+        types = frozenset(self.places) - {principal, resource}
+        return Apart(own[0], own[1], types, principal == resource, frozenset(self.roots), self.acts)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Entities of types that are neither the principal's nor the resource's. Where these two refer to others by type
+    and id alone, only to such as are of the types apart, and nothing else mentions any, no entity has a second mention
+    that says anything. `principal` and `resource` are their attributes that mention others, `alike` is whether they are
+    of one type, and the rest is as in `Look`."""
+
+    principal: tuple[str, ...]
+    resource: tuple[str, ...]
+    types: frozenset[str]
+    alike: bool
+    roots: frozenset[str]
+    acts: bool
+
+    def refers(self, value: Any) -> bool:
+        """Whether a value is a reference to an entity of a type apart, or a list of them. May raise for others."""
+        for each in value if type(value) is list else (value,):
+            if type(each) is not dict or len(each) != 2:
+                return False
+            of_type = each["type"]
+            if type(of_type) is not str or type(each["id"]) is not str or of_type not in self.types:
+                return False
+        return True
+
+
+def look(schema: Schema, harmless: VettedNames, action: str, through: frozenset[str]) -> Look:
+    roots: dict[str, Type] = {n: root.field.type for n, root in schema.context.items() if mentions(root.field.type)}
+    if AGENT not in schema.context:
+        roots[AGENT] = EntityT(schema.every_type())
+    declared = schema.actions.get(action)
+    of_action = {n: f.type for n, f in declared.attributes.items() if mentions(f.type)} if declared else {}
+    tools = any(mentions(tool.args) for tool in schema.tools.values())
+
+    def single(principal: Any, resource: Any, context: Any, attributes: Any) -> bool:
+        seen = _Seen(schema, harmless, through, tools)
+        try:
+            seen.entity(principal, always=True)
+            seen.entity(resource, always=True)
+            for given, types in ((context, roots), (attributes, of_action)):
+                for name in given or ():
+                    if name in types:
+                        seen.value(given[name], types[name], always=False)
+            return seen.single()
+        except Unsure:
+            return False
+
+    simple = {type_: None if tools and type_ == TOOL else _simple(schema, type_) for type_ in schema.entities}
+    return Look(single, simple, tuple(sorted(roots)), through, harmless.by_type, bool(of_action))
+
+
+def _simple(schema: Schema, type_: str) -> tuple[str, ...] | None:
+    """The attributes that mention entities, if each is a reference or a plain collection of them."""
+    mentioning = schema.places_of(type_)
+    return (
+        tuple(intern(name) for name, _ in mentioning) if all(_is_reference(type_) for _, type_ in mentioning) else None
+    )
+
+
+def _is_reference(type_: Type) -> bool:
+    return isinstance(type_.element if isinstance(type_, SetT | ListT) else type_, EntityT)
+
+
+class Unsure(Exception):
+    """Something that is looked at in full."""
+
+
+class _Seen:
+    """The mentions of one request: those that say something of their entity, and those that only name it."""
+
+    __slots__ = ("_full", "_harmless", "_named", "_schema", "_through", "_todo", "_tools")
+
+    def __init__(self, schema: Schema, harmless: VettedNames, through: frozenset[str], tools: bool) -> None:
+        self._schema, self._harmless, self._through, self._tools = schema, harmless, through, tools
+        self._full: list[Pair] = []
+        self._named: list[Pair] = []
+        self._todo: list[tuple[Pair, Mapping[str, Any]]] = []
+
+    def entity(self, value: Any, always: bool) -> None:
+        """A mention. One that only names an entity matters where rules read through it, or `always`."""
+        if type(value) is not dict:
+            raise Unsure
+        pair = value["type"], value["id"]
+        if type(pair[0]) is not str or type(pair[1]) is not str or pair[0] not in self._schema.entities:
+            raise Unsure
+        if len(value) == 2:
+            if always or pair[0] in self._through:
+                self._named.append(pair)
+            return
+        if len(self._full) == MOST or not value.keys() <= self._harmless.members(pair[0]):
+            raise Unsure
+        self._full.append(pair)
+        self._todo.append((pair, value))
+
+    def value(self, value: Any, type_: Type, always: bool) -> None:
+        match type_:
+            case EntityT():
+                self.entity(value, always)
+            case SetT(element) | ListT(element) if mentions(element):
+                if type(value) not in (list, tuple):
+                    raise Unsure
+                for item in value:
+                    self.value(item, element, always)
+            case RecordT(fields):
+                if type(value) is not dict:
+                    raise Unsure
+                for name, field in fields:
+                    if name in value:
+                        self.value(value[name], field.type, always)
+            case RefinedT(base=base):
+                self.value(value, base, always)
+
+    def single(self) -> bool:
+        while self._todo:
+            pair, entity = self._todo.pop()
+            mentioning: Collection[tuple[str, Type]] = self._schema.places_of(pair[0])
+            if self._tools and pair[0] == TOOL:
+                mentioning = places(Uid(*pair), self._schema)
+            for name, type_ in mentioning:
+                if name in entity:
+                    self.value(entity[name], type_, name in (PARENTS, DELEGATED_BY))
+        # Said of twice, or said of here and only named there: to put that together is for `schema/mentions.py`.
+        known = set(self._full)
+        return len(known) == len(self._full) and known.isdisjoint(self._named)

@@ -1,0 +1,59 @@
+"""Names of requests that need no look any more, so that a usual request costs one comparison of sets.
+
+What is looked at, and what an odd name does, is told by `schema/misspelt_names.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from policyengine.diagnostics.suggest import misspelt
+from policyengine.model.request import Request
+from policyengine.schema.members import DELEGATED_BY, context_names, names_of
+from policyengine.schema.mentions import Mentions
+from policyengine.schema.schema import Schema
+
+# So many harmless names are remembered; others are looked at each time.
+MEMORY = 1_000
+
+
+class VettedNames:
+    """The names that need no look any more: those that are known, and those that were found to resemble none. The sets
+    only grow, and generated code looks at them."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.context: set[str] = set(context_names(schema))
+        self.by_type: dict[str, set[str]] = {}
+
+    def members(self, type_: str) -> set[str]:
+        names_known = self.by_type.get(type_)
+        if names_known is None and type_ not in self._schema.entities:
+            # Callers could make up types without end.
+            return set(names_of(type_, self._schema).members)
+        if names_known is None:
+            # What only the source may say is looked at wherever a request says it.
+            names = names_of(type_, self._schema)
+            names_known = self.by_type.setdefault(type_, set(names.members - names.sourced))
+        return names_known
+
+    def learn(self, request: Request, mentioned: Mentions) -> None:
+        """Remembers the names of a request that was checked, and of what it mentions."""
+        _add(self.context, request.context)
+        for said in (mentioned.own.said, mentioned.others.said):
+            for uid in said:
+                for entity in said[uid]:
+                    _add(self.members(uid.type), entity)
+
+
+def _add(to: set[str], names: Iterable[Any]) -> None:
+    if len(to) < MEMORY:
+        # Most are there already, and to look at one again costs more than the rest of deciding.
+        fresh = (name for name in names if type(name) is str and name not in to and len(name) <= 100)
+        to.update([name for name in fresh if not _delegates(name)])
+
+
+def _delegates(name: str) -> bool:
+    """Whoever carries it answers for others, also where no type declares it; and so it is with what resembles it."""
+    return name == DELEGATED_BY or bool(misspelt(name, (DELEGATED_BY,)))

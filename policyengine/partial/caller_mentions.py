@@ -1,0 +1,163 @@
+"""What the caller says of entities that the unknown one may mention, or may be.
+
+Mentions of one entity in one request are one entity (`schema/mentions.py`), and what a caller says of one is known
+before the unknown entity is. So it is known which entities are below others by what the caller says; and where the
+unknown entity may be one of which the caller says more than who it is, only looking at the two together tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import replace
+from operator import is_
+from typing import Any
+
+from policyengine.compile.runtime import plain_pairs
+from policyengine.model.entities import PARENTS
+from policyengine.model.request import Request
+from policyengine.model.types import STRING, EntityT, Type, element_of
+from policyengine.model.values import Entity, Fault, Uid, as_entity
+from policyengine.partial.atoms import one_of
+from policyengine.partial.formula import FALSE, ID, All, Below, Deferred, Formula, Inside, Some, Sourced
+from policyengine.partial.logic import conj, disj
+from policyengine.schema.members import DELEGATED_BY
+from policyengine.schema.mentions import Mentions
+from policyengine.schema.misspelt_names import check_other_names, check_own_names
+from policyengine.schema.schema import Schema
+
+Document = dict[str, Any]
+# Who is mentioned here is looked at, whatever rules read.
+_CLIMBED = (PARENTS, DELEGATED_BY)
+
+
+def widened(formula: Formula, everyone: Iterable[Entity], ancestors_of: Callable[[Entity], frozenset[Uid]]) -> Formula:
+    """The formula, where hierarchies are those of the source and of what the caller says of these entities.
+    `ancestors_of` is asked only where the formula looks at a hierarchy. It may raise Fault: to whoever looks there it
+    is an error, which only evaluation tells."""
+
+    told_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
+
+    def known() -> list[tuple[Uid, frozenset[Uid]]]:
+        if not told_once:
+            told: list[tuple[Uid, frozenset[Uid]]] = []
+            for entity in everyone:
+                with suppress(Fault):
+                    told.append((entity.uid, ancestors_of(entity)))
+            told_once.append(told)
+        return told_once[0]
+
+    return _widened(formula, known)
+
+
+def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid]]]]) -> Formula:
+    match formula:
+        case All(items=items):
+            changed = tuple([_widened(item, known) for item in items])
+            return formula if all(map(is_, changed, items)) else All(changed)
+        case Some(items=items):
+            changed = tuple([_widened(item, known) for item in items])
+            return formula if all(map(is_, changed, items)) else Some(changed)
+        case Sourced(ids=ids, formula=of):
+            return Sourced(ids, lambda id_: _widened(of(id_), known))
+        case Below(targets=targets, closed=closed) | Inside(targets=targets, closed=closed):
+            below = frozenset(uid for uid, its_ancestors in known() if not targets.isdisjoint(its_ancestors))
+            return formula if below <= closed else replace(formula, closed=closed | below)
+    return formula
+
+
+def looks_above(formula: Any) -> bool:
+    """Whether it, or what is put in its holes, may look at a hierarchy: `widened` leaves any other as it is."""
+    match formula:
+        case All(items=items) | Some(items=items):
+            return any(map(looks_above, items))
+    return isinstance(formula, Sourced | Below | Inside | Deferred)
+
+
+def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formula:
+    """The formula, where things with these ids have to be looked at one by one. `known_id` is that of the thing, if it
+    is known."""
+    if known_id is not None:
+        ids = ids & {known_id}
+        return Sourced(ids, lambda _: formula) if ids else formula
+    if not ids or formula == FALSE:
+        return formula if not ids else Sourced(ids, lambda _: formula)
+    return disj(conj(one_of(ID, STRING, sorted(ids), True), formula), Sourced(ids, lambda _: formula))
+
+
+def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
+    """Whether a place has a collection of entities that are only compared: nothing that is said of them matters."""
+    element = element_of(type_)
+    return isinstance(element, EntityT) and element.names.isdisjoint(through)
+
+
+class Wholes:
+    """What puts together all that a request and a document, in the place of its resource, say of the document and of
+    what it mentions. `known` are names of a document that need no look; `through` are the types of entity of which
+    rules read more than who it is, where a document mentions one."""
+
+    def __init__(self, schema: Schema, type_: str, known: AbstractSet[str], through: AbstractSet[str]) -> None:
+        self._schema, self._type, self._known, self._through = schema, type_, known, through
+        where = schema.places_of(type_)
+        self._places = tuple(name for name, _ in where)
+        self._names = frozenset(self._places)
+        self._compared = frozenset(name for name, of in where if name not in _CLIMBED and _is_compared(of, through))
+
+    def of(self, request: Request, mentioned: Mentions) -> Callable[[Any], Any]:
+        """A function from a document to the same with all that is said of it; None for one with a name that is most
+        likely misspelt. `mentioned` are the mentions in the request. Never raises."""
+        described, known, names, schema = mentioned.own.said, self._known, self._names, self._schema
+        ids = {uid.id for uid in described if uid.type == self._type}
+        # Whether the caller's part of the request is well named: the same for every document.
+        is_well_named: bool | None = None
+
+        def whole(document: Any) -> Any:
+            nonlocal is_well_named
+            if type(document) is not dict:
+                return document
+            if document.keys() <= known and (names.isdisjoint(document) or self._is_plain(document, described)):
+                id_ = document.get("id")
+                if not ids or type(id_) is not str or id_ not in ids:
+                    return document
+            try:
+                thing = as_entity({"type": self._type, **document})
+                every = mentioned.of(Request(request.principal, request.action, thing, request.context))
+                check_other_names(every, schema)
+            except Fault:
+                return None
+            united = every.resource()
+            if is_well_named is None:
+                is_well_named = _is_well_named(request, mentioned, schema)
+            return (document if united is thing else united.attributes) if is_well_named else None
+
+        return whole
+
+    def _is_plain(self, document: Document, described: Collection[tuple[str, str]]) -> bool:
+        """Whether nothing that is said of those whom the document mentions matters."""
+        own, types, compared, through = document.get("id"), self._schema.entities, self._compared, self._through
+        for name in self._places:
+            if name in document:
+                value = document[name]
+                if name in compared and type(value) is list:
+                    if plain_pairs(value):
+                        continue
+                    return False
+                for each in value if type(value) is list else (value,):
+                    if type(each) is not dict or len(each) != 2:
+                        return False
+                    of_type, id_ = each.get("type"), each.get("id")
+                    if type(of_type) is not str or type(id_) is not str or of_type not in types or id_ == own:
+                        return False
+                    # Nobody reads what the caller says of one that is only compared, as an owner mostly is.
+                    if (of_type, id_) in described and (of_type in through or name in _CLIMBED):
+                        return False
+        return True
+
+
+def _is_well_named(request: Request, mentioned: Mentions, schema: Schema) -> bool:
+    try:
+        check_own_names(request, mentioned, schema)
+    except Fault:
+        return False
+    return True

@@ -1,0 +1,249 @@
+"""Formulas with holes, filled with what a caller has: `fill(lower(p, holes), v)` is `lower(p, v)`.
+
+A skeleton is lowered once for all callers that give the same answers about its holes, and is kept by these answers.
+Filling makes a formula anew for each caller. It puts values in the place of holes and changes nothing else, but for
+atoms of one value in their smallest form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from policyengine.ir.nodes import Quantifier
+from policyengine.ir.outcomes import Lazily, Wanted
+from policyengine.model.values import Uid
+from policyengine.partial.atoms import elements, one_of, size
+from policyengine.partial.formula import (
+    All,
+    Answer,
+    Below,
+    Deferred,
+    Elements,
+    Formula,
+    Hole,
+    Inside,
+    Matching,
+    OneOf,
+    Opaque,
+    Relation,
+    Sized,
+    Some,
+)
+from policyengine.partial.gap import Gap
+from policyengine.partial.gap_caller import GapCaller
+from policyengine.partial.holes import Holes
+from policyengine.partial.logic import conj, disj
+from policyengine.partial.lowering import Ask, Lowering
+from policyengine.partial.outcome import MAX_ATOMS, Outcome
+
+# So many ways through the answers of callers are kept, of one question; then they are found out again.
+MAX_WAYS = 500
+
+Filler = Callable[[GapCaller], Formula]
+T = TypeVar("T")
+
+
+# ---- filling ----
+
+
+def fill(skeleton: Formula, caller: GapCaller) -> Formula:
+    """The caller's formula."""
+    filler = filling(skeleton)
+    return skeleton if filler is None else filler(caller)
+
+
+def filling(skeleton: Any) -> Filler | None:
+    """How to fill the holes of a formula; None if it has none."""
+    match skeleton:
+        case All(items=items) | Some(items=items):
+            return _parts(skeleton.__class__, items)
+        case Relation(path=path, type=type_, op=op) if (hole := _hole(skeleton.value)) is not None:
+            return lambda caller: Relation(path, type_, op, hole.found(caller)[1])
+        case OneOf(path=path, type=type_, values=values, negated=negated) if _has_holes(values):
+            return lambda caller: one_of(path, type_, _values(values, caller), negated)
+        case Elements(path=path, type=type_, kind=kind, values=values) if _has_holes(values):
+            return lambda caller: elements(path, type_, kind, _values(values, caller))
+        case Matching(path=path, type=type_, pieces=pieces, negated=negated) if _has_holes(pieces):
+            return lambda caller: Matching(path, type_, tuple(_values(pieces, caller)), negated)
+        case Sized(path=path, type=type_, op=op) if (hole := _hole(skeleton.count)) is not None:
+            return lambda caller: Sized(path, type_, op, hole.found(caller)[1])
+        case Below(path=path, type=type_, negated=negated) if (hole := _hole(skeleton.targets)) is not None:
+            return lambda caller: Below(path, type_, *_targets(hole, caller), negated)
+        case Inside(negated=negated) if (hole := _hole(skeleton.targets)) is not None:
+            return lambda caller: Inside(*_targets(hole, caller), negated)
+        # What no store can be asked for is evaluated for each entity, with what this caller has.
+        case Opaque(expr=expr, wanted=wanted, env=None):
+            return lambda caller: Opaque(expr, wanted, caller.env)
+        case Deferred(fill=of):
+            return of
+    return None
+
+
+def _parts(kind: type[All] | type[Some], items: Sequence[Formula]) -> Filler | None:
+    fillings = [(place, item, filling(item)) for place, item in enumerate(items)]
+    fillers = [(place, filler) for place, _, filler in fillings if filler is not None]
+    if not fillers:
+        return None
+    # What is put together for each caller may come to anything, and then has something to say of the other parts.
+    is_open = any(map(_is_open, items))
+    join = conj if kind is All else disj
+    start = list(items)
+
+    def fill_parts(caller: GapCaller) -> Formula:
+        filled = start.copy()
+        for place, filler in fillers:
+            filled[place] = filler(caller)
+        return join(*filled) if is_open else kind(tuple(filled))
+
+    return fill_parts
+
+
+def _is_open(formula: Any) -> bool:
+    if isinstance(formula, All | Some):
+        return any(map(_is_open, formula.items))
+    return isinstance(formula, Deferred)
+
+
+def _targets(hole: Hole, caller: GapCaller) -> tuple[frozenset[Uid], frozenset[Uid]]:
+    targets: tuple[frozenset[Uid], frozenset[Uid]] = hole.found(caller)[1]
+    return targets
+
+
+def _hole(value: Any) -> Any:
+    return value if isinstance(value, Hole) else None
+
+
+def _has_holes(values: Sequence[Any]) -> bool:
+    return any(value.__class__ is Hole for value in values)
+
+
+def _values(values: Sequence[Any], caller: GapCaller) -> list[Any]:
+    filled: list[Any] = []
+    for value in values:
+        if value.__class__ is not Hole:
+            filled.append(value)
+        elif value.many:
+            filled += value.found(caller)[1]
+        else:
+            filled.append(value.found(caller)[1])
+    return filled
+
+
+def lowering_for(gap: Gap, caller: GapCaller) -> Lowering:
+    """For what is lowered once, for this caller."""
+    return Lowering(gap, Holes(), lambda hole: hole.found(caller)[0])
+
+
+# ---- lowering once for the same answers ----
+
+
+@dataclass(slots=True, eq=False)
+class _Fork:
+    hole: Hole
+    ways: dict[Answer, Any]
+
+
+class Lowered(Generic[T]):
+    """What is lowered once for all callers that give the same answers. `lower` learns nothing of a caller but answers,
+    and what comes of it is found by exactly those that it asked for, in their order."""
+
+    def __init__(self, lower: Callable[[Ask], T]) -> None:
+        self._lower = lower
+        self._root: Any = None
+        self._ways = 0
+
+    def of(self, caller: GapCaller) -> T:
+        node, known = self._root, caller.found
+        while node.__class__ is _Fork:
+            hole = node.hole
+            # An answer chooses the way, and never what is put in: callers with the same answers share what comes of it.
+            node = node.ways.get((known.get(hole) or hole.found(caller))[0])
+        return self._new(caller) if node is None else node
+
+    def _new(self, caller: GapCaller) -> T:
+        asked: dict[Hole, Answer] = {}
+
+        def ask(hole: Hole) -> Answer:
+            if hole not in asked:
+                asked[hole] = hole.found(caller)[0]
+            return asked[hole]
+
+        made = self._lower(ask)
+        self._ways += 1
+        # Callers with ever new answers must not fill the memory. To begin anew costs those who come again one lowering.
+        if self._root is None or self._ways > MAX_WAYS:
+            self._root, self._ways = None, 1
+        self._root = _with(self._root, list(asked.items()), made)
+        return made
+
+
+def _with(node: Any, asked: list[tuple[Hole, Answer]], made: Any) -> Any:
+    """The tree of answers, with one way more. What it asks next depends on the answers before alone."""
+    for hole, answer in reversed(asked):
+        made = _Fork(hole, {answer: made})
+    if node is None:
+        return made
+    at, new = node, made
+    while new.__class__ is _Fork:
+        # Both ask of the same hole here: up to here they got the same answers, and lowering knows nothing else.
+        (answer,) = new.ways
+        if answer not in at.ways:
+            at.ways[answer] = new.ways[answer]
+            return node
+        at, new = at.ways[answer], new.ways[answer]
+    # Another thread has found the same way meanwhile.
+    return node
+
+
+# ---- what is put together for each caller ----
+
+
+class Fillable:
+    """An outcome with holes."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._fillers: dict[Wanted, tuple[Formula, Filler | None]] = {}
+
+    def of(self, caller: GapCaller) -> Outcome:
+        """The caller's outcome."""
+
+        def when(wanted: Wanted) -> Formula:
+            known = self._fillers.get(wanted)
+            if known is None:
+                skeleton = self._outcome.when(wanted)
+                known = self._fillers[wanted] = (skeleton, filling(skeleton))
+            skeleton, filler = known
+            return skeleton if filler is None else filler(caller)
+
+        return Lazily(when)
+
+
+def deferred(
+    elements: Hole,
+    expr: Quantifier,
+    gap: Gap,
+    holes: Holes,
+    body: Callable[[Lowering], Outcome],
+    join: Callable[[list[Outcome]], Outcome],
+) -> Outcome:
+    """The outcome of a quantifier over what a caller has in a hole, `expr`, where `body` is asked of each element. Each
+    element is lowered as a caller's values are: for answers of its own."""
+    slot = expr.slot
+    lowered = Lowered(lambda ask: Fillable(body(Lowering(gap, holes, ask))))
+
+    def part(wanted: Wanted) -> Any:
+        def filled(caller: GapCaller) -> Formula:
+            values = elements.found(caller)[1]
+            # Quantifiers in each other multiply what comes out; what would be too large is evaluated for each entity.
+            if caller.spread * len(values) > MAX_ATOMS:
+                return Opaque(expr, wanted, caller.env)
+            callers = [caller.binding(slot, element, len(values)) for element in values]
+            formula = join([lowered.of(each).of(each) for each in callers]).when(wanted)
+            return formula if size(formula) <= MAX_ATOMS else Opaque(expr, wanted, caller.env)
+
+        return Deferred(filled)
+
+    return Lazily(part)

@@ -1,0 +1,80 @@
+"""Which of many resources somebody could be allowed something of, where no more is known of them than their names.
+
+It says of each what its residual says: whether anything is left. What rules do not tell apart is found out once; of
+the rest, what is asked is put together once for all that are of one names, and only the rules are asked of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from dataclasses import replace
+
+from policyengine.model.request import Request
+from policyengine.model.values import Entity, Uid
+from policyengine.partial.formula import FALSE
+from policyengine.partial.gap import Gap
+from policyengine.partial.gap_caller import GapCaller
+from policyengine.partial.residual import Partial
+
+
+class PossibleResources:
+    """What somebody asks of resources of the type of the one that the request is about."""
+
+    def __init__(
+        self, partial: Partial, request: Request, fulfilled: Collection[str], approved: Collection[str]
+    ) -> None:
+        self._partial, self._request = partial, request
+        self._fulfilled, self._approved = fulfilled, approved
+        self._type = request.resource.uid.type
+        self._alike = partial.alike(request.action.name, self._type)
+        self._mentioned = partial.mentions(request)
+        self._possible: dict[Hashable, bool] = {}
+        # Of how many something had to be found out: the work that there was.
+        self.found = 0
+        # Everybody who has to be allowed, by what is known of the resource.
+        self._questions: dict[frozenset[str], list[tuple[Gap, GapCaller]] | None] = {}
+
+    def is_possible(self, id_: str) -> bool:
+        """Whether the one with this id could be allowed."""
+        uid = Uid(self._type, id_)
+        own = self._mentioned.own
+        if uid in own.said or uid in own.named:
+            # What the request says of it counts.
+            self.found += 1
+            return self._residual(id_)
+        key = self._alike.key(id_)
+        known = self._possible.get(key)
+        if known is None:
+            self.found += 1
+            known = self._possible[key] = self._found(uid)
+        return known
+
+    def _found(self, uid: Uid) -> bool:
+        names = self._alike.known_names(uid.id)
+        if names is None:
+            return self._residual(uid.id)
+        known = {**self._named(uid.id), **(self._partial.record(self._type, uid.id) or {}), "id": uid.id}
+        if names not in self._questions:
+            self._questions[names] = self._partial.named(
+                self._request, known, self._fulfilled, self._approved, self._mentioned
+            )
+        questions = self._questions[names]
+        if questions is None:
+            return False
+        resource = Entity(uid, known)
+        return self._partial.allowed([(gap, _about(caller, resource)) for gap, caller in questions]) != FALSE
+
+    def _residual(self, id_: str) -> bool:
+        named = self._named(id_)
+        about = replace(self._request, resource=Entity(Uid(self._type, id_), named))
+        formula = self._partial.residual(
+            about, "resource", named, self._fulfilled, self._approved, mentioned=self._mentioned
+        )
+        return formula != FALSE
+
+    def _named(self, id_: str) -> dict[str, str]:
+        return {"type": self._type, "id": id_}
+
+
+def _about(caller: GapCaller, resource: Entity) -> GapCaller:
+    return GapCaller(replace(caller.request, resource=resource), caller.world, caller.fulfilled, caller.met)

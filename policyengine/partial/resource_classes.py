@@ -1,0 +1,73 @@
+"""Resources of one type that no rule tells apart: what is left of the policies for one of them is left for all.
+
+In: policies, and a resource of which no more is known than its name and what the entity source says of it. Out: a key;
+two resources with the same key have the same residual, but for the name in it. What tells them apart is the rules that
+name them, what the rules read of what the source says, and where such a thing mentions other entities. Where a rule
+reads the name itself, each is on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from policyengine.ir.nodes import Expr, Identity, PolicySet, Root, Rule
+from policyengine.model.entities import ABSENT, World
+from policyengine.model.values import Uid
+from policyengine.partial.gap import EVERYTHING, Reads
+from policyengine.schema.schema import Schema
+
+_RESOURCE = "resource"
+# Of a tool with arguments that the source knows, its declaration says more.
+_ALONE = frozenset({"id", EVERYTHING, "args"})
+
+
+class ResourceClasses:
+    """The keys of the resources of one type, for one action."""
+
+    def __init__(
+        self, policies: PolicySet, schema: Schema, world: World, reads: Reads, action: str, type_: str
+    ) -> None:
+        self._type = type_
+        self._records = world.records.get(type_, {})
+        self._naming: dict[Uid, list[int]] = {}
+        read: set[str] = set()
+        for number, rule in enumerate(policies.rules):
+            if rule.head.actions is not None and action not in rule.head.actions:
+                continue
+            scope = rule.head.resource
+            for uid in {*(scope.entities or ()), *(scope.within or ())}:
+                self._naming.setdefault(uid, []).append(number)
+            for expr in _asked(rule):
+                read.update(one[1] for one in reads.of(expr) if not isinstance(one, int) and one[0] == _RESOURCE)
+        self._by_name = "id" in read or EVERYTHING in read
+        self._places = frozenset({"parents", *(name for name, _ in schema.places_of(type_))})
+        self._looked_at = tuple(sorted((read | self._places) - _ALONE))
+
+    def key(self, id_: str) -> Hashable:
+        """Of the resource with this id."""
+        record = self._records.get(id_)
+        if self._by_name or (record is not None and "args" in record):
+            return id_
+        naming = tuple(self._naming.get(Uid(self._type, id_), ()))
+        if record is None:
+            return (naming,)
+        # Written out, since what a source says may be a list.
+        return naming, frozenset(record), repr([record.get(name, ABSENT) for name in self._looked_at])
+
+    def known_names(self, id_: str) -> frozenset[str] | None:
+        """The same for resources of which things of the same names are known, and which mention nothing; None for one
+        that may mention something."""
+        record = self._records.get(id_, {})
+        return None if "args" in record or not self._places.isdisjoint(record) else frozenset(record)
+
+
+def _asked(rule: Rule) -> Iterator[Expr]:
+    """What a rule reads. That a resource has a name is known of each."""
+    yield rule.condition
+    for spec in rule.obligations:
+        yield from (expr for _, expr in spec.properties if not _is_name(expr))
+
+
+def _is_name(expr: Any) -> bool:
+    return isinstance(expr, Identity) and isinstance(expr.base, Root) and expr.base.name == _RESOURCE

@@ -1,0 +1,199 @@
+"""A release check, before and after its decision. Pure, but for the classifiers that are asked.
+
+`prepare` looks at the text, as far as rules read it, and makes the request; whoever has the store decides; `conclude`
+carries out what is ordered. What could not be looked at is absent, so that a rule that reads it errs, with the usual
+direction: it denies, or it permits nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policyengine.detect.finder import DetectorFailed, UnknownKind
+from policyengine.detect.registry import Registry
+from policyengine.diagnostics import codes
+from policyengine.evaluate.combine import denied
+from policyengine.model.decision import Decision, RuleError
+from policyengine.release import classifiers
+from policyengine.release.answers import Released
+from policyengine.release.carry_out import Carried, carry_out
+from policyengine.release.content import (
+    Content,
+    Unscannable,
+    json_content,
+    json_text_content,
+    text_content,
+    too_long,
+)
+from policyengine.release.inspection import Inspection
+from policyengine.release.scanning import ContentFinding, account, as_attributes, look
+from policyengine.release.sources import Sources
+from policyengine.release.text_needs import FOUND, KINDS, Needs, TextNeeds
+from policyengine.release.validity import Expected, Violation, problems
+from policyengine.state.grant import Grant
+
+# What is said of an output by looking at it, and by nobody else.
+OURS = frozenset({"findings", "found", "scores", "size", "text", "valid"})
+OUTPUT = "Output"
+Deciding = Callable[[Mapping[str, Any]], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCheck:
+    """A text, and what is known of it: the request's resource, and what stands beside it."""
+
+    content: Content
+    resource: Mapping[str, Any]
+    inspection: Inspection
+    tenant: str
+    expected: Expected | None = None
+    found: tuple[ContentFinding, ...] = ()
+    refused: RuleError | None = None
+
+
+def prepare(
+    text: Any,
+    output: Mapping[str, Any] | None,
+    sources: Sources | None,
+    expected: Expected | None,
+    needs: TextNeeds,
+    inspection: Inspection,
+) -> ReleaseCheck:
+    """Look at a text as far as these rules need it. Never raises for what it holds."""
+    described = dict(output or {})
+    tenant = str(described.get("tenant", ""))
+    empty = ReleaseCheck(text_content(""), {}, inspection, tenant, expected)
+    if said := sorted((OURS | {"sources"}) & described.keys()):
+        return replace(empty, refused=_malformed(f"`{said[0]}` of an output is found by looking at it"))
+    try:
+        content = _content(text, described, expected)
+    except Unscannable as error:
+        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, str(error)))
+    if content.size > inspection.most:
+        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, too_long(inspection.most)))
+    resource = {**described, "type": OUTPUT, "id": str(described.get("id", "output"))}
+    if sources is not None and sources.problem:
+        return replace(empty, refused=_malformed(sources.problem))
+    if sources is not None:
+        resource["sources"] = [{"type": "Document", **document} for document in sources]
+    seen, findings = looked_at(content, needs, inspection, tenant)
+    resource.update(seen)
+    if "valid" in needs.tried.attributes and expected is not None:
+        # As it is, until something has been carried out; `conclude` asks again about what is left.
+        resource["valid"] = True
+    return ReleaseCheck(content, resource, inspection, tenant, expected, findings)
+
+
+def looked_at(
+    content: Content, needs: TextNeeds, inspection: Inspection, tenant: str, *, with_source: bool = False
+) -> tuple[dict[str, Any], tuple[ContentFinding, ...]]:
+    """The attributes that these rules read and that looking tells, and what was found for it."""
+    seen = measured(content, needs.tried, content.size, inspection)
+    findings: tuple[ContentFinding, ...] = ()
+    known = inspection.registry(tenant)
+    # What only a rule that is tried looks for hides nothing from the others where it cannot be found.
+    for those in (needs.tried,) if needs.tried is needs.whole else (needs.tried, needs.whole):
+        if not those.attributes & {KINDS, FOUND}:
+            continue
+        try:
+            findings = account(content, look(content, kinds_of(those, known), known))
+            seen.update(as_attributes(findings, with_source=with_source))
+            break
+        except DetectorFailed:
+            # Absent: a rule that reads what was found errs.
+            findings = ()
+    return seen, findings
+
+
+def measured(content: Content, needs: Needs, size: int, inspection: Inspection) -> dict[str, Any]:
+    """What is known of a text of this size without any finder."""
+    seen: dict[str, Any] = {}
+    if "text" in needs.attributes:
+        seen["text"] = _whole(content)
+    if "size" in needs.attributes:
+        seen["size"] = size
+    if "scores" in needs.attributes:
+        seen["scores"] = classifiers.scores(_whole(content), inspection.classifiers, inspection.seconds)
+    return seen
+
+
+def kinds_of(needs: Needs, known: Registry) -> Iterable[str]:
+    """The kinds that have to be looked for. Raises UnknownKind."""
+    if needs.misnamed(known.kinds):
+        raise UnknownKind("what a finding is compared with")
+    return known.kinds if needs.all_kinds else needs.kinds
+
+
+def conclude(check: ReleaseCheck, grant: Grant, decide: Deciding, fulfilled: Collection[str]) -> Released:
+    """What may leave. `decide` is asked again where the text, as it would leave, is not what it has to be."""
+    decision = grant.decision
+    if decision.decision != "allow" or decision.unmetered:
+        return Released(False, None, decision, check.found, grant=grant)
+    carried = _carried(check, decision, fulfilled)
+    invalid = _invalid(check, carried)
+    if invalid and check.resource.get("valid") is True:
+        decision = decide({**check.resource, "valid": False})
+        if decision.decision != "allow" or decision.unmetered:
+            return Released(False, None, decision, check.found, invalid=invalid, grant=grant)
+        carried = _carried(check, decision, fulfilled)
+    seen = tuple(dict.fromkeys((*check.found, *_account(check, carried))))
+    if carried.errors:
+        return Released(False, None, decision, seen, carried.errors, invalid, grant=grant)
+    return Released(True, carried.value, decision, seen, (), invalid, carried.owed, grant)
+
+
+def refused(error: RuleError, revision: str) -> Grant:
+    """The grant of what is not even asked about."""
+    return Grant(denied(error, revision))
+
+
+def _carried(check: ReleaseCheck, decision: Decision, fulfilled: Collection[str]) -> Carried:
+    known, keys = check.inspection.registry(check.tenant), check.inspection.keys(check.tenant)
+    return carry_out(check.content, decision, known, keys, fulfilled)
+
+
+def _account(check: ReleaseCheck, carried: Carried) -> tuple[ContentFinding, ...]:
+    return account(check.content, [list(those) for those in carried.found]) if carried.found else ()
+
+
+def _invalid(check: ReleaseCheck, carried: Carried) -> tuple[Violation, ...]:
+    if check.expected is None or carried.errors:
+        return ()
+    value = carried.value
+    return problems(value if isinstance(value, str) else _json(value), check.expected)
+
+
+def _content(text: Any, described: Mapping[str, Any], expected: Expected | None) -> Content:
+    if isinstance(text, Content):
+        return text
+    if not isinstance(text, str):
+        return json_content(text)
+    if is_json(described):
+        return json_text_content(text)
+    if expected is not None and expected.is_json:
+        try:
+            return json_text_content(text)
+        except Unscannable:
+            return text_content(text)
+    return text_content(text)
+
+
+def is_json(described: Mapping[str, Any]) -> bool:
+    """Whether an output is said to be JSON."""
+    said = str(described.get("content_type", "")).partition(";")[0].strip().lower()
+    return said == "application/json" or said.endswith("+json")
+
+
+def _whole(content: Content) -> str:
+    return "\n".join(segment.text for segment in content.segments)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _malformed(message: str) -> RuleError:
+    return RuleError("", codes.MALFORMED.id, message)

@@ -1,0 +1,144 @@
+"""Looking at content: what finders find in it, as rules read it and as people may see it. Never a value."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from policyengine.detect.finding import Finding, moved, place
+from policyengine.detect.registry import Registry, find, find_many
+from policyengine.release.content import Content, Segment
+from policyengine.release.edits import found_again, found_beside, found_in
+from policyengine.release.split_values import look_over
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFinding:
+    """One finding. `start` and `end` are characters of the text at `path`, a JSON pointer that is empty for a text;
+    `end` is beyond that text where the value goes on in the next block. `source` is whose words it is in, where that is
+    known."""
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    detector: str
+    path: str = ""
+    source: str = ""
+
+
+def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
+    """What is found in each reading. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
+    wanted = frozenset(kinds)
+    texts = [segment.before + segment.text for segment in content.segments]
+    findings = find_many(texts, wanted, registry)
+    single = [_within(segment, those) for segment, those in zip(content.segments, findings, strict=True)]
+    for number, segment in enumerate(content.segments):
+        if segment.borders:
+            single[number] = list(found_beside(segment.text, segment.borders, partial(_found, wanted, registry)))
+    looked = _read_on(content, single, wanted, registry) if content.runs else single
+    over, parts = look_over(content, wanted, registry, looked)
+    return [[*those, *more] for those, more in zip(looked, over, strict=True)] if parts else looked
+
+
+def _read_on(
+    content: Content, single: list[list[Finding]], wanted: frozenset[str], registry: Registry
+) -> list[list[Finding]]:
+    """What is found in each reading, once it is known what is found in each segment."""
+    whole = [content.joined(run) for run in content.runs]
+    over = dict(zip(content.runs, find_many([text for text, _ in whole], wanted, registry), strict=True))
+    borders = {run: starts for run, (_, starts) in zip(content.runs, whole, strict=True)}
+    return [
+        single[reading[0]]
+        if len(reading) == 1
+        else sorted({*over[reading], *_shifted(reading, borders[reading], single)}, key=place)
+        for reading in content.readings()
+    ]
+
+
+def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
+    """As `look`, with what is found once that is gone: all that has to be treated."""
+    wanted = frozenset(kinds)
+    look_at = partial(_found, wanted, registry)
+    looked: list[list[Finding]] = []
+    whole: list[int] = []
+    readings = content.readings()
+    for number, reading in enumerate(readings):
+        if len(reading) > 1:
+            text, borders = content.joined(reading)
+            looked.append(list(found_in(text, look_at, borders)))
+        elif (segment := content.segments[reading[0]]).borders:
+            looked.append(_within(segment, found_in(segment.before + segment.text, look_at, segment.borders)))
+        else:
+            # Of nearly all there is only this, and many are looked at sooner together.
+            looked.append([])
+            whole.append(number)
+    segments = [content.segments[readings[number][0]] for number in whole]
+    texts = [segment.before + segment.text for segment in segments]
+    for number, segment, text, first in zip(whole, segments, texts, find_many(texts, wanted, registry), strict=True):
+        if first:
+            looked[number] = _within(segment, found_again(text, first, look_at))
+    return looked
+
+
+def _found(kinds: frozenset[str], registry: Registry, text: str) -> Sequence[Finding]:
+    return find(text, kinds, registry)
+
+
+def _shifted(reading: Sequence[int], borders: Sequence[int], single: list[list[Finding]]) -> Iterator[Finding]:
+    for number, shift in zip(reading, (0, *borders), strict=True):
+        for one in single[number]:
+            yield moved(one, one.start + shift, one.end + shift)
+
+
+def _within(segment: Segment, found: Iterable[Finding]) -> list[Finding]:
+    """The findings in the text itself: what begins before it is cut where it begins."""
+    shift, size = len(segment.before), len(segment.text)
+    if not shift:
+        return list(found)
+    return [
+        Finding(one.kind, max(0, one.start - shift), min(size, one.end - shift), one.score, one.detector)
+        for one in found
+        if one.end > shift and one.start - shift < size
+    ]
+
+
+def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFinding, ...]:
+    """All findings, for people and for the answer."""
+    told: list[ContentFinding] = []
+    for reading, those in zip(content.readings(), found, strict=True):
+        borders = content.joined(reading)[1] if len(reading) > 1 and those else []
+        for one in those:
+            # Once, where it begins: of one that goes on in the next segment, the end is counted on.
+            at = bisect_right(borders, one.start)
+            shift = borders[at - 1] if at else 0
+            segment = content.segments[reading[at]]
+            told.append(
+                ContentFinding(
+                    one.kind, one.start - shift, one.end - shift, one.score, one.detector, segment.path, segment.source
+                )
+            )
+    return tuple(told)
+
+
+def as_attributes(found: Iterable[ContentFinding], *, with_source: bool = False) -> dict[str, Any]:
+    """`findings` and `found`, as rules read them."""
+    every, records = list(found), list[Mapping[str, Any]]()
+    for one in every:
+        record = {
+            "kind": one.kind.partition(".")[0], "type": one.kind, "start": one.start, "end": one.end,
+            "score": one.score, "detector": one.detector,
+        }  # fmt: skip
+        records.append({**record, "source": one.source} if with_source else record)
+    return {"findings": as_kinds(one.kind for one in every), "found": records}
+
+
+def as_kinds(kinds: Iterable[str]) -> list[str]:
+    """Kinds as rules read them: of `secret.github_token` also `secret`."""
+    whole: set[str] = set()
+    for parts in (kind.split(".") for kind in set(kinds)):
+        whole.update(".".join(parts[:many]) for many in range(1, len(parts) + 1))
+    return sorted(whole)

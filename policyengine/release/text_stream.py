@@ -1,0 +1,235 @@
+"""Carrying out orders on a text that comes in pieces.
+
+What comes out, put together, is exactly `edits.applied` of the whole, for every way to cut it. That needs no splitter
+of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
+what is found once those are gone on W more. So a character may go once 2 W more have come. What has gone is kept to
+look at as far as `detect.stream_window` says. Where finders know from where on a match may still begin, all before that
+may go at once: of ordinary prose, everything but the last word. Where a value has to be known from end to end it is 4
+W: one for the match, one for what overlaps it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from policyengine.detect.finder import Begins
+from policyengine.detect.finding import Finding, moved
+from policyengine.detect.match_starts import last_word
+from policyengine.detect.stream_window import forgettable, without
+from policyengine.release.edits import Edit, Find, edits, found_again, found_beside, settled
+from policyengine.release.tokenizing import Keys
+from policyengine.release.treatment import Orders
+
+# A text is looked at again once this part of the width has come, so that a stream costs a few looks, not one a chunk.
+STEP = 8
+SHORTEST_STEP = 32
+# Whether nothing that is to be treated begins from a place of a text on and before another.
+FailsafeStream = Callable[[str, int, int], bool]
+# So many findings of a stream are told; the others are treated all the same.
+MOST_FOUND = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text` may go in the place of the characters from `start` to `end` of the whole. It is they, where it is
+    `literal`, or stands for them."""
+
+    start: int
+    end: int
+    text: str
+    literal: bool = True
+
+
+class TextStream:
+    """One text, piece by piece. `width` is that of the finders behind `find`. `found` is what was found in what has
+    gone. `quiet` says the same as `find` where there is nothing, at less cost. The text is looked at once more than
+    `wait` characters have come."""
+
+    def __init__(
+        self,
+        find: Find,
+        orders: Orders,
+        keys: Keys,
+        width: int,
+        begins: Begins | None = None,
+        quiet: FailsafeStream | None = None,
+        wait: int = 0,
+    ) -> None:
+        self._find = find
+        self._quiet = quiet
+        self._begins = begins if orders.treatments else None
+        self._orders = orders
+        self._keys = keys
+        self._width = width
+        self._holds = width * (4 if orders.needs_value else 2) if orders.treatments else 0
+        self._wait = wait
+        self._came = 0
+        self._step = max(SHORTEST_STEP, width // STEP) if self._holds else 1
+        # The text in sight: what has gone already, to look at, and from `_done` on what is held.
+        self._seen = ""
+        self._done = 0
+        self._start = 0
+        # Where one part of the text in sight ends and the next begins.
+        self._borders: list[int] = []
+        self.found: list[Finding] = []
+        # Up to where in the text in sight something that was found may matter to what comes.
+        self._matters = 0
+        # What stands in the place of the last character that has gone.
+        self._run: tuple[str, str] | None = None
+
+    @property
+    def held(self) -> int:
+        """How many characters are held."""
+        return len(self._seen) - self._done
+
+    def feed(self, text: str) -> list[Piece]:
+        """What may go now. Raises what the finders and keys raise; nothing more may go then."""
+        self._seen += text
+        if not self._orders.treatments:
+            return self._rest()
+        self._came += len(text)
+        # Enough characters decide about those before them, whatever the finders are. Finders that know where a match
+        # may begin decide sooner, and are asked once a chunk, or less often (`wait`).
+        by_width = self.held >= self._holds + self._step
+        if not by_width and (self._begins is None or not text or self._came <= self._wait):
+            return []
+        self._came = 0
+        if not by_width and (passed := self._in_passing()) is not None:
+            return passed
+        return self._commit(len(self._seen) - self._holds if by_width else self._done)
+
+    def part(self) -> None:
+        """A part of the text ends here: a value may end with it, or go on in the next."""
+        if self._holds and self._seen and len(self._seen) not in self._borders[-1:]:
+            self._borders.append(len(self._seen))
+
+    def finish(self) -> list[Piece]:
+        """The rest, as nothing more comes."""
+        return self._commit(len(self._seen)) if self._orders.treatments else self._rest()
+
+    def _rest(self) -> list[Piece]:
+        text, self._seen = self._seen, ""
+        self._start += len(text)
+        return [Piece(self._start - len(text), self._start, text)] if text else []
+
+    def _in_passing(self) -> list[Piece] | None:
+        """What may go, if that and all before it is text in which nothing is found; None if more has to be looked
+        at."""
+        if self._begins is None or self._quiet is None or self._done < self._matters or self._borders:
+            return None
+        # Most finders wait for the end of a word in any case, so that the whole words are asked about first.
+        words = self._seen[: last_word(self._seen, self._done)]
+        if len(words) <= self._done:
+            words = self._seen
+        until = decided = self._begins(words, self._done)
+        if until < len(words) or len(words) == len(self._seen):
+            # Whatever begins there may go, and something else begins before it then.
+            until = self._begins(words[:until], self._done)
+        if until <= self._done:
+            return []
+        if not self._quiet(self._seen, self._done, decided):
+            return None
+        pieces: list[Piece] = []
+        self._literal(self._done, until, pieces)
+        self._done = until
+        self._forget(())
+        return pieces
+
+    def _commit(self, until: int) -> list[Piece]:
+        """Let go of what is in sight up to `until`, or farther where that is decided."""
+        last = until == len(self._seen)
+        borders = self._borders[: bisect_left(self._borders, len(self._seen))]
+        first = found_beside(self._seen, borders, self._find)
+        if self._begins is not None and not last:
+            until = max(until, self._settled(first, self._begins))
+        if until == self._done and not last:
+            return []
+        findings_there = found_again(self._seen, first, self._find, borders)
+        changes = edits(self._seen, findings_there, self._orders, self._keys, self._width)
+        pieces: list[Piece] = []
+        at = self._done
+        for edit in changes:
+            # What has gone is in sight for its context only.
+            if edit.end <= at:
+                continue
+            if edit.start >= until:
+                break
+            if edit.run is None and edit.end > until and not last:
+                # A value is written once it is known from end to end.
+                until = max(edit.start, at)
+                break
+            at = self._edit(edit, at, min(edit.end, until), pieces)
+        if at < until:
+            self._literal(at, until, pieces)
+        until = max(at, until)
+        self._note(findings_there, until)
+        # One W for a match that overlaps it, and one for what is found once both are gone.
+        self._matters = max((one.end + 2 * self._width for one in findings_there), default=self._matters)
+        self._done = until
+        self._forget(findings_there)
+        return pieces
+
+    def _settled(self, first: Sequence[Finding], begins: Begins) -> int:
+        """Up to where everything is decided, whatever follows: what is found, and what is found once that is gone."""
+        until = self._begun(self._seen, begins)
+        if self._borders and any(one.start < until for one in first):
+            # Once that is gone, the parts may be others: so it waits for the width.
+            return self._done
+        if any(one.start < until for one in first):
+            until = settled(self._seen, [one for one in first if one.start < until], until, begins)
+        else:
+            until = self._begun(self._seen[:until], begins)
+        if self._orders.needs_value:
+            # A value is written once it is known what overlaps it.
+            for one in sorted(first, key=lambda each: each.start, reverse=True):
+                if one.start < until < one.end:
+                    until = one.start
+        return max(until, self._done)
+
+    def _begun(self, text: str, begins: Begins) -> int:
+        """From where on in this beginning of the text a match may still begin, read on or in its last part alone."""
+        until = begins(text, self._done)
+        if number := bisect_left(self._borders, len(text)):
+            border = self._borders[number - 1]
+            until = min(until, border + begins(text[border:], max(self._done - border, 0)))
+        return until
+
+    def _edit(self, edit: Edit, at: int, until: int, pieces: list[Piece]) -> int:
+        if edit.start > at:
+            self._literal(at, edit.start, pieces)
+            at = edit.start
+        # One text stands for a run, in however many pieces its characters go.
+        goes_on = edit.run is not None and edit.run == self._run
+        pieces.append(Piece(self._start + at, self._start + until, "" if goes_on else edit.text, literal=False))
+        self._run = edit.run
+        return until
+
+    def _literal(self, start: int, end: int, pieces: list[Piece]) -> None:
+        pieces.append(Piece(self._start + start, self._start + end, self._seen[start:end]))
+        self._run = None
+
+    def _note(self, found: Sequence[Finding], until: int) -> None:
+        """Keep what begins in what goes now."""
+        self.found += (
+            moved(one, one.start + self._start, one.end + self._start)
+            for one in found
+            if self._done <= one.start < until and len(self.found) < MOST_FOUND
+        )
+
+    def _forget(self, found: Sequence[Finding]) -> None:
+        """Leave out what nothing that comes can depend on. Of a match that goes on, its beginning is kept."""
+        parts = forgettable(found, self._done, self._width)
+        gone = sum(end - start for start, end in parts)
+        self._seen = without(self._seen, parts)
+        if self._borders and parts:
+            self._borders = [
+                border - sum(min(end, border) - start for start, end in parts if start < border)
+                for border in self._borders
+                if not any(start < border < end for start, end in parts)
+            ]
+            self._borders = [border for border in self._borders if border]
+        self._done -= gone
+        self._matters -= gone
+        self._start += gone

@@ -1,0 +1,121 @@
+"""What has become of a request for approval: its status, and its cancellation.
+
+Whoever may ask about the subject may see the status; only who submitted it, or an administrator, may cancel it. To
+anybody else there is no such task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import time
+from typing import Any
+
+from policyengine.authzen import read
+from policyengine.authzen.endpoints import ACCESS_REQUESTS
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.server import encode, grants
+from policyengine.server.access.hints import AccessHints, stamp
+from policyengine.server.access.refusals import ProfileError
+from policyengine.server.errors import RequestError
+from policyengine.server.pipeline import Reply
+from policyengine.state import approval_operations as said
+from policyengine.state.approval_calls import ApprovalError
+from policyengine.state.approval_tasks import Task
+from policyengine.state.approvals import KEPT
+from policyengine.state.store import StoreError
+from policyengine.state.windows import SECOND
+
+# For so long the end of a task can be read, in seconds.
+READABLE = 86_400.0
+UNKNOWN = "there is no such task"
+assert READABLE * SECOND < KEPT
+
+
+def answer(task: Task, desk: AccessHints) -> dict[str, Any]:
+    """A task as the profile has it. Nothing in it says who approves, or which policies ask."""
+    address = f"{desk.public_url}{ACCESS_REQUESTS}/{task.id}"
+    told: dict[str, Any] = {
+        "id": task.id,
+        "status": task.status,
+        "status_endpoint": address,
+        "expires_at": stamp(_gone(task)),
+        "display": {"title": _TITLES[task.status]},
+    }
+    if task.status == "pending":
+        told["links"] = {"cancel": f"{address}/cancel"}
+        return {"task": told}
+    if task.status != "approved" or task.approval is None or task.approved_until is None or task.approved_at is None:
+        return {"task": told}
+    approval: dict[str, Any] = {
+        "id": task.approval,
+        "approved_at": stamp(task.approved_at),
+        "approved_until": stamp(task.approved_until),
+    }
+    state = desk.state(task.approval, task.id, task.approved_at, task.approved_until)
+    if state is not None:
+        approval["state"] = state
+    return {"task": told, "result": {"mode": "reevaluate", "approval": approval}}
+
+
+_TITLES = {
+    "pending": "Waiting for approval",
+    "approved": "Approved",
+    "denied": "Not approved",
+    "cancelled": "Cancelled",
+    "expired": "Nobody has decided in time",
+}
+
+
+def _gone(task: Task) -> float:
+    """When a task can no longer be read. While it is pending, when it expires."""
+    if task.status == "pending":
+        return task.expires_at
+    return max(task.expires_at, task.approved_until or 0.0) + READABLE
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCalls:
+    """`GET /access/v1/requests/{id}` and `POST .../cancel`."""
+
+    desk: AccessHints
+
+    def show(self, engine: Engine, id_: str, caller: Caller) -> dict[str, Any]:
+        """Raises RequestError."""
+        return answer(self.readable(engine, id_, caller), self.desk)
+
+    def cancel(self, engine: Engine, id_: str, body: bytes, caller: Caller) -> Reply:
+        """Raises Malformed and RequestError."""
+        value = read.json_object(body) if body.strip() else {}
+        task = self.readable(engine, id_, caller)
+        owner = None if "admin" in caller.scopes else grants.owner(caller)
+        why = " ".join(text for name in ("reason", "comment") if isinstance(text := value.get(name), str))
+        try:
+            task = engine.approvals.cancel(task.id, caller=owner, who=grants.owner(caller), why=why)
+        except ApprovalError as error:
+            if error.reason == said.NOT_OWNER:
+                raise RequestError(403, error.reason) from None
+            if error.reason == said.NOT_PENDING:
+                raise ProfileError(409, "invalid_task_state", error.reason) from None
+            raise ProfileError(404, "unknown_task", UNKNOWN) from None
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+        return Reply(encode.value_body(answer(task, self.desk)), (), 0)
+
+    def readable(self, engine: Engine, id_: str, caller: Caller) -> Task:
+        """The task, if the caller may know of it."""
+        try:
+            task = engine.approvals.show(id_)
+        except ApprovalError:
+            raise ProfileError(404, "unknown_task", UNKNOWN) from None
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+        if caller.tenant is not None and caller.tenant != task.tenant:
+            raise ProfileError(404, "unknown_task", UNKNOWN)
+        principal = task.request["principal"]
+        ours = caller.principal
+        if ours is not None and (principal["type"], principal["id"]) != (ours["type"], ours["id"]):
+            raise ProfileError(404, "unknown_task", UNKNOWN)
+        if time() > _gone(task):
+            raise ProfileError(410, "task_expired", "the task has expired")
+        return task

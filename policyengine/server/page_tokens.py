@@ -1,0 +1,62 @@
+"""Page tokens: where the next page of a search starts, sealed so that nobody can change it.
+
+A token holds the revision that answered, a digest of the search, the limit and the last result. It is good for the same
+search of the same revision, with a service that has the same key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from policyengine.authzen.errors import Malformed
+
+_SEAL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a page starts: after this result, or (None) at the first. `limit` is None where the caller names none."""
+
+    after: str | None
+    limit: int | None
+
+
+class PageTokens:
+    """Makes and reads the tokens of one service."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def make(self, search: Any, revision: str, start: Start) -> str:
+        """The token for the page that starts there. `search` is the whole of what was asked for, as plain JSON."""
+        told = json.dumps([revision, _digest(search), start.limit, start.after], separators=(",", ":")).encode()
+        return urlsafe_b64encode(self._seal(told) + told).decode()
+
+    def read(self, token: str, search: Any, revision: str) -> Start:
+        """Where the page starts. Raises Malformed for a token that is not for this search of this revision."""
+        try:
+            data = urlsafe_b64decode(token.encode("ascii"))
+        except ValueError:
+            data = b""
+        seal, told = data[:_SEAL], data[_SEAL:]
+        # The text must be the one that was given out: base64 reads some others as the same bytes.
+        if not hmac.compare_digest(seal, self._seal(told)) or urlsafe_b64encode(data).decode() != token:
+            raise Malformed("`page.token` is not one that this service gave out; search again without it")
+        of_revision, digest, limit, after = json.loads(told)
+        if of_revision != revision:
+            raise Malformed("`page.token` is of policies or entities that have changed since; search again without it")
+        if digest != _digest(search):
+            raise Malformed("`page.token` is of another search; all but `page.token` must stay as it was")
+        return Start(after, limit)
+
+    def _seal(self, told: bytes) -> bytes:
+        return hmac.digest(self._key, told, "sha256")[:_SEAL]
+
+
+def _digest(search: Any) -> str:
+    return sha256(json.dumps(search, sort_keys=True).encode()).hexdigest()[:32]

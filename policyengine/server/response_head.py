@@ -1,0 +1,29 @@
+"""The bytes of a 200 with JSON, as uvicorn writes them of what `errors.send_json` says.
+
+What does not depend on the request is put together once for each second, as the date is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policyengine.server.security_headers import headers
+
+
+class AnswerHeads:
+    """Those of one process. The list of headers that the server adds is another one whenever they change."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[Sequence[tuple[bytes, bytes]], bytes, bytes]] = {}
+
+    def answer(self, added: Sequence[tuple[bytes, bytes]], scheme: str, identifier: bytes, body: bytes) -> bytes:
+        known = self._of.get(scheme)
+        if known is None or known[0] is not added:
+            before = _lines((*added, (b"content-type", b"application/json")))
+            known = self._of[scheme] = added, b"HTTP/1.1 200 OK\r\n%bcontent-length: " % before, _lines(headers(scheme))
+        _, before, after = known
+        return b"%b%d\r\nx-request-id: %b\r\n%b\r\n%b" % (before, len(body), identifier, after, body)
+
+
+def _lines(found: Sequence[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % each for each in found])

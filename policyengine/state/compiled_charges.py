@@ -1,0 +1,298 @@
+"""The charges of a request, found fast: what its limits read, compiled once for the limits that a decision names.
+
+`quick` gives what `charges` gives, or None: for a request with agents, a limit that reads more than plain attributes, a
+value that is not as declared, an entity that a source knows. `charges` is the specification and then does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from policyengine.bundle import Snapshot
+from policyengine.ir.nodes import Attribute, Const, Expr, LimitSpec, Root
+from policyengine.ir.walk import walk
+from policyengine.model.types import INT, NUMBER, STRING, EntityT, RecordT
+from policyengine.model.values import Entity, Fault, Uid, to_json
+from policyengine.schema.members import DELEGATED_BY, delegators
+from policyengine.state import amounts
+from policyengine.state.amounts import LARGEST, MICRO
+from policyengine.state.charges import Charges, Metered, Seen, key_of, share_of, window
+from policyengine.state.operations import MAX_CHARGES, Charge
+from policyengine.state.stateful_rules import LimitRule, Metering
+from policyengine.state.windows import SECOND, Window
+
+# Principal, resource and context, as they came; a value, or any exception where it is not as it should be.
+Get = Callable[[Any, Any, Any], Any]
+Records = Mapping[str, Mapping[str, Any]]
+
+# So many keys of one limit are remembered, with their digests.
+REMEMBERED = 16_384
+
+
+class _Unusual(Exception):
+    """What is not compiled, or not as it should be."""
+
+
+class Compiled(Struct, gc=False):
+    """One limit. `known` are the last charges, by what its keys read: each as all that a request charges."""
+
+    limit: LimitRule
+    name: str
+    key: Get
+    several: bool
+    ceiling: Get
+    amount: Get | None
+    window: Window | None
+    block_for: int
+    advisory: bool
+    share: tuple[int, int, int] | None
+    known: dict[Any, tuple[Charge]]
+    # Whether the charge follows from what its keys read.
+    fixed: bool
+
+
+class Plan(Struct, gc=False):
+    """The limits that one decision names. `compiled` is None where one of them reads too much for it. Who is of one of
+    the types of `delegates` may have got its task from another, and is not the only one who acts. Where none of them
+    reads more of an entity than which it is, it makes no difference what else is said of it in the same request."""
+
+    snapshot: Snapshot
+    compiled: tuple[Compiled, ...] | None
+    delegates: frozenset[str] = frozenset()
+    reads_entities: bool = True
+    # Those that count an amount; and whether any of them has windows that lie somewhere in the calendar.
+    counted: tuple[LimitRule, ...] = ()
+    dated: bool = True
+    # The only one, if its charge follows from what its keys read.
+    alone: Compiled | None = None
+
+    def charged(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> tuple[Charge, ...] | None:
+        """The charges alone."""
+        compiled = self.compiled
+        if compiled is None or (context is not None and "agent" in context):
+            return None
+        if principal["type"] in self.delegates or DELEGATED_BY in principal:
+            return None
+        try:
+            if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):
+                return None
+            alone = self.alone
+            if alone is not None:
+                # Nearly all charge what they charged before.
+                known = alone.known.get(alone.key(principal, resource, context))
+                if known is not None:
+                    return known
+            if len(compiled) == 1:
+                return _charge(compiled[0], principal, resource, context, now)
+            return tuple([_charge(one, principal, resource, context, now)[0] for one in compiled])
+        except Exception:  # noqa: BLE001 - whatever it is, the specification says it
+            return None
+
+    def metered(self, charges: tuple[Charge, ...], seen: Seen) -> tuple[Metered, ...]:
+        """What the charges of a request were made from."""
+        compiled = self.compiled or ()
+        return tuple([Metered(charge, one.limit, seen) for charge, one in zip(charges, compiled, strict=True)])
+
+    def quick(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
+        charges = self.charged(principal, action, resource, context, now)
+        if charges is None:
+            return None
+        return Charges(self.metered(charges, Seen(principal, action, resource, context, self.snapshot.world)))
+
+
+def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan:
+    """What the limits of these names read. It holds for requests that the snapshot allows."""
+    limits = [metering.limits[name] for name in names]
+    delegates = frozenset(type_ for type_ in snapshot.schema.entities if delegators(type_, snapshot.schema) is not None)
+    if len(limits) > MAX_CHARGES:
+        return Plan(snapshot, None)
+    try:
+        compiled = tuple(_compiled(limit, snapshot.world.records) for limit in limits)
+    except (_Unusual, Fault):
+        return Plan(snapshot, None)
+    reads = any(_reads_entities(limit.spec) for limit in limits)
+    counted = tuple(limit for limit in limits if limit.spec.of is not None)
+    alone = compiled[0] if len(compiled) == 1 and compiled[0].fixed else None
+    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled), alone)
+
+
+def _reads_entities(spec: LimitSpec) -> bool:
+    """Whether it reads an attribute of an entity."""
+    read = [spec.ceiling, *spec.by, *([spec.of] if spec.of is not None else [])]
+    return any(isinstance(e, Attribute) and isinstance(e.base.type, EntityT) for expr in read for e in walk(expr))
+
+
+def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int) -> tuple[Charge]:
+    read = one.key(principal, resource, context)
+    known = one.known.get(read)
+    if known is not None and one.fixed:
+        return known
+    ceiling = one.ceiling(principal, resource, context)
+    amount = MICRO if one.amount is None else one.amount(principal, resource, context)
+    lies = one.window if one.window is not None else window(one.limit.spec, now)
+    if known is not None:
+        [charge] = known
+        if charge.amount == amount and charge.ceiling == ceiling and charge.window is lies:
+            return known
+        meter, by = charge.meter, charge.by
+    else:
+        meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
+        if len(one.known) >= REMEMBERED:
+            one.known.clear()
+    known = (Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory, one.share),)
+    one.known[read] = known
+    return known
+
+
+def _told(read: Any) -> Any:
+    """What a key read, as an evaluation gives it."""
+    return to_json(Entity(Uid(*read), {})) if type(read) is tuple else read
+
+
+# ---- compiling ----
+
+
+def _compiled(limit: LimitRule, records: Records) -> Compiled:
+    spec = limit.spec
+    keys = tuple(_key(expr, records) for expr in spec.by)
+    fixed = isinstance(spec.ceiling, Const) and spec.of is None and not isinstance(spec.per, str)
+    return Compiled(
+        limit,
+        limit.rule.name,
+        _each(keys),
+        len(keys) != 1,
+        _number(spec.ceiling, records, amounts.ceiling),
+        None if spec.of is None else _number(spec.of, records, amounts.amount),
+        None if isinstance(spec.per, str) else window(spec, 0),
+        round(spec.block_for * SECOND),
+        spec.advisory,
+        share_of(spec),
+        {},
+        fixed,
+    )
+
+
+def _each(keys: tuple[Get, ...]) -> Get:
+    if len(keys) == 1:
+        return keys[0]
+    return lambda p, r, c: tuple([key(p, r, c) for key in keys])
+
+
+def _key(expr: Expr, records: Records) -> Get:
+    """A key as it is told from all others: a text, or an entity's type and id."""
+    match expr:
+        case Const(value=value) if type(value) is str:
+            return lambda p, r, c: value
+        case Root() | Attribute() if isinstance(expr.type, EntityT):
+            return _identity(expr)
+        case Attribute() if expr.type == STRING:
+            return _attribute(expr, records)
+    raise _Unusual
+
+
+def _number(expr: Expr, records: Records, exact: Callable[[Any], int]) -> Get:
+    """A number in millionths."""
+    if isinstance(expr, Const):
+        constant = exact(expr.value)
+        return lambda p, r, c: constant
+    if not isinstance(expr, Attribute) or expr.type not in (INT, NUMBER):
+        raise _Unusual
+    getter = _attribute(expr, records)
+
+    def number(p: Any, r: Any, c: Any) -> int:
+        value = getter(p, r, c)
+        if not 0 <= value <= LARGEST:
+            raise _Unusual
+        return exact(value)
+
+    return number
+
+
+def _attribute(expr: Attribute, records: Records) -> Get:
+    plain = _PLAIN.get(str(expr.type))
+    base, name, owners = expr.base, expr.name, expr.owners
+    if plain is None:
+        raise _Unusual
+    if isinstance(base.type, EntityT):
+        entity = _entity(base)
+
+        def of_entity(p: Any, r: Any, c: Any) -> Any:
+            record = entity(p, r, c)
+            type_ = record["type"]
+            if owners is not None and type_ not in owners:
+                raise _Unusual
+            if type_ in records and record["id"] in records[type_]:
+                # A source knows it, and may know better.
+                raise _Unusual
+            value = record[name]
+            if type(value) not in plain:
+                raise _Unusual
+            return value
+
+        return of_entity
+    if not (isinstance(base, Attribute) and _is_context(base.base) and isinstance(base.type, RecordT)):
+        raise _Unusual
+    part = base.name
+
+    def of_record(p: Any, r: Any, c: Any) -> Any:
+        record = c[part]
+        value = record[name]
+        if type(record) is not dict or type(value) not in plain:
+            raise _Unusual
+        return value
+
+    return of_record
+
+
+_PLAIN = {str(STRING): (str,), str(INT): (int,), str(NUMBER): (int, float)}
+
+
+def _identity(expr: Expr) -> Get:
+    names = _names(expr)
+
+    def told(value: Any, _r: Any = None, _c: Any = None) -> tuple[str, str]:
+        type_, id_ = value["type"], value["id"]
+        if type_ not in names or type(type_) is not str or type(id_) is not str or type(value) is not dict:
+            raise _Unusual
+        return type_, id_
+
+    return _from(expr, told)
+
+
+def _entity(expr: Expr) -> Get:
+    """An entity as it came, which is one indeed."""
+    names = _names(expr)
+
+    def checked(value: Any, _r: Any = None, _c: Any = None) -> Any:
+        type_ = value["type"]
+        if type_ not in names or type(type_) is not str or type(value["id"]) is not str or type(value) is not dict:
+            raise _Unusual
+        return value
+
+    return _from(expr, checked)
+
+
+def _names(expr: Expr) -> frozenset[str]:
+    """The types that it may be of."""
+    if not isinstance(expr.type, EntityT):
+        raise _Unusual
+    return expr.type.names
+
+
+def _from(expr: Expr, told: Callable[..., Any]) -> Get:
+    """What is told of the part of a request that this is; of the principal, which comes first, without another call."""
+    match expr:
+        case Root(name="principal"):
+            return told
+        case Root(name="resource"):
+            return lambda p, r, c: told(r)
+        case Attribute(name=name, base=base) if _is_context(base):
+            return lambda p, r, c: told(c[name])
+    raise _Unusual
+
+
+def _is_context(expr: Expr) -> bool:
+    return isinstance(expr, Root) and expr.name == "context"

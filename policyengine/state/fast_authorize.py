@@ -1,0 +1,192 @@
+"""The straight way of a request that charges limits and does nothing else, which nearly all are.
+
+In: a request without session, idempotency key and approval. Out: what is to be committed and what the answer is made
+of, or None: then `authorizing` decides, and is the specification of this. What every request has to go through belongs
+there; here belongs what tells those apart that can go without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import time_ns
+from typing import Any
+
+from msgspec import Struct
+
+from policyengine.bundle import Snapshot
+from policyengine.compile.evaluator import with_meters
+from policyengine.diagnostics import codes
+from policyengine.model.decision import Decision
+from policyengine.model.frozen import copied
+from policyengine.state.after_grant import told
+from policyengine.state.authorize import APPROVAL, KEEP, PLANS, holder
+from policyengine.state.charges import Metered, Seen
+from policyengine.state.compiled_charges import Plan
+from policyengine.state.grant import Grant
+from policyengine.state.granting import denied_by_store, granted, unmetered
+from policyengine.state.ids import new_id
+from policyengine.state.lease_memo import kept
+from policyengine.state.operations import Commit, Done, Outcome
+from policyengine.state.prices import priced
+from policyengine.state.shard_places import place
+from policyengine.state.stateful_rules import SESSION, Metering
+from policyengine.state.store import Store, StoreError
+from policyengine.state.windows import SECOND
+
+# What is asked for unless something else is said.
+_LEASE = 600 * SECOND
+
+
+class ChargingPlan(Struct, frozen=True, gc=False):
+    """What a decision means for whoever meters: the decision for them, and what its limits read. `alerts` is whether
+    any limit tells people of anything."""
+
+    decided: Decision
+    metered: Decision
+    plan: Plan
+    alerts: bool
+
+
+class ChargingRequest(Struct, frozen=True, gc=False):
+    """An allowed request on its way to the store. Its grant takes it for its terms: what was charged is made of the
+    request once somebody settles it."""
+
+    commit: Commit
+    way: ChargingPlan
+    known: tuple[Snapshot, Metering]
+    store: Store
+    principal: Any
+    action: Any
+    resource: Any
+    context: Any
+
+    @property
+    def owner(self) -> str:
+        return self.commit.owner
+
+    @property
+    def lease(self) -> int:
+        return self.commit.lease
+
+    @property
+    def metered(self) -> tuple[Metered, ...]:
+        seen = Seen(self.principal, self.action, self.resource, self.context, self.known[0].world)
+        return self.way.plan.metered(self.commit.charges, seen)
+
+
+def straight(
+    principal: Any,
+    action: Any,
+    resource: Any,
+    context: Mapping[str, Any] | None,
+    lease: float,
+    owner: str,
+    placed: bool,
+    known: tuple[Snapshot, Metering],
+    store: Store,
+) -> ChargingRequest | None:
+    """Never raises for what a request holds."""
+    snapshot, metering = known
+    if context is not None:
+        if type(context) is not dict or SESSION in context or APPROVAL in context:
+            return None
+        cost = context.get("cost")
+        if cost is not None and not (type(cost) is dict and "usd" in cost and "tokens" in cost):
+            context, unpriced = priced(context, resource, metering.prices)
+            if unpriced is not None:
+                return None
+    decided = snapshot.evaluator.decide(principal, action, resource, context)
+    # By identity: decisions are shared, and one that is remembered here is nobody else's.
+    way = metering.ways.get(id(decided))
+    if way is None or way.decided is not decided:
+        way = _learned(decided, snapshot, metering)
+        if way is None:
+            return None
+    plan: Plan = way.plan
+    charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
+    if charges is None:
+        return None
+    tenant = holder(principal, context)[0] if placed or way.alerts else ""
+    id_ = place(tenant) + new_id()[4:] if placed else new_id()
+    memo = ""
+    if plan.counted:
+        # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
+        principal, action, resource, context = map(copied, (principal, action, resource, context))
+        seen = Seen(principal, action, resource, context, snapshot.world)
+        memo = kept(plan.counted, seen, context, tenant if way.alerts else "")
+    lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
+    commit = Commit(id_, owner, charges, lasting, KEEP, None, None, "", memo)
+    return ChargingRequest(commit, way, known, store, principal, action, resource, context)
+
+
+def unrecorded(
+    principal: Any,
+    action: Any,
+    resource: Any,
+    context: Any,
+    session: str | None,
+    opens: bool,
+    known: tuple[Snapshot, Metering],
+) -> Grant | None:
+    """The grant of a request that concerns no store: no rule about it reads the session, and nothing of it is charged,
+    marked or put to anybody. None for any other, which `authorizing` decides. Never raises for what a request holds."""
+    snapshot, metering = known
+    if type(action) is not str or type(resource) is not dict:
+        return None
+    if session is not None and (opens or not snapshot.blocks.is_empty):
+        # Which sessions may begin by being named, or are stopped, is asked there.
+        return None
+    if context is not None and (
+        type(context) is not dict or SESSION in context or APPROVAL in context or "cost" in context
+    ):
+        return None
+    if metering.readers and (metering.counts or metering.reads_session(action, str(resource.get("type")))):
+        return None
+    decision = snapshot.evaluator.decide(principal, action, resource, context)
+    if decision.approvals or decision.limits or decision.labels or decision.tried:
+        return None
+    return Grant(decision, prices=metering.prices)
+
+
+def _learned(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingPlan | None:
+    """The way of a decision that allows and names limits; None for any other, and as long as nobody has found out what
+    those limits read."""
+    plan = metering.plans.get(decided.limits)
+    if (
+        metering.owing
+        or plan is None
+        or plan.compiled is None
+        or decided.decision != "allow"
+        or not decided.limits
+        or decided.tried
+    ):
+        return None
+    if len(metering.ways) >= PLANS:
+        metering.ways.clear()
+    way = metering.ways[id(decided)] = ChargingPlan(
+        decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting
+    )
+    return way
+
+
+def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
+    """The grant of what was committed, or the denial."""
+    commit, metering = asked.commit, asked.known[1]
+    if type(outcome) is Done:
+        # As `granted` has it, for what has been charged and nothing else.
+        decision, expires = asked.way.metered, outcome.expires_at / SECOND
+        grant = Grant(decision, commit.id, None, outcome.uses, expires, asked, metering.prices)
+    else:
+        decision, snapshot = asked.way.metered, asked.known[0]
+        grant = granted(decision, asked.metered, outcome, snapshot, asked.store, commit.id, commit.owner, commit.lease)
+        grant.prices = metering.prices
+    if asked.way.alerts:
+        return told(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
+    return grant
+
+
+def away(asked: ChargingRequest, error: StoreError) -> Grant:
+    """The answer where the store cannot be asked."""
+    if all(one.limit.spec.fails_open for one in asked.metered):
+        return unmetered(asked.way.metered, error.told)
+    return denied_by_store(codes.STORE_AWAY.id, error.told, asked.known[0])

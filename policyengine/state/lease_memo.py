@@ -1,0 +1,128 @@
+"""What a lease keeps of its request, so that another process can tell its real cost, and a grant made of it again.
+
+Of a request whose limits count nothing but `cost`, the cost is kept; of any other, the request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from policyengine.bundle import Snapshot
+from policyengine.evaluate.delegation import actors
+from policyengine.evaluate.interpret import Env
+from policyengine.model.decision import Decision
+from policyengine.model.request import request
+from policyengine.model.values import Fault
+from policyengine.state.alerts import tell_more
+from policyengine.state.charges import Metered, Seen, window
+from policyengine.state.grant import Grant, KnownTerms
+from policyengine.state.operations import Charge, Document
+from policyengine.state.stateful_rules import LimitRule, Metering
+from policyengine.state.store import Store
+from policyengine.state.windows import SECOND, Window, held_window, kind_of
+
+_ENCODER = json.JSONEncoder(allow_nan=False)
+# In a tenth of the time, for what is a cost: of what is not JSON in it, no limit reads anything.
+_QUICK = msgspec.json.Encoder()
+
+# A request of more characters than this is not kept: its reservation is settled at its estimate.
+LARGEST = 64 * 1024
+
+
+def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: str = "") -> str:
+    """What the lease of these charges keeps. `context` is that of their request; `tenant` is told to people whom its
+    settlement concerns."""
+    counted = [one for one in metered if one.limit.spec.of is not None]
+    return kept([one.limit for one in counted], counted[0].seen, context, tenant) if counted else ""
+
+
+def kept(counted: Sequence[LimitRule], seen: Env | Seen, context: Mapping[str, Any] | None, tenant: str = "") -> str:
+    """As `memo`, for limits that count an amount: some, and what they see."""
+    cost = {"cost": context["cost"]} if context and "cost" in context else {}
+    told: dict[str, Any] = {"context": cost}
+    quick = True
+    if (model := _model(seen)) is not None:
+        # What its tokens cost follows from it.
+        told["resource"] = model
+    for limit in counted:
+        if not limit.counts_cost:
+            whole = (seen if isinstance(seen, Env) else seen.env()).request
+            told = {
+                "principal": _flat(whole.principal),
+                "resource": _flat(whole.resource),
+                "action": {**whole.action.attributes, "name": whole.action.name},
+                "context": whole.context,
+            }
+            quick = False
+            break
+    if tenant:
+        told["tenant"] = tenant
+    try:
+        text = _QUICK.encode(told).decode() if quick else _ENCODER.encode(told)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        # It holds what is not JSON, and was not sent by anybody who would settle it elsewhere.
+        return ""
+    return text if len(text) <= LARGEST else ""
+
+
+def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, store: Store, now: int) -> Grant:
+    """The grant of a lease. What a limit that is gone has counted stays as estimated."""
+    metered = []
+    for held in (*lease["charges"], *lease.get("elsewhere", ())):
+        limit = metering.limits.get(held["rule"])
+        if limit is None:
+            continue
+        charge = Charge(
+            meter=held["meter"],
+            rule=held["rule"],
+            by=(),
+            window=_same_kind(window(limit.spec, now), held),
+            ceiling=held["ceiling"],
+            amount=held["reserved"],
+        )
+        metered += [Metered(charge, limit, env) for env in _envs(lease["memo"], snapshot)]
+    decision = Decision(decision="allow", revision=snapshot.revision)
+    terms = KnownTerms(store, lease["owner"], tuple(metered), 600 * SECOND)
+    grant = Grant(decision, id=id_, expires_at=lease["expires"] / SECOND, _terms=terms)
+    grant.prices = metering.prices
+    grant.counted = {held["meter"]: held["counted"] for held in lease["charges"]}
+    if metering.alerting:
+        whose = _kept(lease["memo"]).get("tenant", "")
+        grant.told = lambda uses, more: tell_more(uses, more, metered, lambda: whose, metering.events)
+    return grant
+
+
+def _kept(text: str) -> Mapping[str, Any]:
+    return json.loads(text) if text else {}
+
+
+def _envs(text: str, snapshot: Snapshot) -> list[Env]:
+    nobody = {"type": "", "id": ""}
+    kept = _kept(text)
+    principal, resource = kept.get("principal", nobody), kept.get("resource", nobody)
+    try:
+        whole = request(principal, kept.get("action", ""), resource, kept.get("context", {}))
+        everyone = actors(whole, snapshot.world, snapshot.schema)
+    except Fault:
+        return []
+    return [Env(asked, snapshot.world) for asked in everyone]
+
+
+def _model(seen: Env | Seen) -> dict[str, Any] | None:
+    resource = seen.resource if isinstance(seen, Seen) else _flat(seen.request.resource)
+    if resource.get("type") != "Model":
+        return None
+    return {name: resource[name] for name in ("type", "id", "provider") if isinstance(resource.get(name), str)}
+
+
+def _flat(entity: Any) -> dict[str, Any]:
+    return {**entity.attributes, "type": entity.uid.type, "id": entity.uid.id}
+
+
+def _same_kind(now: Window, held: Mapping[str, Any]) -> Window:
+    """The window as it lies now, or the one that the charge was made in, where the limit has another kind by now."""
+    return now if kind_of(now) == held["kind"] else held_window(held)

@@ -1,0 +1,184 @@
+"""What state a snapshot's rules concern: found once per snapshot, from the checked policies and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from policyengine.bounded_cache import BoundedCache
+from policyengine.events.sink import Nowhere, Sink
+from policyengine.ir.footprint import expressions, footprint
+from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
+from policyengine.ir.walk import children
+from policyengine.ir.write import Unwritable, Words, written
+from policyengine.state.prices import NO_PRICES, Prices
+from policyengine.state.sessions import LIFE
+
+SESSION = "session"
+CALLS = "calls"
+# So many sessions are known, for the time after the store was lost.
+SESSIONS = 65_536
+_NOWHERE = Nowhere()
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
+    not by its ceiling, so that a ceiling that changes finds what was used before. `counts_cost` is whether what it
+    counts follows from `context.cost` alone; `tenant` is which of its keys names the tenant. `labels` are its keys, in
+    words."""
+
+    rule: Rule
+    spec: LimitSpec
+    identity: str
+    counts_cost: bool = False
+    tenant: int | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Metering:
+    """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets
+    of limits, by their names, and `ways` about decisions, by their identity. `prices` are what tokens cost. `owing`
+    is whether any rule imposes something on a denial."""
+
+    limits: Mapping[str, LimitRule]
+    readers: tuple[Rule, ...]
+    plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
+    ways: dict[int, Any] = field(default_factory=dict, compare=False)
+    owing: bool = False
+    events: Sink = field(default_factory=Nowhere, compare=False)
+    prices: Prices = field(default=NO_PRICES, compare=False)
+    # Sessions and approvals from before are void, in microseconds; and since when a session has been known here.
+    since: int = field(default=0, compare=False)
+    # When the store last was known to have lost something.
+    voided: int = field(default=0, compare=False)
+    sessions: BoundedCache[str, int] = field(default_factory=lambda: BoundedCache(SESSIONS), compare=False)
+
+    def opens(self, session: str, now: int) -> bool:
+        """Whether a session that the store does not know may begin by being named: not where the store has forgotten
+        it. For as long as a session from before could live, any may be one."""
+        if now < self.voided + LIFE:
+            return False
+        known = self.sessions.get(session)
+        if known is None:
+            self.sessions[session] = known = self.since
+        return bool(known >= self.since)
+
+    @cached_property
+    def alerting(self) -> bool:
+        """Whether any limit tells people of anything."""
+        return any(limit.spec.alert_at or limit.spec.advisory or limit.spec.block_for for limit in self.limits.values())
+
+    @cached_property
+    def follows(self) -> bool:
+        """Whether anything may follow from a grant or a denial."""
+        return self.alerting or self.owing
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether any rule reads what was called in the session."""
+        return any(reads_calls(expr) for rule in self.readers for expr in expressions(rule))
+
+    def reads_session(self, action: str, resource_type: str) -> bool:
+        """Whether a rule that may apply to such a request reads the session. Generous: a read more costs a round
+        trip, a read less would decide without what is known."""
+        return any(
+            (rule.head.actions is None or action in rule.head.actions)
+            and (rule.head.resource.types is None or resource_type in rule.head.resource.types)
+            for rule in self.readers
+        )
+
+
+def anew(before: Metering, after: Metering) -> tuple[str, ...]:
+    """The limits that count from nothing again, as they count something else, over another time or by other keys."""
+    known = {name: limit.identity for name, limit in before.limits.items()}
+    return tuple(
+        sorted(name for name, limit in after.limits.items() if known.get(name, limit.identity) != limit.identity)
+    )
+
+
+def metering(
+    policies: PolicySet,
+    events: Sink = _NOWHERE,
+    prices: Prices = NO_PRICES,
+    since: int = 0,
+    sessions: BoundedCache[str, int] | None = None,
+    voided: int = 0,
+) -> Metering:
+    limits = {
+        rule.name: _limit(rule, rule.limit)
+        for rule in policies.rules
+        if rule.kind == "limit" and rule.limit is not None
+    }
+    readers = tuple(rule for rule in policies.rules if footprint(rule).reads(SESSION))
+    owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
+    known = sessions if sessions is not None else BoundedCache(SESSIONS)
+    return Metering(
+        limits, readers, owing=owing, events=events, prices=prices, since=since, sessions=known, voided=voided
+    )
+
+
+def _limit(rule: Rule, spec: LimitSpec) -> LimitRule:
+    told = repr((rule.name, spec.per, spec.zone, _told(spec.of), _told(spec.by)))
+    identity = f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}"
+    tenants = [number for number, key in enumerate(spec.by) if _is_tenant(key)]
+    only_cost = spec.of is not None and _only_cost(spec.of)
+    return LimitRule(rule, spec, identity, only_cost, tenants[0] if tenants else None, tuple(map(_label, spec.by)))
+
+
+def _label(key: Expr) -> str:
+    try:
+        return written(key, Words())
+    except Unwritable:
+        return "key"
+
+
+def _is_tenant(key: Expr) -> bool:
+    return (
+        isinstance(key, Attribute)
+        and key.name == "tenant"
+        and isinstance(key.base, Root)
+        and key.base.name in ("context", "principal")
+    )
+
+
+def _told(value: Any) -> Any:
+    """What an expression says, and neither where it stands nor of which types it is: a rule that moves, and a schema
+    that grows, leave its meters as they are. The same in every process: sets are in order."""
+    if isinstance(value, Node):
+        said = (getattr(value, f.name) for f in fields(value) if f.name not in ("span", "type", "owners"))
+        return (type(value).__name__, *map(_told, said))
+    if isinstance(value, tuple):
+        return tuple(map(_told, value))
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def reads_session(expr: Expr) -> bool:
+    """Whether the session occurs in it: the context as a whole counts as well."""
+    if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root) and expr.base.name == "context":
+        return expr.name == SESSION
+    if isinstance(expr, Root):
+        return expr.name == "context"
+    return any(map(reads_session, children(expr)))
+
+
+def reads_calls(expr: Expr) -> bool:
+    """Whether it reads more of the session than its labels."""
+    if isinstance(expr, Attribute | Has) and reads_session(expr.base):
+        return expr.name != "labels"
+    if isinstance(expr, Attribute) and expr.name == SESSION and isinstance(expr.base, Root):
+        return True
+    return any(map(reads_calls, children(expr)))
+
+
+def _only_cost(expr: Expr) -> bool:
+    """Whether it reads nothing of the request but `context.cost`."""
+    if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root):
+        return expr.base.name == "context" and expr.name == "cost"
+    return not isinstance(expr, Root) and all(map(_only_cost, children(expr)))
