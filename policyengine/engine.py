@@ -170,7 +170,7 @@ class Engine(Reloads, Deciding):
         snapshot = self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         principal, action, context = copied(principal), copied(action), copied(context)
-        attributes: Any = copied(resource) or {}
+        attributes: Any = {} if resource is None else copied(resource)
         if not isinstance(attributes, Mapping):
             problem = RuleError("", codes.MALFORMED.id, "the attributes of a resource are an object")
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
@@ -212,7 +212,7 @@ class Engine(Reloads, Deciding):
         `decide` allows this and owes nothing, as references sorted by id. `principal` are attributes that all of them
         have where the source says nothing else. `approved` and `metered` are as in `decide`, and raise as there. Never
         raises for what the request holds; nobody is found for a malformed one."""
-        sought, snapshot = {**(principal or {}), "type": principal_type}, self._snapshot
+        sought, snapshot = search.sought(principal_type, principal), self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         ids = search.principals(snapshot, sought, action, resource, context, met=met)
         return [{"type": principal_type, "id": id_} for id_ in ids]
@@ -230,7 +230,7 @@ class Engine(Reloads, Deciding):
     ) -> list[dict[str, str]]:
         """The resources that this may be done to: every entity of the type that the entity source knows, and every
         declared tool; else as `search_principals`. For documents that no entity source knows there is `filter`."""
-        sought, snapshot = {**(resource or {}), "type": resource_type}, self._snapshot
+        sought, snapshot = search.sought(resource_type, resource), self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         ids = search.resources(snapshot, principal, action, sought, context, met=met)
         return [{"type": resource_type, "id": id_} for id_ in ids]

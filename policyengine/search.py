@@ -28,6 +28,13 @@ Flat = Mapping[str, Any]
 SORTED = 5_000
 
 
+def sought(type_: str, known: Any) -> Flat:
+    """What is sought: a type, and what is known of all entities of it. Where that is no object, no entity has it."""
+    if known is None:
+        return {"type": type_}
+    return {**known, "type": type_} if isinstance(known, Mapping) else {"type": None}
+
+
 def principals(
     snapshot: Snapshot,
     sought: Flat,

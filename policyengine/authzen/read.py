@@ -28,6 +28,7 @@ from policyengine.authzen.requests import FilterRequest as FilterModel
 from policyengine.diagnostics.suggest import slip
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.schema.mentions import AGENT
 
 _SEARCHES: Mapping[Sought, type[BaseModel]] = {
     "subject": SubjectSearchRequest,
@@ -231,6 +232,8 @@ def _check_names(found: BaseModel, place: str) -> None:
     elif "supported_obligations" in fields:
         known = ("supported_obligations",)
     for name in found.model_extra or ():
+        if name == AGENT and "subject" in fields:
+            raise Misspelt(f"`{place}agent` in the request; it is a member of `context`")
         if meant := slip(name, known):
             raise Misspelt(f"unknown `{place}{shown(name)}` in the request{_meant(meant)}")
     for name in found.model_fields_set:

@@ -57,7 +57,7 @@ class Calls:
         principal: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> Steps[list[dict[str, str]]]:  # fmt: skip
         """The principals that may do this, as references sorted by id. Raises Unavailable."""
-        parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
+        parts = {"principal": exchange.sought(principal_type, principal), "action": action, "resource": resource}
         return (
             yield from _pages(endpoints.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
         )
@@ -67,7 +67,7 @@ class Calls:
         resource: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> Steps[list[dict[str, str]]]:  # fmt: skip
         """The resources that this may be done to, as references sorted by id. Raises Unavailable."""
-        parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
+        parts = {"principal": principal, "action": action, "resource": exchange.sought(resource_type, resource)}
         return (
             yield from _pages(endpoints.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
         )
@@ -85,7 +85,7 @@ class Calls:
         metered: Collection[str] | bool = (),
     ) -> Steps[FilterResponse]:  # fmt: skip
         """Which resources may be seen, as a query for a store. Raises Unavailable."""
-        known = {**(resource or {}), "type": resource_type}
+        known = exchange.sought(resource_type, resource)
         known_context = exchange.metering(context, metered)
         question = exchange.filtering(principal, action, known, known_context, backend, exact, fulfilled)
         return (yield from asking(question, exchange.filtered))

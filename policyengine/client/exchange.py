@@ -90,27 +90,25 @@ def metering(context: Flat | None, metered: Collection[str] | bool) -> Flat | No
 def evaluations(requests: Iterable[Mapping[str, Any]]) -> ClientQuestion:
     """`requests` are mappings with the keywords of `decide`. Raises Unavailable for what is not a request."""
     try:
-        items = [
-            _request(
-                each["principal"],
-                each["action"],
-                each["resource"],
-                metering(each.get("context"), each.get("metered", ())),
-            )
-            for each in requests
-        ]
+        items = [_one_of_many(**each) for each in requests]
     except (KeyError, TypeError, AttributeError):
         raise Unavailable("one of the requests is none") from None
     return question(endpoints.EVALUATIONS, {"evaluations": items})
 
 
+def _one_of_many(
+    *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
+    approved: Collection[str] | None = (), metered: Collection[str] | bool | None = (),
+) -> dict[str, Any]:  # fmt: skip
+    if approved:
+        raise Unavailable("approvals cannot be stated in a request")
+    return _request(principal, action, resource, metering(context, metered or ()))
+
+
 def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str | None) -> ClientQuestion:
-    """`parts` are the principal, action and resource that are given; what is sought has no id."""
-    body: dict[str, Any] = {"subject": _entity(parts["principal"]), "resource": _entity(parts["resource"])}
-    if "action" in parts:
-        body["action"] = _action(parts["action"])
-    if context is not None:
-        body["context"] = dict(context)
+    """`parts` are the principal, action and resource that are given; what is sought has no id. Raises Unavailable for
+    what is not a request."""
+    body = _request(parts["principal"], parts.get("action"), parts["resource"], context)
     if token is not None:
         body["page"] = {"token": token}
     return question(path, body)
@@ -131,15 +129,30 @@ def explaining(principal: Flat, action: str | Flat, resource: Flat, context: Fla
     return question(endpoints.EXPLAIN, _request(principal, action, resource, context))
 
 
-def _request(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> dict[str, Any]:
+def _request(principal: Flat, action: str | Flat | None, resource: Flat, context: Flat | None) -> dict[str, Any]:
+    """The request; without an action, if that is what is sought. Raises Unavailable for what is none."""
+    # A list without elements and a list of pairs would become objects, and say something else.
+    if not isinstance(context, Mapping | None):
+        raise Unavailable("the context is an object")
     try:
-        body_sent = {"subject": _entity(principal), "action": _action(action), "resource": _entity(resource)}
+        body_sent = {"subject": _entity(principal), "resource": _entity(resource)}
+        if action is not None:
+            body_sent["action"] = _action(action)
         return body_sent if context is None else {**body_sent, "context": dict(context)}
     except (TypeError, ValueError, AttributeError, KeyError):
         raise Unavailable("the request is none") from None
 
 
+def sought(type_: str, known: Flat | None) -> Flat:
+    """A type, and what is known of all that are of it. Raises Unavailable where that is no object."""
+    if not isinstance(known, Mapping | None):
+        raise Unavailable("what is known of what is sought is an object")
+    return {**(known or {}), "type": type_}
+
+
 def _entity(flat: Flat) -> dict[str, Any]:
+    if not isinstance(flat, Mapping):
+        raise TypeError("an entity is a mapping")
     identity = {name: flat[name] for name in ("type", "id") if name in flat}
     properties = {name: value for name, value in flat.items() if name not in ("type", "id")}
     return {**identity, "properties": properties} if properties else identity
@@ -155,11 +168,25 @@ def _action(action: str | Flat) -> dict[str, Any]:
 def question(path: str, body: Mapping[str, Any], **more: Any) -> ClientQuestion:
     """Raises Unavailable for what cannot be written."""
     try:
+        _check_keys(body)
         return ClientQuestion(
             path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=json_default).encode("utf-8"), **more
         )
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
         raise Unavailable("the request cannot be written as JSON") from None
+
+
+def _check_keys(value: Any) -> None:
+    """Raises TypeError for a key that is no text: the writer would make one of `5`, and the service find a member that
+    an engine does not."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                raise TypeError("a key is a text")
+            _check_keys(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check_keys(each)
 
 
 # ---- answers ----

@@ -36,7 +36,7 @@ class Gates(Releases):
         and contacts: values from it are trusted. `context` is what every request of the session has.
         `grants` is what the session is narrowed to, as `Session.narrow` does. Raises StoreError, and UnknownSession for
         an `id` of nobody or of somebody else."""
-        known = _context(agent, context)
+        known = _context(principal, agent, context)
         opened, resumed = id, True
         if opened is None:
             try:
@@ -60,7 +60,7 @@ class Gates(Releases):
         name: str | None = None,
     ) -> Session:
         """As `session`, without blocking the event loop."""
-        known = _context(agent, context)
+        known = _context(principal, agent, context)
         opened, resumed = id, True
         if opened is None:
             try:
@@ -107,8 +107,14 @@ def _taken(name: str | None) -> str:
     return name
 
 
-def _context(agent: Mapping[str, Any] | None, context: Mapping[str, Any] | None) -> dict[str, Any]:
-    known = dict(context or {})
+def _context(principal: Any, agent: Any, context: Any) -> dict[str, Any]:
+    """The context of every call. Raises TypeError for a part that is no object: an empty one says something else."""
+    if not isinstance(principal, Mapping):
+        raise TypeError("`principal` must be a mapping")
+    for name, part in (("agent", agent), ("context", context)):
+        if part is not None and not isinstance(part, Mapping):
+            raise TypeError(f"`{name}` must be a mapping")
+    known: dict[str, Any] = dict(context or {})
     if agent is not None:
         known["agent"] = {"type": "Agent", **agent}
     return known

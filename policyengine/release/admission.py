@@ -46,18 +46,20 @@ class Admission:
 
 def prepare(
     given: Any,
-    context: Mapping[str, Any] | None,
+    context: Any,
     tenant: str,
     needs: TextNeeds,
     inspection: Inspection,
     source_of: SourceOf | None,
 ) -> Admission:
     """Look at it as far as these rules need it. Never raises for what it holds."""
-    known = dict(context or {})
+    known: dict[str, Any] = dict(context) if isinstance(context, Mapping) else {}
 
     def refused(code: str, message: str) -> Admission:
         return Admission(text_content(""), known, inspection, tenant, refused=RuleError("", code, message))
 
+    if context is not None and not isinstance(context, Mapping):
+        return refused(codes.MALFORMED.id, "the context is an object")
     if INPUT in known:
         return refused(codes.MALFORMED.id, "`input` of the context is found by looking at what comes in")
     try:

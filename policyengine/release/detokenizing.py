@@ -40,8 +40,10 @@ class Giving:
     refused: RuleError | None = None
 
 
-def prepare(text: Any, output: Mapping[str, Any] | None, inspection: Inspection) -> Giving:
+def prepare(text: Any, output: Any, inspection: Inspection) -> Giving:
     """Never raises for what is given."""
+    if output is not None and not isinstance(output, Mapping):
+        return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, "what is known of an output is an object"))
     described = dict(output or {})
     tenant = str(described.get("tenant", ""))
     if not isinstance(text, str) or len(text) > inspection.most:

@@ -56,16 +56,18 @@ class ReleaseCheck:
 
 def prepare(
     text: Any,
-    output: Mapping[str, Any] | None,
+    output: Any,
     sources: Sources | None,
     expected: Expected | None,
     needs: TextNeeds,
     inspection: Inspection,
 ) -> ReleaseCheck:
     """Look at a text as far as these rules need it. Never raises for what it holds."""
-    described = dict(output or {})
+    described = dict(known_of(output))
     tenant = str(described.get("tenant", ""))
     empty = ReleaseCheck(text_content(""), {}, inspection, tenant, expected)
+    if output is not None and not isinstance(output, Mapping):
+        return replace(empty, refused=_malformed("what is known of an output is an object"))
     if said := sorted((OURS | {"sources"}) & described.keys()):
         return replace(empty, refused=_malformed(f"`{said[0]}` of an output is found by looking at it"))
     try:
@@ -179,6 +181,11 @@ def _content(text: Any, described: Mapping[str, Any], expected: Expected | None)
         except Unscannable:
             return text_content(text)
     return text_content(text)
+
+
+def known_of(output: Any) -> Mapping[str, Any]:
+    """What is known of an output: nothing of what is no object, which `prepare` refuses."""
+    return output if isinstance(output, Mapping) else {}
 
 
 def is_json(described: Mapping[str, Any]) -> bool:

@@ -163,7 +163,7 @@ class Releases(Authorizes):
         """`release` for a text that comes in chunks: texts, or the chunks that OpenAI, Anthropic and LangChain stream.
         What comes out, with `for` or `async for`, are such chunks, and together they are what `release` would have made
         of the whole. Raises NotReleased, while iterating, where nothing may leave or nothing more may."""
-        known = gathered(sources)
+        known, tenant = gathered(sources), str(release_check.known_of(output).get("tenant", ""))
         asked = {"principal": principal, "output": output, "sources": known, "context": context}
         more = {"expected": expected, "fulfilled": fulfilled, "session": session, "opens": opens}
         texts = self._texts
@@ -178,17 +178,19 @@ class Releases(Authorizes):
             release=lambda text: self.release(text, **asked, **more),  # type: ignore[arg-type]
             release_async=lambda text: self.release_async(text, **asked, **more),  # type: ignore[arg-type]
             inspection=self._inspection,
-            tenant=str((output or {}).get("tenant", "")),
+            tenant=tenant,
             fulfilled=frozenset(fulfilled),
-            buffered=texts.output.before.looks or expected is not None or release_check.is_json(output or {}),
+            buffered=texts.output.before.looks
+            or expected is not None
+            or release_check.is_json(release_check.known_of(output)),
             needs=texts.output,
             decide=partial(_decided, texts.snapshot, principal, context),
             resource=lambda: check().resource,
             tries=texts.output.tried is not texts.output.whole,
-            told=partial(told, RELEASE, events=self.events, tenant=str((output or {}).get("tenant", ""))),
+            told=partial(told, RELEASE, events=self.events, tenant=tenant),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
             looked=lambda text: self._looked(text, principal, output, known, context, fulfilled),
-            needs_whole=texts.orders.hold(self._inspection.registry(str((output or {}).get("tenant", "")))),
+            needs_whole=texts.orders.hold(self._inspection.registry(tenant)),
         )
         return ReleaseStream(chunks, ways)
 

@@ -67,15 +67,13 @@ class Sources:
         """More of them: a document as a mapping, a `Retrieved` or its results, chunks that one of the retrievers of
         `integrations` returned, or several of these. Returns this."""
         match given:
-            case None:
-                return self
+            case None | str() | bytes():  # None is what a lookup found nothing by, and no document
+                self.problem = "a source that is not a document"
             case Sources():
                 self.problem = self.problem or given.problem
                 self._take(list(given), given.labels, given.obligations)
             case Mapping():
                 self._take([given], (), ())
-            case str() | bytes():
-                self.problem = "a source that is not a document"
             case _:
                 try:
                     self._read(given)

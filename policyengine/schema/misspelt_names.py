@@ -16,7 +16,7 @@ from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, as_entity
 from policyengine.schema.members import DELEGATED_BY, context_names, names_of
-from policyengine.schema.mentions import Mentioned, Mentions
+from policyengine.schema.mentions import AGENT, Mentioned, Mentions
 from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
@@ -50,7 +50,9 @@ def check_other_names(mentioned: Mentions, schema: Schema) -> None:
 
 
 def check_keys(request: Any) -> None:
-    """Raises Fault where a request, as a mapping of keywords, has one that is most likely misspelt."""
+    """Raises Fault where a request, as a mapping of keywords, has one that is most likely misspelt, or misplaced."""
+    if AGENT in request:
+        raise Fault(codes.MISSPELT_NAME.id, "the agent of a request is a member of its context")
     _check(request, REQUEST, REQUEST, "the request")
 
 

@@ -184,7 +184,8 @@ def _authorizing(
                 return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
             held = reply.documents[0]
             version = held["version"]
-            context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
+            if context is None or type(context) is dict:  # anything else is refused for what it is
+                context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
         decision = decide(asked.principal, asked.action, asked.resource, context)
         first, wanted, use = decision, None, None
         if decision.approvals:

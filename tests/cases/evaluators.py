@@ -7,7 +7,6 @@ asked that.
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -20,13 +19,13 @@ from unittest.mock import patch
 from typer.testing import CliRunner
 
 from policyengine import Engine
-from policyengine.bundle import Snapshot, load_text
+from policyengine.bundle import InvalidPolicies, Snapshot, load_text
 from policyengine.cli import app
 from policyengine.filters import Filter, column, sql
 from policyengine.filters import json as stored_json
-from policyengine.model.decision import Decision
 from tests.cases.case_files import Case, CaseFile, Outcome
-from tests.server.serving import EVALUATION, serving
+from tests.cases.outcomes import are_entities, authzen, beside, keywords, outcome, refusable, told
+from tests.cases.over_http import http
 from tests.support.evaluators import evaluator, fast_decide, reference
 
 Ask = Callable[[Case], Outcome | None]
@@ -42,7 +41,7 @@ def _snapshot(file: CaseFile) -> Snapshot:
 @contextmanager
 def interpreter(file: CaseFile) -> Iterator[Ask]:
     snapshot = _snapshot(file)
-    yield lambda case: _outcome(reference(snapshot, case.request, case.approved))
+    yield lambda case: outcome(reference(snapshot, case.request, case.approved))
 
 
 @contextmanager
@@ -54,8 +53,8 @@ def _asked_twice(snapshot: Snapshot) -> Ask:
     """The second answer takes the short way."""
 
     def ask(case: Case) -> Outcome:
-        first = _outcome(fast_decide(snapshot, case.request, case.approved))
-        assert _outcome(fast_decide(snapshot, case.request, case.approved)) == first
+        first = outcome(fast_decide(snapshot, case.request, case.approved))
+        assert outcome(fast_decide(snapshot, case.request, case.approved)) == first
         return first
 
     return ask
@@ -72,32 +71,66 @@ def generated_in_python(file: CaseFile) -> Iterator[Ask]:
 def engine(file: CaseFile) -> Iterator[Ask]:
     """The public call, one engine for all cases."""
     asked = Engine.from_text(file.policies, entities=file.entities)
-    keywords = ("principal", "action", "resource", "context")
-    yield lambda case: None if case.approved else _outcome(asked.decide(**{k: case.request.get(k) for k in keywords}))
+    yield lambda case: outcome(asked.decide(**keywords(case.request), approved=case.approved))
 
 
 @contextmanager
-def http(file: CaseFile) -> Iterator[Ask]:
-    """A real server. What it refuses as no request at all is not compared."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "policy.pol").write_text(file.policies, encoding="utf-8")
-        (folder / "entities.json").write_text(json.dumps(file.entities), encoding="utf-8")
-        with serving(folder, entities=folder / "entities.json") as client:
+def batch(file: CaseFile) -> Iterator[Ask]:
+    """All cases of the file in one call, each among the others."""
+    asked = Engine.from_text(file.policies, entities=file.entities)
+    requests = [{**keywords(case.request), "approved": case.approved} for case in file.cases]
+    answers = dict(zip([case.name for case in file.cases], asked.decide_many(requests), strict=True))
+    yield lambda case: outcome(answers[case.name])
 
-            def ask(case: Case) -> Outcome | None:
-                if case.approved:
-                    return None
-                body = json.dumps(_metering(_authzen(case.request))).encode()
-                answer = client.post(EVALUATION, content=body, headers={"Content-Type": "application/json"})
-                if answer.status_code == 400:
-                    # Only what is malformed as such, or what the service may refuse, is never asked.
-                    assert not case.expected.determining or _refusable(case.request), (case.name, answer.text)
-                    return None
-                assert answer.status_code == 200, (case.name, answer.text)
-                return _wire_outcome(answer.json())
 
-            yield ask
+@contextmanager
+def explained(file: CaseFile) -> Iterator[Ask]:
+    """The decision that an explanation is of."""
+    asked = Engine.from_text(file.policies, entities=file.entities)
+    yield lambda case: outcome(asked.explain(**keywords(case.request), approved=case.approved).decision)
+
+
+@contextmanager
+def authorized(file: CaseFile) -> Iterator[Ask]:
+    """A new engine for each case, whose limits have room: what they are charged is not owed."""
+
+    def ask(case: Case) -> Outcome | None:
+        if case.approved:
+            return None
+        asked = Engine.from_text(file.policies, entities=file.entities)
+        return outcome(asked.authorize(**keywords(case.request)).decision)
+
+    yield ask
+
+
+@contextmanager
+def searched(file: CaseFile) -> Iterator[Ask]:
+    """The resource as an entity that is looked for, with what the request says of it as known of all that are found."""
+
+    def ask(case: Case) -> Outcome | None:
+        resource, known = case.request["resource"], {(e["type"], e["id"]) for e in file.entities}
+        if not are_entities([resource]) or not isinstance(case.request["action"], str):
+            return None
+        name = {part: resource[part] for part in ("type", "id")}
+        if not all(isinstance(part, str) for part in name.values()):
+            return None
+        entities = file.entities if tuple(name.values()) in known else [*file.entities, name]
+        try:
+            asked = Engine.from_text(file.policies, entities=entities)
+        except InvalidPolicies:  # of no type that the schema declares
+            return None
+        found = asked.search_resources(
+            principal=case.request["principal"],
+            action=case.request["action"],
+            resource_type=name["type"],
+            context=case.request["context"],
+            resource={part: value for part, value in resource.items() if part not in name},
+            approved=case.approved,
+            metered=True,
+        )
+        return as_seen(case, name in found)
+
+    yield ask
 
 
 @contextmanager
@@ -111,19 +144,18 @@ def command_line(file: CaseFile) -> Iterator[Ask]:
 
         def answer(case: Case, value: dict[str, Any]) -> Outcome | None:
             path.write_text(json.dumps(value), encoding="utf-8")
-            result = runner.invoke(app, ["decide", name, "--request", str(path)])
+            approved = ["--approved", ",".join(case.approved)] if case.approved else []
+            result = runner.invoke(app, ["decide", name, "--request", str(path), *approved])
             if result.exit_code == 2:
-                assert not case.expected.determining or _refusable(case.request), (case.name, result.output)
+                assert not case.expected.determining or refusable(case.request), (case.name, result.output)
                 return None
-            found = _told(json.loads(result.stdout))
+            found = told(json.loads(result.stdout))
             assert (result.exit_code == 3) is (found.decision == "deny"), case.name
             return found
 
         def ask(case: Case) -> Outcome | None:
-            if case.approved:
-                return None
             native = {name: each for name, each in case.request.items() if each is not None or name != "context"}
-            first, *others = (answer(case, each) for each in (native, _authzen(case.request), _beside(case.request)))
+            first, *others = (answer(case, each) for each in (native, authzen(case.request), beside(case.request)))
             for other in others:
                 assert other == first, case.name
             return first
@@ -158,25 +190,30 @@ def sqlite(file: CaseFile) -> Iterator[Ask]:
 
 
 def _seen(asked: Engine, case: Case, find: Callable[[Filter, dict[str, Any]], bool]) -> Outcome | None:
-    """The expected outcome, if the resource is found exactly where it is allowed and nothing is owed; else its
-    opposite. A filter says nothing of rules, and cannot be asked about what is not an entity or cannot be stored."""
-    request, expected = case.request, case.expected
+    """A filter says nothing of rules, and cannot be asked about what is not an entity or cannot be stored."""
+    request = case.request
     resource = request["resource"]
     if isinstance(resource, dict) and not all(isinstance(resource.get(name), str) for name in ("type", "id")):
         return None
-    if case.approved or _refusable(resource) or not _are_entities([resource]) or not isinstance(request["action"], str):
+    if refusable(resource) or not are_entities([resource]) or not isinstance(request["action"], str):
         return None
     found = asked.filter(
         principal=request["principal"],
         action=request["action"],
         resource_type=resource["type"],
         context=request["context"],
+        approved=case.approved,
         metered=True,
     )
-    allowed = expected.decision == "allow" and not expected.owes
-    if find(found, resource) is allowed:
-        return expected
-    return replace(expected, decision="deny" if allowed else "allow", owes=())
+    return as_seen(case, find(found, resource))
+
+
+def as_seen(case: Case, seen: bool) -> Outcome:
+    """The expected outcome, if what is found is allowed and nothing is owed for it; else its opposite."""
+    allowed = case.expected.decision == "allow" and not case.expected.owes
+    if seen is allowed:
+        return case.expected
+    return replace(case.expected, decision="deny" if allowed else "allow", owes=())
 
 
 EVALUATORS: tuple[Evaluator, ...] = (
@@ -184,90 +221,12 @@ EVALUATORS: tuple[Evaluator, ...] = (
     generated,
     generated_in_python,
     engine,
+    batch,
+    explained,
+    authorized,
+    searched,
     http,
     command_line,
     partial_then_rest,
     sqlite,
 )
-
-
-def _outcome(decision: Decision) -> Outcome:
-    return Outcome(
-        decision.decision,
-        decision.determining,
-        tuple(sorted(f"{e.rule} {e.code}".strip() for e in decision.errors)),
-        tuple(sorted(o.type for o in decision.obligations)),
-        tuple(a.rule for a in decision.approvals),
-        decision.limits,
-        decision.labels,
-    )
-
-
-def _wire_outcome(answer: dict[str, Any]) -> Outcome:
-    context = answer["context"]
-    named = {"step-up": "step_up"}
-    types = [o["properties"]["action"] if o["type"] == "custom" else o["type"] for o in context.get("obligations", [])]
-    return Outcome(
-        "allow" if answer["decision"] else "deny",
-        tuple(context["determining"]),
-        tuple(sorted(f"{e['rule']} {e['code']}".strip() for e in context.get("errors", []))),
-        tuple(sorted(named.get(t, t) for t in types)),
-        tuple(a["rule"] for a in context.get("approvals", [])),
-        tuple(context.get("limits", [])),
-        tuple(context.get("labels", [])),
-    )
-
-
-def _authzen(asked: dict[str, Any]) -> dict[str, Any]:
-    action = asked["action"]
-    if isinstance(action, str):
-        action = {"name": action}
-    elif isinstance(action, dict):
-        action = {"name": action.get("name"), "properties": {k: v for k, v in action.items() if k != "name"}}
-    found = {"subject": _entity(asked["principal"]), "action": action, "resource": _entity(asked["resource"])}
-    return found if asked["context"] is None else {**found, "context": asked["context"]}
-
-
-def _metering(asked: dict[str, Any]) -> dict[str, Any]:
-    """The request of a caller that meters: of any other, what a limit applies to is denied."""
-    context = asked.get("context", {})
-    return {**asked, "context": {**context, "metered_limits": True}} if isinstance(context, dict) else asked
-
-
-def _beside(asked: dict[str, Any]) -> dict[str, Any]:
-    """AuthZEN's words around entities whose attributes stand beside `id`."""
-    found = _authzen(asked)
-    return {**found, "subject": asked["principal"], "resource": asked["resource"]}
-
-
-def _told(answer: dict[str, Any]) -> Outcome:
-    """What the command line prints."""
-    return Outcome(
-        answer["decision"],
-        tuple(answer["determining"]),
-        tuple(sorted(f"{e['rule']} {e['code']}".strip() for e in answer["errors"])),
-        tuple(sorted(o["type"] for o in answer["obligations"])),
-        tuple(a["rule"] for a in answer["approvals"]),
-        tuple(answer["limits"]),
-        tuple(answer["labels"]),
-    )
-
-
-def _entity(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    outside = {k: v for k, v in value.items() if k in ("type", "id", "parents")}
-    return {**outside, "properties": {k: v for k, v in value.items() if k not in outside}}
-
-
-def _refusable(value: Any) -> bool:
-    """Whether the service may refuse it: a number that JSON cannot carry, or malformed `parents`."""
-    if isinstance(value, dict):
-        return any(_refusable(v) or (k == "parents" and not _are_entities(v)) for k, v in value.items())
-    if isinstance(value, list):
-        return any(map(_refusable, value))
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _are_entities(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, dict) and {"type", "id"} <= v.keys() for v in value)
