@@ -188,9 +188,9 @@ def known_of(output: Any) -> Mapping[str, Any]:
     return output if isinstance(output, Mapping) else {}
 
 
-def is_json(described: Mapping[str, Any]) -> bool:
+def is_json(output: Any) -> bool:
     """Whether an output is said to be JSON."""
-    said = str(described.get("content_type", "")).partition(";")[0].strip().lower()
+    said = str(known_of(output).get("content_type", "")).partition(";")[0].strip().lower()
     return said == "application/json" or said.endswith("+json")
 
 

@@ -180,9 +180,7 @@ class Releases(Authorizes):
             inspection=self._inspection,
             tenant=tenant,
             fulfilled=frozenset(fulfilled),
-            buffered=texts.output.before.looks
-            or expected is not None
-            or release_check.is_json(release_check.known_of(output)),
+            buffered=texts.output.before.looks or expected is not None or release_check.is_json(output),
             needs=texts.output,
             decide=partial(_decided, texts.snapshot, principal, context),
             resource=lambda: check().resource,
