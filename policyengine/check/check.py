@@ -175,10 +175,10 @@ def _too_many_patterns(modules: Sequence[ModuleTree], found: Sequence[ModuleRule
 
 def _fits(tree: ast.Rule | ast.Prove, sizes: Sizes, place: Place) -> bool:
     """Whether a rule or claim, and all of them so far, are small enough to be written out: told before that is done."""
-    findings, roots = place.findings, tuple(conditions(tree))
-    written = sizes.written(roots)
+    findings, own = place.findings, sizes.of(conditions(tree))
+    written = sizes.written(own)
     findings.rules += 1
-    if sizes.is_too_large(roots):
+    if sizes.is_too_large(own):
         report_too_large(tree.name, place)
     elif findings.left(written) < 0:
         if not findings.exhausted:
@@ -187,7 +187,7 @@ def _fits(tree: ast.Rule | ast.Prove, sizes: Sizes, place: Place) -> bool:
     else:
         findings.written += written
         return True
-    findings.used_defines |= sizes.used(roots)
+    findings.used_defines |= sizes.used(own)
     return False
 
 
@@ -253,11 +253,12 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
                 continue
             unused.append(statement)
             findings.nodes = 0
-            if sizes.is_too_large((statement.body,)):
+            own = sizes.of((statement.body,))
+            if sizes.is_too_large(own):
                 report_too_large(statement.name, places[module.name])
-                findings.used_defines |= sizes.used((statement.body,))
+                findings.used_defines |= sizes.used(own)
                 continue
-            written = sizes.written((statement.body,))
+            written = sizes.written(own)
             if findings.left(written) < 0:
                 continue
             findings.written += written

@@ -52,7 +52,8 @@ from policyengine.syntax import ast
 def check_condition(tree: ast.Expr, env: TypeEnv) -> Typed:
     """An expression that must be true or false."""
     typed = check_expression(tree, env)
-    return replace(typed, expr=operands.need(typed.expr, BOOL, "a condition", env.place.findings))
+    condition = operands.need(typed.expr, BOOL, "a condition", env.place.findings)
+    return typed if condition is typed.expr else replace(typed, expr=condition)
 
 
 def check_expression(tree: ast.Expr, env: TypeEnv) -> Typed:

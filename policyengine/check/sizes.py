@@ -17,8 +17,8 @@ from policyengine.syntax.walk import below_expression
 
 
 @dataclass(frozen=True, slots=True)
-class _Own:
-    """What one tree says itself: its nodes, and how often it uses each definition."""
+class OwnSize:
+    """What trees say themselves: their nodes, and how often they use each definition."""
 
     nodes: int
     uses: Counter[str]
@@ -29,23 +29,39 @@ class Sizes:
 
     def __init__(self, defines: Defines) -> None:
         self._defines = defines
-        self._own: dict[str, _Own] = {}
+        self._own: dict[str, OwnSize] = {}
         self._whole: dict[str, int] = {}
 
-    def written(self, roots: Iterable[ast.Expr]) -> int:
+    def of(self, roots: Iterable[ast.Expr]) -> OwnSize:
+        """What these trees say themselves, for the questions below."""
+        nodes, uses = 0, Counter[str]()
+        bound = set[str]()
+        todo = list(roots)
+        while todo:
+            node = todo.pop()
+            nodes += 1
+            match node:
+                case ast.Ref(name=name):
+                    uses[name] += name in self._defines
+                case ast.Call(name=called):
+                    uses[called.text] += called.text in self._defines
+                case ast.Quantifier(variable=variable):
+                    bound.add(variable.text)
+            todo.extend(below_expression(node))
+        return OwnSize(nodes, Counter({name: n for name, n in uses.items() if n and name not in bound}))
+
+    def written(self, own: OwnSize) -> int:
         """The nodes that come out of definitions, all definitions in these trees written out. What uses itself counts
         as nothing where it comes round again."""
-        own = self._of(roots)
         return sum(self._size(name) * count for name, count in own.uses.items())
 
-    def is_too_large(self, roots: tuple[ast.Expr, ...]) -> bool:
-        own = self._of(roots)
-        return own.nodes + sum(self._size(name) * count for name, count in own.uses.items()) > MAX_NODES
+    def is_too_large(self, own: OwnSize) -> bool:
+        return own.nodes + self.written(own) > MAX_NODES
 
-    def used(self, roots: Iterable[ast.Expr]) -> set[tuple[str, str]]:
+    def used(self, own: OwnSize) -> set[tuple[str, str]]:
         """The definitions that are used, directly or by others."""
         used_names: set[str] = set()
-        todo = list(self._of(roots).uses)
+        todo = list(own.uses)
         while todo:
             name = todo.pop()
             if name not in used_names:
@@ -53,10 +69,10 @@ class Sizes:
                 todo.extend(self._definition(name).uses)
         return {(self._defines[name][0], name) for name in used_names}
 
-    def _definition(self, name: str) -> _Own:
+    def _definition(self, name: str) -> OwnSize:
         own = self._own.get(name)
         if own is None:
-            own = self._own[name] = self._of((self._defines[name][1].body,))
+            own = self._own[name] = self.of((self._defines[name][1].body,))
         return own
 
     def _size(self, name: str) -> int:
@@ -78,23 +94,6 @@ class Sizes:
             self._whole[at] = min(whole, MAX_WRITTEN)
             todo.pop()
         return self._whole[name]
-
-    def _of(self, roots: Iterable[ast.Expr]) -> _Own:
-        nodes, uses = 0, Counter[str]()
-        bound = set[str]()
-        todo = list(roots)
-        while todo:
-            node = todo.pop()
-            nodes += 1
-            match node:
-                case ast.Ref(name=name):
-                    uses[name] += name in self._defines
-                case ast.Call(name=called):
-                    uses[called.text] += called.text in self._defines
-                case ast.Quantifier(variable=variable):
-                    bound.add(variable.text)
-            todo.extend(below_expression(node))
-        return _Own(nodes, Counter({name: n for name, n in uses.items() if n and name not in bound}))
 
 
 def conditions(tree: ast.Rule | ast.Prove) -> Iterator[ast.Expr]:

@@ -21,23 +21,25 @@ from policyengine.ir.nodes import (
 )
 from policyengine.model.types import JSON, EntityT, ListT, Prim, RecordT, SetT, element_of
 
-_OF_EVERY_NODE = frozenset(f.name for f in fields(Node))
-# The fields of each class that can hold parts.
+# The fields of each class that have parts in them: those of which the annotation says so.
 _names: dict[type, tuple[str, ...]] = {}
+_PARTS = ("Expr", "Local")
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct parts of an expression, in the order in which they are evaluated."""
-    parts: list[Expr] = []
-    names = _names.get(type(expr))
+    names = _names.get(expr.__class__)
     if names is None:
-        names = _names[type(expr)] = tuple(f.name for f in fields(expr) if f.name not in _OF_EVERY_NODE)
+        names = _names[expr.__class__] = tuple(f.name for f in fields(expr) if any(p in f.type for p in _PARTS))
+    if not names:
+        return ()
+    parts: list[Expr] = []
     for name in names:
         value = getattr(expr, name)
-        if isinstance(value, Node):
+        if value.__class__ is tuple:
+            parts += [item for item in value if isinstance(item, Node)]  # type: ignore[misc]
+        elif isinstance(value, Node):
             parts.append(value)  # type: ignore[arg-type]
-        elif isinstance(value, tuple):
-            parts.extend(item for item in value if isinstance(item, Node))  # type: ignore[misc]
     return tuple(parts)
 
 
@@ -47,7 +49,7 @@ def walk(expr: Expr) -> Iterator[Expr]:
     while todo:
         node = todo.pop()
         yield node
-        todo.extend(reversed(children(node)))
+        todo += children(node)[::-1]
 
 
 def size(expr: Expr) -> int:

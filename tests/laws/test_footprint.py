@@ -6,14 +6,14 @@ What is asked of a snapshot by footprints is what is found where each rule is re
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import event, given
 
 from policyengine.bundle import load_path, load_text
 from policyengine.ir.footprint import expressions, footprint
-from policyengine.ir.nodes import Attribute, Expr, Has, Local, PolicySet, Root, Rule, Sources, Within
+from policyengine.ir.nodes import Attribute, Expr, Has, Local, Node, PolicySet, Root, Rule, Sources, Within
 from policyengine.ir.walk import children, walk
 from policyengine.model.types import BOOL, EntityT
 from policyengine.release.text_needs import model_input, needs
@@ -66,6 +66,7 @@ def same(made: PolicySet) -> Counter[str]:
     for rule in (*made.rules, *made.tried):
         found, whole = footprint(rule), list(expressions(rule))
         nodes = [node for expr in whole for node in walk(expr)]
+        assert all(children(node) == parts(node) for node in nodes)
         for member in MEMBERS:
             assert found.reads(member) == any(occurs(member, expr) for expr in whole)
             times[member] += found.reads(member)
@@ -78,6 +79,13 @@ def same(made: PolicySet) -> Counter[str]:
         for name in ("through", "sources", "elements", "approval", "whole_context"):
             times[name] += bool(getattr(found, name))
     return times
+
+
+def parts(expr: Expr) -> tuple[Node, ...]:
+    """Whatever is an expression in any field of one, itself or among others."""
+    values = [getattr(expr, field.name) for field in fields(expr)]
+    each = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+    return tuple(item for item in each if isinstance(item, Node))
 
 
 def needs_of_input(rule: Rule) -> bool:
