@@ -2,8 +2,9 @@
 
     asked = asking.admit(session, messages)     # nothing to ask of where no model is named
     if not asked.allowed: ...                   # `asked.reason` in the model's place
-    answer = model(asked.messages)
-    asked.settle(tokens)                        # or `asked.ended()`, where it failed or was cut off
+    with asked:                                 # `asked.ended()` where it fails or is cut off
+        answer = model(asked.messages)
+    asked.settle(tokens)
     text = asking.release(session, answer)
 
 A host that names no model has nothing admitted, and one that names no output has nothing released.
@@ -15,7 +16,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from policyengine.gate.session import Session
 from policyengine.release.answers import Admitted, Released
@@ -51,6 +52,20 @@ class ModelCall:
         """As `ended`, also in a task that is being cancelled."""
         with suppress(StoreError, SettleError):
             await asyncio.shield(asyncio.ensure_future(self.settle_async(None)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.ended()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            await self.ended_async()
 
 
 @dataclass(frozen=True, slots=True)

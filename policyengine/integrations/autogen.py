@@ -262,11 +262,8 @@ class GatedModelClient(ChatCompletionClient):
         asked = await self._terms.admit_async(self._session, _told(messages))
         if not asked.allowed:
             return CreateResult(finish_reason="stop", content=asked.reason, usage=RequestUsage(0, 0), cached=False)
-        try:
+        async with asked:
             answer = await self._behind.create(_with(messages, asked.messages), **more)
-        except BaseException:
-            await asked.ended_async()
-            raise
         used = answer.usage.prompt_tokens + answer.usage.completion_tokens
         await asked.settle_async(used or None)
         changes = {

@@ -157,11 +157,8 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         asked = self._asking.admit(session, request.messages)
         if not asked.allowed:
             return AIMessage(asked.reason)
-        try:
+        with asked:
             answer = handler(_with_messages(request, asked))
-        except BaseException:
-            asked.ended()
-            raise
         asked.settle(_tokens(answer))
         structured = _structured(answer, self._asking)
         if structured is not None:
@@ -177,11 +174,8 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         asked = await self._asking.admit_async(session, request.messages)
         if not asked.allowed:
             return AIMessage(asked.reason)
-        try:
+        async with asked:
             answer = await handler(_with_messages(request, asked))
-        except BaseException:
-            await asked.ended_async()
-            raise
         await asked.settle_async(_tokens(answer))
         structured = _structured(answer, self._asking)
         if structured is not None:

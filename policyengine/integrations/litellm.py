@@ -214,17 +214,14 @@ class PolicyProxy(CustomLogger):
         """The text as it may go, and at the end the calls that may run."""
         pending = self._decided(request_data)
         whole: list[Any] = []
-        try:
-            # Whoever leaves ends all of it, at once: what was found is told, and the model is asked for no more.
-            async with (
-                aclosing(_without_calls(response, whole)) as chunks,
-                aclosing(self._released(pending.conversation, chunks)) as released,
-            ):
-                async for chunk in released:
-                    yield chunk
-        except BaseException:
-            await pending.asked.ended_async()
-            raise
+        # Whoever leaves ends all of it, at once: what was found is told, and the model is asked for no more.
+        async with (
+            pending.asked,
+            aclosing(_without_calls(response, whole)) as chunks,
+            aclosing(self._released(pending.conversation, chunks)) as released,
+        ):
+            async for chunk in released:
+                yield chunk
         built = litellm.stream_chunk_builder(whole, messages=request_data["messages"])
         await pending.asked.settle_async(_tokens(built))
         if built is None or not built.choices:

@@ -90,12 +90,9 @@ def _asked(
     asked = terms.admit(session, [_told(one) for one in messages])
     if not asked.allowed:
         return _said(asked.reason)
-    try:
+    with asked:
         given, named = place(_with(messages, asked.messages))
         answer = ask(*given, **named)
-    except BaseException:
-        asked.ended()
-        raise
     asked.settle(_tokens(answer))
     return _released(answer, terms.release_all(session, _texts(answer)))
 
@@ -107,12 +104,9 @@ async def _asked_async(
     asked = await terms.admit_async(session, [_told(one) for one in messages])
     if not asked.allowed:
         return _said(asked.reason)
-    try:
+    async with asked:
         given, named = place(_with(messages, asked.messages))
         answer: ChatResponse = await ask(*given, **named)
-    except BaseException:
-        await asked.ended_async()
-        raise
     await asked.settle_async(_tokens(answer))
     return _released(answer, await terms.release_all_async(session, _texts(answer)))
 

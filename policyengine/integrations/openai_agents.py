@@ -312,11 +312,8 @@ class _Model(Model):
         if not asked.allowed:
             return _said(asked.reason)
         system, messages = _apart(asked.messages, system_instructions)
-        try:
+        async with asked:
             answer = await self._model.get_response(system, messages, *args, **more)
-        except BaseException:
-            await asked.ended_async()
-            raise
         await asked.settle_async(answer.usage.total_tokens or None)
         said = [
             part

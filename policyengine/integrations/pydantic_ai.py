@@ -190,11 +190,8 @@ class _Model(WrapperModel):
         if not asked.allowed:
             return ModelResponse([TextPart(asked.reason)])
         given = _with(messages, asked.messages)
-        try:
+        async with asked:
             answer = await super().request(given, model_settings, model_request_parameters)
-        except BaseException:
-            await asked.ended_async()
-            raise
         await asked.settle_async(answer.usage.total_tokens or None)
         said = [part.content for part in answer.parts if isinstance(part, TextPart)]
         released = iter(await self._terms.release_all_async(self._session, said))
@@ -217,12 +214,9 @@ class _Model(WrapperModel):
         if not asked.allowed:
             raise PermissionError(asked.reason)
         given = _with(messages, asked.messages)
-        try:
-            async with super().request_stream(given, model_settings, model_request_parameters, run_context) as stream:
-                yield stream
-        except BaseException:
-            await asked.ended_async()
-            raise
+        streaming = super().request_stream(given, model_settings, model_request_parameters, run_context)
+        async with asked, streaming as stream:
+            yield stream
         await asked.settle_async(stream.usage.total_tokens or None)
 
 

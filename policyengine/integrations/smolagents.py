@@ -279,11 +279,8 @@ def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
         asked = terms.admit(session, [_told(message) for message in messages])
         if not asked.allowed:
             raise PermissionError(asked.reason)
-        try:
+        with asked:
             answer = behind.generate([_with(*each) for each in _pairs(messages, asked.messages)], *given, **named)
-        except BaseException:
-            asked.ended()
-            raise
         asked.settle(answer.token_usage.total_tokens if answer.token_usage is not None else None)
         return answer
 
@@ -292,14 +289,11 @@ def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
         if not asked.allowed:
             raise PermissionError(asked.reason)
         tokens = 0
-        try:
+        with asked:
             final = [_with(*each) for each in _pairs(messages, asked.messages)]
             for part in behind.generate_stream(final, *given, **named):
                 tokens += part.token_usage.total_tokens if part.token_usage is not None else 0
                 yield part
-        except BaseException:
-            asked.ended()
-            raise
         asked.settle(tokens or None)
 
     gated = copy(behind)
