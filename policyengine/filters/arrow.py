@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.table_library import OPERATORS, Expressions, LibraryColumn, mapping
+from policyengine.filters.table_library import OPERATORS, Expressions, LibraryColumn, mapping, pattern
 from policyengine.partial.formula import Operator, Path
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -106,7 +106,7 @@ class _Arrow(Expressions):
                 return pc.ends_with(expr, last)
             case ("", middle, ""):
                 return pc.match_substring(expr, middle)
-        return pc.match_substring_regex(expr, r"\A(?s:" + ".*".join(map(_quoted, pieces)) + r")\z")
+        return pc.match_substring_regex(expr, pattern(pieces))
 
     def length(self, expr: Any) -> Any:
         return pc.utf8_length(expr)
@@ -201,8 +201,3 @@ def _either(values: Sequence[str | int]) -> bytes:
 def _escaped(value: bytes) -> bytes:
     """A pattern for these bytes, for RE2 looking at bytes."""
     return b"".join(b"\\x%02x" % byte for byte in value)
-
-
-def _quoted(text: str) -> str:
-    """A pattern for this text, for RE2 looking at characters."""
-    return "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)

@@ -11,7 +11,7 @@ import polars.selectors as cs
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.table_library import OPERATORS, Expressions, LibraryColumn, mapping
+from policyengine.filters.table_library import OPERATORS, Expressions, LibraryColumn, mapping, pattern
 from policyengine.partial.formula import Operator, Path
 
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
@@ -101,7 +101,7 @@ class _Polars(Expressions):
         if len(middle) == 1 and not conditions:
             return expr.str.contains(pl.lit(middle[0]), literal=True)
         if middle:
-            return expr.str.contains(r"\A(?s:" + ".*".join(map(_quoted, pieces)) + r")\z")
+            return expr.str.contains(pattern(pieces))
         if len(conditions) == 2:
             conditions.append(expr.str.len_chars() >= length)
         return self.both(conditions)
@@ -151,8 +151,3 @@ def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> LibraryColumn | N
             whole = pl.List(pl.Int64)
             return LibraryColumn(expr.cast(whole), "ints", within, packed=whole)
     return LibraryColumn(expr.cast(pl.Int64), "int", within) if type_ in _INTEGERS else None
-
-
-def _quoted(text: str) -> str:
-    """A pattern for this text."""
-    return "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)

@@ -170,3 +170,9 @@ def usable_of(found: LibraryColumn, type_: Type, values: Iterable[Any]) -> list[
         if said is not False:
             usable.append(said[1])
     return usable
+
+
+def pattern(pieces: Sequence[str]) -> str:
+    """The regular expression of a text with these pieces, for RE2 and for Rust's."""
+    quoted = ("".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in piece) for piece in pieces)
+    return r"\A(?s:" + ".*".join(quoted) + r")\z"

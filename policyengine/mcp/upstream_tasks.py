@@ -7,7 +7,8 @@ decided before, and its result observed after.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, ClassVar, Literal
 
@@ -47,22 +48,16 @@ async def awaited(
     options["timeout"] = seconds
     begun = await session._dispatcher.send_raw_request(data["method"], data["params"], options)
     task: types.Task = types.CreateTaskResult.model_validate(begun).task
-    try:
-        with anyio.fail_after(seconds if goes_on is None else goes_on(task.ttl)):
-            while task.status == "working":
-                await anyio.sleep(_pause(task.poll_interval))
-                params = types.GetTaskRequestParams(task_id=task.task_id)
-                task = await session.send_request(types.GetTaskRequest(params=params), types.GetTaskResult)
-            if task.status == "input_required":
-                raise MCPError(types.INTERNAL_ERROR, _WANTS_TO_ASK)
-            payload = types.GetTaskPayloadRequestParams(task_id=task.task_id)
-            return await session.send_request(types.GetTaskPayloadRequest(params=payload), types.CallToolResult)
-    except TimeoutError:
-        await _taken_back(client, task.task_id)
-        raise MCPError(types.REQUEST_TIMEOUT, "it took too long") from None
-    except BaseException:
-        await _taken_back(client, task.task_id)
-        raise
+    take_back = types.CancelTaskRequest(params=types.CancelTaskRequestParams(task_id=task.task_id))
+    async with _waiting(session, seconds if goes_on is None else goes_on(task.ttl), take_back, types.CancelTaskResult):
+        while task.status == "working":
+            await anyio.sleep(_pause(task.poll_interval))
+            params = types.GetTaskRequestParams(task_id=task.task_id)
+            task = await session.send_request(types.GetTaskRequest(params=params), types.GetTaskResult)
+        if task.status == "input_required":
+            raise MCPError(types.INTERNAL_ERROR, _WANTS_TO_ASK)
+        payload = types.GetTaskPayloadRequestParams(task_id=task.task_id)
+        return await session.send_request(types.GetTaskPayloadRequest(params=payload), types.CallToolResult)
 
 
 class TaskBegun(types.Result):
@@ -113,51 +108,41 @@ async def _ended(begun: TaskBegun, context: ClaimContext) -> types.CallToolResul
     goes_on = _GOES_ON.get()
     given = context.read_timeout_seconds or 0.0
     seconds = goes_on(begun.ttl_ms) if goes_on is not None else given
-    pause, id_ = begun.poll_interval_ms, begun.task_id
-    try:
-        with anyio.fail_after(seconds):
-            while True:
-                await anyio.sleep(_pause(pause))
-                params = types.GetTaskRequestParams(task_id=id_)
-                task = await context.session.send_request(_AskAfter(params=params), _Status)
-                pause = task.poll_interval_ms
-                match task.status:
-                    case "working":
-                        continue
-                    case "completed" if task.result is not None:
-                        return types.CallToolResult.model_validate(task.result, by_name=False)
-                    case "failed" if task.error is not None:
-                        raise MCPError(task.error.code, task.error.message)
-                    case "input_required":
-                        raise MCPError(types.INTERNAL_ERROR, _WANTS_TO_ASK)
-                raise MCPError(types.INTERNAL_ERROR, f"the task was {task.status}")
-    except TimeoutError:
-        await _dropped(context.session, id_)
-        raise MCPError(types.REQUEST_TIMEOUT, "it took too long") from None
-    except BaseException:
-        await _dropped(context.session, id_)
-        raise
+    pause = begun.poll_interval_ms
+    take_back = _TakeBack(params=types.CancelTaskRequestParams(task_id=begun.task_id))
+    async with _waiting(context.session, seconds, take_back, types.EmptyResult):
+        while True:
+            await anyio.sleep(_pause(pause))
+            params = types.GetTaskRequestParams(task_id=begun.task_id)
+            task = await context.session.send_request(_AskAfter(params=params), _Status)
+            pause = task.poll_interval_ms
+            match task.status:
+                case "working":
+                    continue
+                case "completed" if task.result is not None:
+                    return types.CallToolResult.model_validate(task.result, by_name=False)
+                case "failed" if task.error is not None:
+                    raise MCPError(task.error.code, task.error.message)
+                case "input_required":
+                    raise MCPError(types.INTERNAL_ERROR, _WANTS_TO_ASK)
+            raise MCPError(types.INTERNAL_ERROR, f"the task was {task.status}")
 
 
 def _pause(milliseconds: int | None) -> float:
     return min(max((milliseconds or 0) / 1000, LEAST_PAUSE), LONGEST_PAUSE)
 
 
-async def _dropped(session: ClientSession, id_: str) -> None:
-    """As `_taken_back`, in the revision 2026-07-28."""
-    with anyio.move_on_after(LAST_WORDS, shield=True):
-        try:
-            await session.send_request(_TakeBack(params=types.CancelTaskRequestParams(task_id=id_)), types.EmptyResult)
-        except (MCPError, ValueError):
-            return
-
-
-async def _taken_back(client: Client, id_: str) -> None:
-    """Also while the call is being cancelled."""
-    with anyio.move_on_after(LAST_WORDS, shield=True):
-        try:
-            params = types.CancelTaskRequestParams(task_id=id_)
-            await client.session.send_request(types.CancelTaskRequest(params=params), types.CancelTaskResult)
-        except (MCPError, ValueError):
-            # It has ended, or its server does not take tasks back.
-            return
+@asynccontextmanager
+async def _waiting(session: ClientSession, seconds: float, take_back: Any, answer: Any) -> AsyncIterator[None]:
+    """For so long. Its server is told to take back a task that nobody waits for any more, also while the call is being
+    cancelled."""
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except BaseException as error:
+        with anyio.move_on_after(LAST_WORDS, shield=True), suppress(MCPError, ValueError):
+            # What is suppressed: it has ended, or its server does not take tasks back.
+            await session.send_request(take_back, answer)
+        if isinstance(error, TimeoutError):
+            raise MCPError(types.REQUEST_TIMEOUT, "it took too long") from None
+        raise

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from policyengine.compile.compile_on_demand import ONLY_MADE
+from policyengine.cooperative import at_once
 from policyengine.server.body import Disconnected
 from policyengine.server.thread_pools import Kind, ThreadPools
 
@@ -78,14 +79,12 @@ def while_wanted(slices: Generator[None, None, T]) -> T:
     """What comes of it, for where nobody else waits. Raises Disconnected after a slice for which nobody waits any
     more."""
     left = _left.get()
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+
+    def check() -> None:
         if left is not None and left.is_set():
             raise Disconnected
+
+    return at_once(slices, check)
 
 
 def _unless(left: Event, work: Callable[..., T], *args: Any) -> T:
