@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from policyengine.callers.keys import Key, KeyUse, Network
 from policyengine.callers.stores.store import Keys as Known
 from policyengine.callers.stores.store import KeyStoreError
 from policyengine.cli.console import DENY, FAILED, fail, note, say, say_json, say_table
+from policyengine.cli.durations import duration
 from policyengine.cli.loading import STDIN, JsonOption, QuietOption, read_text
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.settings import keys as settings_keys
@@ -38,8 +38,6 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="a TOML file of settings", show_default=False)
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="the id of a key, or its text", show_default=False)]
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(\d{1,6})([smhd])")
 
 
 @app.command()
@@ -62,7 +60,7 @@ def create(
     """Make a key, and show it: this once, as only its hash is kept. The store is made if it is not there."""
     scopes, networks = _scopes(scope), tuple(_network(each) for each in address or ())
     now = time.time()
-    end = None if expires is None else now + _seconds(expires, "--expires")
+    end = None if expires is None else now + duration(expires, "--expires", 0)
     with _errors():
         opened, hash_key = settings_keys.create(_keys(store, config))
         made, shown = of_keys.create(
@@ -99,7 +97,7 @@ def rotate(
     json_: JsonOption = False,
 ) -> None:
     """Give a key a new secret, and show it. The old one stays good for the overlap."""
-    seconds = _seconds(overlap, "--overlap")
+    seconds = duration(overlap, "--overlap", 0)
     shown: list[api_key.ApiKey] = []
     with _errors():
         opened, hash_key = settings_keys.opened(_keys(store, config))
@@ -173,9 +171,7 @@ def _the_key(known: Known, id_: str) -> Key:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except KeyStoreError as error:
-        fail(str(error), status=FAILED)
-    except ValueError as error:
+    except (KeyStoreError, ValueError) as error:
         fail(str(error), status=FAILED)
 
 
@@ -191,13 +187,6 @@ def _network(text: str) -> Network:
         return ip_network(text)
     except ValueError:
         fail(f"--address: not an address or a network: {text}", "write 10.0.0.7 or 10.0.0.0/24")
-
-
-def _seconds(text: str, option: str) -> float:
-    matched = _DURATION.fullmatch(text)
-    if matched is None:
-        fail(f"{option}: not a duration: {text}", "write 30s, 15m, 24h or 90d")
-    return float(int(matched[1]) * _UNITS[matched[2]])
 
 
 def _row(key: Key, use: KeyUse | None, now: float) -> tuple[str, ...]:

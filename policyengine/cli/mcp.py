@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from importlib import import_module
 from ipaddress import ip_network
 from pathlib import Path
@@ -162,7 +164,7 @@ def gateway(
         fail(f"--state: {error}")
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
-    try:
+    with closing(told) if told is not None else nullcontext(), _reported():
         identity = _entity(principal, "--principal") if principal is not None else None
         said = _json(claims, "--claims") if claims is not None else None
         if said is not None and not isinstance(said, dict):
@@ -175,13 +177,6 @@ def gateway(
             running.serve(gated)
         else:
             running.serve_http(gated, listening)
-    except OSError as error:
-        fail(unusable(error), status=FAILED)
-    except ValueError as error:
-        fail(str(error), status=FAILED)
-    finally:
-        if told is not None:
-            told.close()
 
 
 @app.command()
@@ -192,12 +187,8 @@ def pin(
     config: ConfigOption = None,
 ) -> None:
     """Write down what the tools of the servers look like now, after somebody has looked at them."""
-    try:
+    with _reported():
         count = _running().pin(_targets(command, upstream, config), pins)
-    except OSError as error:
-        fail(unusable(error), status=FAILED)
-    except ValueError as error:
-        fail(str(error), status=FAILED)
     note(f"{count} tools pinned")
 
 
@@ -211,12 +202,8 @@ def diff(
 ) -> None:
     """List the tools that are new, changed or gone. Exit status: 0 none; 1 some."""
     existing_file(pins, "--pins")
-    try:
+    with _reported():
         differences = _running().diff(_targets(command, upstream, config), pins)
-    except OSError as error:
-        fail(unusable(error), status=FAILED)
-    except ValueError as error:
-        fail(str(error), status=FAILED)
     if json_:
         say_json([{"tool": one.tool, "what": one.what} for one in differences])
     else:
@@ -224,6 +211,16 @@ def diff(
             say(visible(f"{one.what}: {one.tool}"))
     if differences:
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fail(unusable(error), status=FAILED)
+    except ValueError as error:
+        fail(str(error), status=FAILED)
 
 
 def _listening(

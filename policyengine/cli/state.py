@@ -3,20 +3,19 @@ say."""
 
 from __future__ import annotations
 
-import getpass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from policyengine.blocks.block import KINDS, Block
+from policyengine.callers.key_views import date
 from policyengine.cli.authorize import cancel, renew, settle
 from policyengine.cli.console import FAILED, note, say, say_json
 from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
 from policyengine.cli.sessions import session, unlabel
-from policyengine.cli.state_store import StateOption, opened
+from policyengine.cli.state_store import ByOption, StateOption, me, opened
 from policyengine.cli.usage import changes, credit, raise_, reset, usage
 from policyengine.diagnostics.safe_text import visible
 from policyengine.events.sink import Nowhere
@@ -31,7 +30,6 @@ for command in (settle, renew, cancel, usage, reset, credit, raise_, changes, se
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help='an id, or a type and an id: User::"ann"')]
 WhyOption = Annotated[str, typer.Option("--why", help="shown to whoever is denied")]
-ByOption = Annotated[str, typer.Option("--by", help="who does it; you, if not given", show_default=False)]
 
 
 @app.command()
@@ -49,7 +47,7 @@ def block(
     """Deny whoever and whatever this is, on every node within a second."""
     seconds = None if for_ is None else duration(for_, "--for")
     with opened(state, config) as store:
-        made = Blocks(store, Nowhere()).block(kind, id_, seconds=seconds, why=why, by=by or _me())  # type: ignore[arg-type]
+        made = Blocks(store, Nowhere()).block(kind, id_, seconds=seconds, why=why, by=by or me())  # type: ignore[arg-type]
     say(visible(f"blocked: {_line(made)}"))
 
 
@@ -66,7 +64,7 @@ def unblock(
     with opened(state, config) as store:
         blocks = Blocks(store, Nowhere())
         before = {(each.kind, each.shown) for each in blocks.list()}
-        blocks.unblock(kind, id_, why=why, by=by or _me())  # type: ignore[arg-type]
+        blocks.unblock(kind, id_, why=why, by=by or me())  # type: ignore[arg-type]
     if (kind, id_) not in before:
         note(visible(f"nothing was blocked under this name: {kind} {id_}"))
         raise typer.Exit(FAILED)
@@ -82,7 +80,7 @@ def void(
 ) -> None:
     """Void all sessions and approvals from before, on every node within a second: after restoring the store."""
     with opened(state, config) as store:
-        Blocks(store, Nowhere()).void(why=why, by=by or _me())
+        Blocks(store, Nowhere()).void(why=why, by=by or me())
     say("void: all sessions and approvals from before")
 
 
@@ -100,15 +98,8 @@ def list_(state: StateOption = None, config: ConfigOption = None, json_: JsonOpt
         note("nobody is blocked")
 
 
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
-
-
 def _line(found: Block) -> str:
-    until = f"until {_date(found.until)}" if found.until else "for ever"
+    until = f"until {date(found.until / SECOND)}" if found.until else "for ever"
     parts = [f"{found.kind} {found.shown}", until, *([found.why] if found.why else [])]
     return ", ".join([*parts, *([f"by {found.by}"] if found.by else [])])
 
@@ -117,12 +108,8 @@ def _value(found: Block) -> dict[str, Any]:
     return {
         "kind": found.kind,
         "id": found.shown,
-        "until": _date(found.until) if found.until else None,
+        "until": date(found.until / SECOND) if found.until else None,
         "why": found.why,
         "by": found.by,
-        "at": _date(found.at),
+        "at": date(found.at / SECOND),
     }
-
-
-def _date(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

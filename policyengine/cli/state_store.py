@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,14 @@ StateOption = Annotated[
         help="sqlite:///..., redis://... or postgresql://...; else POLICYENGINE_STATE or the config file",
     ),
 ]  # fmt: skip
+ByOption = Annotated[str, typer.Option("--by", help="who does it; you, if not given", show_default=False)]
+
+
+def me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def prices(config: Path | None) -> Prices:

@@ -3,19 +3,18 @@ about it."""
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from policyengine.callers.key_views import date
 from policyengine.cli.console import FAILED, fail, note, say, say_json, say_table
 from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
-from policyengine.cli.state_store import StateOption, opened
+from policyengine.cli.state_store import ByOption, StateOption, me, opened
 from policyengine.diagnostics.safe_text import visible
 from policyengine.events.sink import Nowhere
 from policyengine.state.usage import BY, Change, Sum, Usage
@@ -27,14 +26,13 @@ KeyArgument = Annotated[
 ]
 AmountOption = Annotated[float, typer.Option("--amount", help="so much more, in what the limit counts")]
 WhyOption = Annotated[str, typer.Option("--why", help="kept with the change")]
-WhoOption = Annotated[str, typer.Option("--by", help="who does it; you, if not given", show_default=False)]
 RuleOption = Annotated[str | None, typer.Option("--rule", help="of this limit only", show_default=False)]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="of this tenant only", show_default=False)]
 ModelOption = Annotated[str | None, typer.Option("--model", help="of this model only", show_default=False)]
 DayOption = Annotated[
     str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="counted on this day, in UTC", show_default=False)
 ]
-ByOption = Annotated[
+SumOption = Annotated[
     str, typer.Option("--by", metavar="WHAT,...", help=f"add up by {', '.join(BY[1:])}", show_default=False)
 ]
 
@@ -44,7 +42,7 @@ def usage(
     tenant: TenantOption = None,
     model: ModelOption = None,
     day: DayOption = None,
-    by: ByOption = "",
+    by: SumOption = "",
     state: StateOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
@@ -69,12 +67,12 @@ def reset(
     rule: RuleArgument,
     key: KeyArgument = None,
     why: WhyOption = "",
-    by: WhoOption = "",
+    by: ByOption = "",
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Count nothing of what was charged until now."""
-    _change(state, config, lambda meters: meters.reset(rule, *(key or ()), why=why, by=by or _me()))
+    _change(state, config, lambda meters: meters.reset(rule, *(key or ()), why=why, by=by or me()))
 
 
 def credit(
@@ -82,12 +80,12 @@ def credit(
     amount: AmountOption,
     key: KeyArgument = None,
     why: WhyOption = "",
-    by: WhoOption = "",
+    by: ByOption = "",
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Allow an amount more until the window is over."""
-    _change(state, config, lambda meters: meters.credit(rule, *(key or ()), amount=amount, why=why, by=by or _me()))
+    _change(state, config, lambda meters: meters.credit(rule, *(key or ()), amount=amount, why=why, by=by or me()))
 
 
 def raise_(
@@ -96,12 +94,12 @@ def raise_(
     for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="for how long, such as 1h")],
     key: KeyArgument = None,
     why: WhyOption = "",
-    by: WhoOption = "",
+    by: ByOption = "",
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Allow an amount more for a time."""
-    said: dict[str, Any] = {"amount": amount, "seconds": duration(for_, "--for"), "why": why, "by": by or _me()}
+    said: dict[str, Any] = {"amount": amount, "seconds": duration(for_, "--for"), "why": why, "by": by or me()}
     _change(state, config, lambda meters: meters.raise_(rule, *(key or ()), **said))
 
 
@@ -130,13 +128,13 @@ def _change(state: Any, config: Any, make: Callable[[Meters], Change]) -> None:
 
 
 def _told(made: Change) -> str:
-    more = f" by {made.amount:g}, until {_date(made.until)}" if made.until else ""
+    more = f" by {made.amount:g}, until {date(made.until)}" if made.until else ""
     parts = [f"{made.what}: {' '.join([made.rule, *made.key])}{more}", *([made.why] if made.why else [])]
-    return ", ".join([*parts, f"by {made.by}" if made.by else "by nobody", _date(made.at)])
+    return ", ".join([*parts, f"by {made.by}" if made.by else "by nobody", date(made.at)])
 
 
 def _line(row: Usage) -> list[str]:
-    ends = "blocked until " + _date(row.blocked_until) if row.blocked_until else _date(row.resets_at)
+    ends = "blocked until " + date(row.blocked_until) if row.blocked_until else date(row.resets_at)
     return [row.rule, " ".join(row.key), f"{row.used:g}", f"{row.ceiling:g}", ends]
 
 
@@ -149,14 +147,3 @@ def _sum_line(row: Sum, names: list[str]) -> list[str]:
 def _summed(row: Sum, names: list[str]) -> dict[str, Any]:
     value = asdict(row)
     return {name: value[name] for name in ("rule", *BY[1:], "used") if name in ("rule", "used") or name in names}
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
