@@ -43,6 +43,11 @@ class Caller:
     agents: tuple[tuple[str, str], ...] | None = None
 
     @property
+    def label(self) -> str:
+        """What stands for it in the record of what was done."""
+        return f"{self.kind}:{self.id}"
+
+    @property
     def is_bound(self) -> bool:
         """Whether a request of it has to be compared with what is known of it."""
         return self.tenant is not None or self.principal is not None or self.agents is not None

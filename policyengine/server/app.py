@@ -50,7 +50,7 @@ from policyengine.server.authentication import Authentication, Insecure, authent
 from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation
 from policyengine.server.bind import Binding
 from policyengine.server.engine_slot import EngineSlot
-from policyengine.server.errors import RequestError, http_error, request_error, unexpected
+from policyengine.server.errors import RequestError, http_error, request_error, store_away, unexpected
 from policyengine.server.evaluation import evaluate, evaluate_batch, way_of
 from policyengine.server.explain import answer_explain
 from policyengine.server.filter import answer_filter
@@ -137,7 +137,12 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        exception_handlers={HTTPException: http_error, RequestError: request_error, Exception: unexpected},
+        exception_handlers={
+            HTTPException: http_error,
+            RequestError: request_error,
+            UnusableState: store_away,
+            Exception: unexpected,
+        },
     )
 
     tokens = PageTokens(settings.page_key.get_secret_value())

@@ -6,7 +6,6 @@ caller that got a reservation may settle it. `?status=429` asks for that status 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -32,7 +31,6 @@ from policyengine.state.grant import Grant, SettleError
 from policyengine.state.operations import ENDED, REUSED, SPENT
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.stateful_rules import SESSION
-from policyengine.state.store import StoreError
 
 # A lease lasts so many seconds at the most.
 LONGEST_LEASE = 86_400.0
@@ -140,11 +138,9 @@ def _changed(
         grant = engine.reservation(id_, caller=grants.owner(caller))
         if grant is None:
             raise RequestError(404, "there is no such reservation")
-        return Reply(_bytes(change(grant, value)), (), 0)
+        return Reply(encode.value_body(change(grant, value)), (), 0)
     except SettleError as error:
         raise RequestError(409 if str(error) in (ENDED, SPENT) else 400, str(error)) from None
-    except StoreError as error:
-        raise RequestError(503, "the state store cannot be asked") from error
 
 
 def _settled(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,10 +170,7 @@ _RESERVATIONS = {"settle": _settled, "renew": _renewed, "cancel": _cancelled}
 def open_session(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
     """`POST /v1/sessions`: a session for a subject, in the tenant of the context. Raises Malformed and RequestError."""
     principal, context = _holder(engine, read.json_object(body), caller, binding)
-    try:
-        return Reply(_bytes({"session": engine.sessions.open(principal, context)}), (), 0)
-    except StoreError as error:
-        raise RequestError(503, "the state store cannot be asked") from error
+    return Reply(encode.value_body({"session": engine.sessions.open(principal, context)}), (), 0)
 
 
 def record_result(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
@@ -194,9 +187,7 @@ def record_result(engine: Engine, body: bytes, caller: Caller, *, binding: Bindi
         engine.sessions.record_result(session, principal, context, tool=tool, labels=labels)
     except UnknownSession as error:
         raise RequestError(404, str(error)) from None
-    except StoreError as error:
-        raise RequestError(503, "the state store cannot be asked") from error
-    return Reply(_bytes({}), (), 0)
+    return Reply(encode.value_body({}), (), 0)
 
 
 def _holder(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> tuple[Any, Any]:
@@ -223,7 +214,3 @@ def _lease(value: Mapping[str, Any]) -> float:
     if type(lease) not in (int, float) or not 0 < lease <= LONGEST_LEASE:
         raise Malformed(f"`lease` must be a number of seconds, at most {LONGEST_LEASE:.0f}")
     return float(lease)
-
-
-def _bytes(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=list).encode("ascii")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +13,9 @@ from policyengine.authzen.errors import Malformed
 from policyengine.blocks.block import LONGEST, Block
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
+from policyengine.server import encode
 from policyengine.server.engine_slot import EngineSlot
-from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Reply
-from policyengine.state.store import StoreError
 from policyengine.state.windows import SECOND
 
 
@@ -33,12 +31,10 @@ def block(engine: Engine, body: bytes, caller: Caller) -> Reply:
             _text(value, "id"),
             seconds=seconds,
             why=_text(value, "why"),
-            by=_by(caller),
+            by=caller.label,
         )
     except ValueError as error:
         raise Malformed(str(error)) from None
-    except StoreError as error:
-        raise RequestError(503, str(error)) from error
     return _reply({"block": shown(made)})
 
 
@@ -47,11 +43,9 @@ def unblock(engine: Engine, body: bytes, caller: Caller) -> Reply:
     value = read.json_object(body)
     kind, id_ = _text(value, "kind"), _text(value, "id")
     try:
-        engine.blocks.unblock(kind, id_, why=_text(value, "why"), by=_by(caller))  # type: ignore[arg-type]
+        engine.blocks.unblock(kind, id_, why=_text(value, "why"), by=caller.label)  # type: ignore[arg-type]
     except ValueError as error:
         raise Malformed(str(error)) from None
-    except StoreError as error:
-        raise RequestError(503, str(error)) from error
     return _reply({})
 
 
@@ -60,10 +54,7 @@ def void(engine: Engine, body: bytes, caller: Caller) -> Reply:
     value = read.json_object(body) if body.strip() else {}
     if unknown := sorted(set(value) - {"why"}):
         raise Malformed(f"unknown member: `{unknown[0][:LONGEST]}`")
-    try:
-        before = engine.blocks.void(why=_text(value, "why"), by=_by(caller))
-    except StoreError as error:
-        raise RequestError(503, str(error)) from error
+    before = engine.blocks.void(why=_text(value, "why"), by=caller.label)
     return _reply({"before": before})
 
 
@@ -71,11 +62,8 @@ def add_routes(app: FastAPI, slot: EngineSlot) -> None:
     # In a thread of its own: it waits for the store.
     @app.get("/v1/blocks", tags=["operation"], summary="Who and what is blocked")
     def blocks() -> Response:
-        try:
-            blocked = slot.ready().blocks.list()
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
-        return Response(_bytes({"blocks": [shown(each) for each in blocked]}), media_type="application/json")
+        blocked = slot.ready().blocks.list()
+        return Response(encode.value_body({"blocks": [shown(each) for each in blocked]}), media_type="application/json")
 
 
 def shown(found: Block) -> dict[str, Any]:
@@ -90,10 +78,6 @@ def shown(found: Block) -> dict[str, Any]:
     }
 
 
-def _by(caller: Caller) -> str:
-    return f"{caller.kind}:{caller.id}"
-
-
 def _text(value: Mapping[str, Any], name: str) -> str:
     text = value.get(name, "")
     if type(text) is not str or len(text) > 2 * LONGEST:
@@ -102,8 +86,4 @@ def _text(value: Mapping[str, Any], name: str) -> str:
 
 
 def _reply(value: Mapping[str, Any]) -> Reply:
-    return Reply(_bytes(value), (), 0)
-
-
-def _bytes(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return Reply(encode.value_body(value), (), 0)

@@ -8,7 +8,7 @@ have something to say.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from policyengine.explain.display import trial_json
@@ -68,8 +68,8 @@ _erring: dict[int, tuple[Decision, bytes]] = {}
 _MOST_ERRING = 256
 
 
-def value_body(value: dict[str, Any]) -> bytes:
-    """The bytes of `decision_value`, with whatever was added to it."""
+def value_body(value: Mapping[str, Any]) -> bytes:
+    """The bytes of an answer, such as a `decision_value` with whatever was added to it."""
     return _encode(value)
 
 
@@ -125,5 +125,5 @@ def _parts(value: dict[str, Any]) -> Iterable[str]:
 _encode_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=json_default).encode
 
 
-def _encode(value: dict[str, Any]) -> bytes:
+def _encode(value: Mapping[str, Any]) -> bytes:
     return _encode_text(value).encode("ascii")

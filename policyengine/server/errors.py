@@ -39,6 +39,7 @@ class RequestError(Exception):
 
 
 PROBLEM = "application/problem+json"
+AWAY = "the state store cannot be asked"
 
 
 def error_value(status: int, message: str) -> dict[str, Any]:
@@ -66,6 +67,11 @@ async def request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {name.decode(): value.decode("latin-1") for name, value in error.headers}
     return _problem(request, error.status, error.message, headers, error.type)
+
+
+async def store_away(request: Request, _: Exception) -> Response:
+    """The state store cannot be asked, whatever was to be asked of it."""
+    return _problem(request, 503, AWAY, {})
 
 
 async def unexpected(request: Request, _: Exception) -> Response:

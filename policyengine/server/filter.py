@@ -6,7 +6,6 @@ may find more, and each find must then be put to an evaluation.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from policyengine.authzen import read
@@ -16,6 +15,7 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.filters.descriptions import as_json, store_of
 from policyengine.filters.filter import Filter, NotExpressible
+from policyengine.server import encode
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.metering import declared
@@ -36,7 +36,7 @@ def answer_filter(engine: Engine, body: bytes, caller: Caller, *, binding: Bindi
     answer["revision"] = filtered.revision
     if filtered.errors:
         answer["errors"] = [{"rule": each.rule, "code": each.code, "message": each.message} for each in filtered.errors]
-    return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii"), (), 0
+    return encode.value_body(answer), (), 0
 
 
 # An explanation shows what the request has, several times.

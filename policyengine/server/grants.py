@@ -10,10 +10,8 @@ from typing import Any
 
 from policyengine.callers.caller import Caller
 from policyengine.model.decision import Decision
-from policyengine.server.errors import RequestError
 from policyengine.server.obligations import negotiate
 from policyengine.state.grant import Grant, SettleError
-from policyengine.state.store import StoreError
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -77,5 +75,3 @@ def undone(grant: Grant) -> None:
         except SettleError:
             # It was granted before, and has been settled since.
             return
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error

@@ -32,6 +32,7 @@ from policyengine.gate.models import ModelTerms, each
 from policyengine.gate.run_call import called
 from policyengine.gate.session import Session
 from policyengine.release.answers import NotReleased
+from policyengine.server import encode
 from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Reply
 from policyengine.settings.guardrail import GuardrailSettings
@@ -95,7 +96,7 @@ class Guardrail:
                 said = self._after(asked, principal, key, decided)
         except (Blocked, Unreadable) as error:
             said = {"action": "BLOCKED", "blocked_reason": str(error)}
-        return Reply(json.dumps(said, separators=(",", ":"), default=list).encode("ascii"), decided, 0)
+        return Reply(encode.value_body(said), decided, 0)
 
     def _who(self, engine: Engine, asked: Asked, caller: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
         """Whose request it is, as the proxy knows by the key, and the context. Raises Blocked and Forbidden."""

@@ -169,7 +169,7 @@ class KeyDesk:
         return changed
 
     def _tell(self, what: str, key: Key, caller: Caller) -> None:
-        by = f"{caller.kind}:{caller.id}"
+        by = caller.label
         fields: dict[str, Field] = {"key": key.id, "name": key.name, "scopes": tuple(sorted(key.scopes)), "by": by}
         self.events.send(Event(f"key.{what}", fields, key.tenant or ""))
 

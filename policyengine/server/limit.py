@@ -81,7 +81,7 @@ class LimitStep:
             # It has no caller yet, and nobody is to use up what others sign in with.
             return None
         if self.meter is not None:
-            wait = self.meter.take(f"{caller.kind}:{caller.id}", time.monotonic())
+            wait = self.meter.take(caller.label, time.monotonic())
             if wait:
                 return Refusal(429, "too many requests", ((b"retry-after", retry_after(wait)),))
         return None

@@ -34,12 +34,13 @@ from policyengine.engine import Engine
 from policyengine.server.body import Disconnected, check_headers, check_values, read_body
 from policyengine.server.disconnects import in_thread, in_turns, while_wanted
 from policyengine.server.engine_slot import EngineSlot
-from policyengine.server.errors import RequestError, error_body, log, send_json
+from policyengine.server.errors import AWAY, RequestError, error_body, log, send_json
 from policyengine.server.metrics import Tally
 from policyengine.server.other_routes import hand_over
 from policyengine.server.record import Decided, DirectAnswer, Record, records
 from policyengine.server.request_id import Identify, first
 from policyengine.server.thread_pools import Kind, ThreadPools
+from policyengine.state.store import StoreError
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
@@ -312,6 +313,8 @@ class Pipeline:
         except RequestError as error:
             status, more = error.status, error.headers
             body = error_body(error.status, error.message, identifier.decode("ascii"), error.type)
+        except StoreError:
+            status, body = 503, error_body(503, AWAY, identifier.decode("ascii"))
         except RecursionError:
             status, body = 400, error_body(400, "the request is nested too deeply", identifier.decode("ascii"))
         except Disconnected:

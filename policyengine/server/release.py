@@ -8,7 +8,6 @@ and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -169,8 +168,7 @@ def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
 def _misspelt(engine: Engine, error: Misspelt) -> Reply:
     refused = denied(RuleError("", codes.MISSPELT.id, error.message), engine.revision)
     answer = {**encode.decision_value(refused), "released": False}
-    body = json.dumps(answer, separators=(",", ":"), default=list).encode("ascii")
-    return Reply(body, (), 1, status_if_asked=FORBIDDEN)
+    return Reply(encode.value_body(answer), (), 1, status_if_asked=FORBIDDEN)
 
 
 def _evaluation(

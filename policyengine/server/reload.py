@@ -6,7 +6,6 @@ worker processes all read again, and swap on one signal.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from policyengine.authzen import read
@@ -15,6 +14,7 @@ from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
+from policyengine.server import encode
 from policyengine.server.pipeline import Answer
 from policyengine.state.reloads import Reload
 from policyengine.workers.protocol import time_of
@@ -34,4 +34,4 @@ def reload(
         since=time_of(reloaded.since) if reloaded.since is not None else None,
         diagnostics=None if reloaded.ok else [render.as_json(each) for each in reloaded.diagnostics],
     )
-    return json.dumps(answer.model_dump(exclude_none=True), separators=(",", ":")).encode("ascii"), (), 0
+    return encode.value_body(answer.model_dump(exclude_none=True)), (), 0

@@ -6,7 +6,6 @@ order, by id or name, so that the pages of one revision together are all of them
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from policyengine.authzen.errors import Malformed
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
+from policyengine.server import encode
 from policyengine.server.bind import Binding
 from policyengine.server.metering import declared
 from policyengine.server.page_tokens import PageTokens, Start
@@ -53,7 +53,7 @@ class Searches:
         if more or asked.paged:
             token = self._next(question, snapshot.revision, start, results[:size]) if more else ""
             answer = {"page": {"next_token": token, "count": len(answer["results"])}, **answer}
-        return json.dumps(answer, separators=(",", ":")).encode(), (), 0
+        return encode.value_body(answer), (), 0
 
     def _start(self, asked: Search, question: list[Any], revision: str) -> Start:
         if asked.token is None:

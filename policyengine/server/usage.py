@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -15,10 +14,10 @@ from policyengine.authzen import endpoints, read
 from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
+from policyengine.server import encode
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Question, Reply
-from policyengine.state.store import StoreError
 from policyengine.state.usage import BY
 from policyengine.state.usage_calls import LONGEST, NoMeter
 
@@ -40,7 +39,7 @@ def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
         raise Malformed("`rule` and `why` must be texts")
     if type(key) is not list or not all(isinstance(each, str | int | float | dict) for each in key):
         raise Malformed("`key` must be a list of texts, numbers or references")
-    said: dict[str, Any] = {"why": why, "by": f"{caller.kind}:{caller.id}", "tenant": caller.tenant}
+    said: dict[str, Any] = {"why": why, "by": caller.label, "tenant": caller.tenant}
     if what != "reset":
         said["amount"] = _number(value, "amount")
     if what == "raise":
@@ -56,9 +55,7 @@ def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
         raise RequestError(404, str(error)) from None
     except ValueError as error:
         raise Malformed(str(error)) from None
-    except StoreError as error:
-        raise RequestError(503, str(error)) from error
-    return Reply(_bytes({"change": asdict(made)}), (), 0)
+    return Reply(encode.value_body({"change": asdict(made)}), (), 0)
 
 
 def add_routes(app: FastAPI, slot: EngineSlot) -> None:
@@ -81,16 +78,11 @@ def add_routes(app: FastAPI, slot: EngineSlot) -> None:
             rows: Any = meters.sums(*by, **wanted) if by else meters.usage(**wanted)
         except ValueError as error:
             raise RequestError(400, str(error)) from None
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
         return _answer({"usage": [shown(row, by) for row in rows]})
 
     @app.get(f"{endpoints.USAGE}/changes", tags=["operation"], summary="What was done to limits", name="usage_changes")
     def changes(request: Request) -> Response:
-        try:
-            changes_made = slot.ready().meters.changes(tenant=request.scope["caller"].tenant)
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
+        changes_made = slot.ready().meters.changes(tenant=request.scope["caller"].tenant)
         return _answer({"changes": [asdict(each) for each in changes_made]})
 
 
@@ -110,8 +102,4 @@ def _number(value: Mapping[str, Any], name: str) -> float:
 
 
 def _answer(value: Mapping[str, Any]) -> Response:
-    return Response(_bytes(value), media_type="application/json")
-
-
-def _bytes(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return Response(encode.value_body(value), media_type="application/json")

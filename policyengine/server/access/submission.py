@@ -39,7 +39,6 @@ from policyengine.state.approval_calls import GONE, ApprovalError
 from policyengine.state.approval_tasks import Submission
 from policyengine.state.approving import AccessRequest, access_request
 from policyengine.state.operations import REUSED
-from policyengine.state.store import StoreError
 from policyengine.state.windows import SECOND
 
 # How far two clocks may be apart, in seconds.
@@ -112,8 +111,6 @@ class Submissions:
                 case said.TOO_MANY:
                     raise RequestError(429, error.reason) from None
             raise ProfileError(400, "not_requestable", error.reason) from None
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
         location = f"{self.desk.public_url}{ACCESS_REQUESTS}/{task.id}"
         status = 202 if task.status == "pending" else 201
         return Reply(

@@ -23,7 +23,6 @@ from policyengine.state import approval_operations as said
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.approval_tasks import Task
 from policyengine.state.approvals import KEPT
-from policyengine.state.store import StoreError
 from policyengine.state.windows import SECOND
 
 # For so long the end of a task can be read, in seconds.
@@ -98,8 +97,6 @@ class TaskCalls:
             if error.reason == said.NOT_PENDING:
                 raise ProfileError(409, "invalid_task_state", error.reason) from None
             raise ProfileError(404, "unknown_task", UNKNOWN) from None
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
         return Reply(encode.value_body(answer(task, self.desk)), (), 0)
 
     def readable(self, engine: Engine, id_: str, caller: Caller) -> Task:
@@ -108,8 +105,6 @@ class TaskCalls:
             task = engine.approvals.show(id_)
         except ApprovalError:
             raise ProfileError(404, "unknown_task", UNKNOWN) from None
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
         if caller.tenant is not None and caller.tenant != task.tenant:
             raise ProfileError(404, "unknown_task", UNKNOWN)
         principal = task.request["principal"]
