@@ -125,7 +125,7 @@ class _Collected(Collector):
         )
         yield _counter(
             "policyengine_reloads",
-            "FailedAttempts to load changed policies, by outcome.",
+            "Attempts to load changed policies, by outcome.",
             ("outcome",),
             {(name,): count for name, count in tally.reloads.items()},
         )
@@ -159,7 +159,7 @@ class _Collected(Collector):
         )
         yield _counter(
             "policyengine_key_set_readings",
-            "FailedAttempts to read the keys of issuers, by outcome.",
+            "Attempts to read the keys of issuers, by outcome.",
             ("outcome",),
             {(name,): count for name, count in tally.key_sets.items()},
         )

@@ -190,23 +190,29 @@ class Limits(_Part):
     read_seconds: float = Field(30.0, gt=0, description="for a client to read what waits for it; then it is cut off")
 
 
-class Webhook(_Part):
-    """Where events are posted, signed as the Standard Webhooks scheme has it."""
+class _Signed(_Part):
+    """An address to which what is posted is signed as the Standard Webhooks scheme has it."""
 
-    url: Text = Field(description="https; http is for this machine only")
+    url: Text
     secret: SecretStr | None = Field(None, description="whsec_ and 24 to 64 bytes in base64")
     secret_file: Path | None = Field(None, description="the file with `secret`")
-    kinds: list[Text] = Field([], description="the events to send, such as `limit` or `limit.alert`; all if none")
-    queue: int = Field(1_000, gt=0, description="so many may wait; more are dropped, and counted")
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         check_remote(self.url)
         if self.secret is None and self.secret_file is None:
-            raise ValueError("a webhook has a `secret` or a `secret_file`")
+            raise ValueError(f"a {type(self).__name__.lower()} has a `secret` or a `secret_file`")
         if self.secret is not None:
             secret_key(self.secret.get_secret_value())
         return self
+
+
+class Webhook(_Signed):
+    """Where events are posted, signed as the Standard Webhooks scheme has it."""
+
+    url: Text = Field(description="https; http is for this machine only")
+    kinds: list[Text] = Field([], description="the events to send, such as `limit` or `limit.alert`; all if none")
+    queue: int = Field(1_000, gt=0, description="so many may wait; more are dropped, and counted")
 
 
 class Events(_Part):
@@ -216,23 +222,12 @@ class Events(_Part):
     webhooks: list[Webhook] = []
 
 
-class Callback(_Part):
+class Callback(_Signed):
     """Where the end of a request for approval may be posted, signed as the Standard Webhooks scheme has it."""
 
     url: Text = Field(description="the very address that a submission names; https, or http on this machine")
-    secret: SecretStr | None = Field(None, description="whsec_ and 24 to 64 bytes in base64")
-    secret_file: Path | None = Field(None, description="the file with `secret`")
     callers: list[Text] = Field([], description="the ids of the callers that may name it; all if none")
     internal: bool = Field(False, description="whether it may lead into a private network")
-
-    @model_validator(mode="after")
-    def _means_something(self) -> Self:
-        check_remote(self.url)
-        if self.secret is None and self.secret_file is None:
-            raise ValueError("a callback has a `secret` or a `secret_file`")
-        if self.secret is not None:
-            secret_key(self.secret.get_secret_value())
-        return self
 
 
 class ApprovalSettings(_Part):

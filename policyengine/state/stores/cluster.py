@@ -18,6 +18,7 @@ from policyengine.state.stores.connections import Plainly, PlainlyAsync
 from policyengine.state.stores.form import batched, escaped, opened
 from policyengine.state.stores.redis import BATCH, Redis
 from policyengine.state.stores.shards import home, steps
+from policyengine.steps import run, run_async
 
 # So many places are looked at to find one on each shard: many more than there are shards.
 MOST_PLACES = 1_024
@@ -34,23 +35,13 @@ class Cluster(Redis):
         parts = steps(operation)
         if parts is None:
             return self._run(operation, self._prefix_at(home(operation)))
-        try:
-            asked = next(parts)
-            while True:
-                asked = parts.send(self._all(asked))
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        return run(parts, self._all)
 
     async def run_async(self, operation: Operation) -> Outcome:
         parts = steps(operation)
         if parts is None:
             return await self._run_async(operation, self._prefix_at(home(operation)))
-        try:
-            asked = next(parts)
-            while True:
-                asked = parts.send(await asyncio.gather(*map(self._tried_async, asked)))
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        return await run_async(parts, self._all_async)
 
     def places(self) -> tuple[str, ...]:
         left = {node.name for node in self._client.get_primaries()}
@@ -88,6 +79,9 @@ class Cluster(Redis):
         if self._threads is None:
             self._threads = ThreadPoolExecutor(16, "policyengine-cluster")
         return list(self._threads.map(self._tried, asked))
+
+    async def _all_async(self, asked: Sequence[Operation]) -> list[Answer]:
+        return await asyncio.gather(*map(self._tried_async, asked))
 
     def _tried(self, operation: Operation) -> Answer:
         try:
