@@ -206,8 +206,8 @@ def _item(item: Any, defaults: Mapping[str, Any]) -> DecideArguments | Malformed
 
 
 def _without_id(value: dict[str, Any], sought: Sought) -> dict[str, Any]:
-    if sought == "action":
-        return value
+    if sought == "action":  # all of it is sought, and what stands in its place is nobody's
+        return {name: each for name, each in value.items() if name != "action"}
     return {**value, sought: {name: each for name, each in value[sought].items() if name != "id"}}
 
 

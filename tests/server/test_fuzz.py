@@ -7,6 +7,8 @@ status = 200  ⇒  every decision in the answer is a boolean
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import httpx
@@ -15,6 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.authzen.answers import ActionSearchResponse, EntitySearchResponse, EvaluationResponse, FilterResponse
+from policyengine.authzen.endpoints import (
+    ADMIT,
+    AUTHORIZATIONS,
+    AUTHORIZE,
+    DETOKENIZE,
+    EXPLAIN,
+    FILTER,
+    RELEASE,
+    SESSIONS,
+)
 from policyengine.authzen.engine_arguments import SEMANTICS
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 
@@ -70,7 +82,7 @@ filters = _object(
     {"subject": entities, "action": actions, "resource": sought},
     {"context": contexts, "backend": objects, "exact": st.booleans(), "fulfils": st.lists(text, max_size=2)},
 )
-PATHS = [EVALUATION, EVALUATIONS, "/v1/filter", SEARCH_SUBJECT, SEARCH_RESOURCE, SEARCH_ACTION]
+PATHS = [EVALUATION, EVALUATIONS, FILTER, SEARCH_SUBJECT, SEARCH_RESOURCE, SEARCH_ACTION]
 
 
 @pytest.mark.fuzz
@@ -83,13 +95,68 @@ def test_any_json(certification: httpx.Client, value: Any, path: str) -> None:
 @given(st.one_of(values, requests))
 def test_an_explanation_has_the_decision_of_the_evaluation(certification: httpx.Client, value: Any) -> None:
     body = json.dumps(value).encode()
-    evaluated, explained = (_post(certification, path, body) for path in (EVALUATION, "/v1/explain"))
+    evaluated, explained = (_post(certification, path, body) for path in (EVALUATION, EXPLAIN))
     if explained.status_code == 200 or evaluated.status_code != 200:
         assert explained.status_code == evaluated.status_code
     else:
         assert "`context.approval`" in explained.json()["detail"]
     if explained.status_code == 200:
         assert (explained.json()["decision"]["decision"] == "allow") is evaluated.json()["decision"]
+
+
+USER = {"type": "user", "id": "alice", "properties": {"role": "admin"}}
+RECORD = {"type": "record", "id": "record-1", "properties": {"status": "open"}}
+ASKED = {"subject": USER, "action": {"name": "read", "properties": {"soft": True}}, "resource": RECORD, "context": {}}
+IN_ORDER: list[tuple[str, dict[str, Any]]] = [
+    (EVALUATION, ASKED),
+    (EVALUATIONS, {**ASKED, "evaluations": [{}, ASKED], "options": {"evaluations_semantic": "execute_all"}}),
+    (SEARCH_SUBJECT, {**ASKED, "subject": {"type": "user"}, "page": {"limit": 2}}),
+    (SEARCH_RESOURCE, {**ASKED, "resource": {"type": "record"}, "page": {"limit": 2}}),
+    (SEARCH_ACTION, {"subject": USER, "resource": RECORD, "context": {}}),
+    (FILTER, {**ASKED, "resource": {"type": "record"}, "fulfils": [], "exact": False, "explain": True}),
+    (EXPLAIN, ASKED),
+    (AUTHORIZE, {**ASKED, "session": "s", "idempotency_key": "k", "lease": 10}),
+    (AUTHORIZATIONS, {"authorizations": [{**ASKED, "session": "s"}, ASKED]}),
+    (SESSIONS, {"subject": USER}),
+    (RELEASE, {"subject": USER, "text": "to a@b.example", "output": {"id": "o"}, "sources": [RECORD], "session": "s"}),
+    (ADMIT, {"subject": USER, "messages": [{"role": "user", "content": "hi"}], "model": {"id": "m"}}),
+    (DETOKENIZE, {"subject": USER, "text": "hi", "output": {"id": "o"}}),
+]
+
+
+@st.composite
+def nearly_in_order(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """A request with one member that is another, missing, beside, or misplaced."""
+    path, body = deepcopy(draw(st.sampled_from(IN_ORDER)))
+    holder, key = draw(st.sampled_from(list(_members(body))))
+    match draw(st.sampled_from(["another", "another", "missing", "beside", "misplaced"])):
+        case "another":
+            holder[key] = draw(values)
+        case "missing":
+            del holder[key]
+        case "beside" if isinstance(holder, dict):
+            holder[draw(names | st.sampled_from(sorted({name for _, each in IN_ORDER for name in each})))] = draw(
+                values
+            )
+        case _:
+            body[str(key)] = holder[key]
+    return path, body
+
+
+def _members(value: Any) -> Iterator[tuple[Any, Any]]:
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from _members(value[key])
+
+
+@pytest.mark.fuzz
+@given(nearly_in_order())
+def test_one_member_that_is_anything(certification: httpx.Client, asked: tuple[str, dict[str, Any]]) -> None:
+    path, body = asked
+    answer = _post(certification, path, json.dumps(body).encode())
+    if path in PATHS:
+        _assert_lawful(answer)
+    assert answer.status_code < 500, answer.text
 
 
 @pytest.mark.fuzz

@@ -94,6 +94,20 @@ def test_malformed_searches_find_nothing(wrong: Any) -> None:
     assert engine.search_actions(principal=wrong, resource=document) == []
 
 
+_SAID = [None, 1, "view", [], {}, {"type": "x"}, {"name": 5}, {"name": "view", "x": 1}]
+
+
+@pytest.mark.parametrize("said", _SAID, ids=repr)
+def test_what_stands_in_the_place_of_what_is_sought_is_ignored(records: httpx.Client, said: Any) -> None:
+    asked = {"subject": ALICE, "resource": {"type": "record", "id": "101"}}
+    expected = _results(records, SEARCH_ACTION, asked)
+    assert expected
+    assert _results(records, SEARCH_ACTION, {**asked, "action": said}) == expected
+    for path, sought, more in ((SEARCH_SUBJECT, "subject", WHO_VIEWS), (SEARCH_RESOURCE, "resource", VIEWED)):
+        named = {**more, sought: {**more[sought], "id": said}}
+        assert _results(records, path, named) == _results(records, path, more)
+
+
 # ---- pages ----
 
 
