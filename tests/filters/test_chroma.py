@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from math import isfinite
 from typing import Any
 
 import chromadb
 import pytest
+from chromadb.api import ClientAPI
 from hypothesis import given
 
 from policyengine import Engine
@@ -32,7 +34,6 @@ from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, allowe
 from tests.support.filter_tables import REFERENCES, flat_references
 
 Document = dict[str, Any]
-CLIENT = chromadb.EphemeralClient()
 PROMISED: dict[str, str | Field] = {
     **{name: column(name) for name in ("id", "s", "n", "x", "flag", "so", "no", "fo", "tags", "names", "nums", "to")},
     **{name: ref(name, type_) for name, type_ in REFERENCES.items()},
@@ -72,11 +73,17 @@ def _stored(document: Document) -> Document:
     return {**flat, **{f"rec_{name}": rec[name] for name in ("a", "b") if name in rec}}
 
 
+@cache
+def _client() -> ClientAPI:
+    return chromadb.EphemeralClient()
+
+
 def holding(name: str, documents: Sequence[Document], metadata: Sequence[Document] | None = None) -> Ask:
-    """A collection with these documents; the one of that name before is gone."""
-    if name in [each.name for each in CLIENT.list_collections()]:
-        CLIENT.delete_collection(name)
-    collection = CLIENT.create_collection(name)
+    """A collection with these documents; what was in it before is gone."""
+    # Not a new one: the index of a collection that is deleted stays, and takes megabytes.
+    collection = _client().get_or_create_collection(name)
+    if held := collection.get(include=[])["ids"]:
+        collection.delete(ids=held)
     ids = [each["id"] for each in documents]
     collection.add(ids=ids, embeddings=[[1.0]] * len(ids), metadatas=list(metadata or documents))
     return lambda native: collection.get(where=native, include=[])["ids"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json as json_text
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from tempfile import mkdtemp
 from typing import Any
 
-import duckdb
 import pgserver
 import psycopg
 
 from policyengine.filters import Field, column, json, ref
 from policyengine.filters.sql_text import Where
+from tests.support.apart import Run, apart, in_duckdb, in_sqlite
 from tests.support.filter_checks import ALL_DOCUMENTS
 
 Document = dict[str, Any]
@@ -63,10 +64,10 @@ class Store:
     """A database, and how it is asked."""
 
     name: str
-    run: Callable[[str, Any], list[tuple[Any, ...]]]
+    run: Run
     json_type: str
     mark: str
-    connection: Any
+    connection: Any = None
     quote: str = '"'
 
     @property
@@ -116,14 +117,25 @@ def _cell(value: Any, field: Field) -> Any:
 
 def sqlite_store() -> Store:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    return Store(
-        "sqlite", lambda text, params: connection.execute(text, params).fetchall(), "text", "?", connection, "`"
-    )
+    return _sqlite(lambda text, params: connection.execute(text, params).fetchall(), connection)
+
+
+def sqlite_store_apart() -> Store:
+    return _sqlite(apart(in_sqlite))
+
+
+def _sqlite(run: Run, connection: sqlite3.Connection | None = None) -> Store:
+    return Store("sqlite", run, "text", "?", connection, "`")
+
+
+@cache
+def duckdb_run() -> Run:
+    """Runs a statement in the one DuckDB that all tests of this process share."""
+    return apart(in_duckdb)
 
 
 def duckdb_store() -> Store:
-    connection = duckdb.connect(config={"threads": 1})
-    return Store("duckdb", lambda text, params: connection.execute(text, params).fetchall(), "JSON", "?", connection)
+    return Store("duckdb", duckdb_run(), "JSON", "?")
 
 
 def postgresql_store() -> Store:

@@ -17,7 +17,6 @@ from tempfile import mkdtemp
 from typing import Any
 
 import chromadb
-import duckdb
 import lancedb as lance
 import polars as pl
 import pyarrow as pa
@@ -45,7 +44,7 @@ from policyengine.filters.sqlalchemy import sqlalchemy
 from tests.support.filter_checks import Ask
 from tests.support.key_stores import READINGS, elasticsearch_finds, metadata_of, pinecone_finds, weaviate_finds
 from tests.support.mongodb_semantics import finds
-from tests.support.sql_stores import postgresql_store
+from tests.support.sql_stores import duckdb_run, postgresql_store
 
 Row = dict[str, Any]
 Kinds = Mapping[str, str]
@@ -125,8 +124,7 @@ def _sqlite() -> Store:
 
 
 def _duckdb() -> Store:
-    connection = duckdb.connect(config={"threads": 1})
-    hold = _sql(lambda text, values: connection.execute(text, values).fetchall(), _DUCKDB, "?", '"')
+    hold = _sql(duckdb_run(), _DUCKDB, "?", '"')
     return Store(ALL, hold, lambda columns, kinds: sql("duckdb", columns=columns), texts=True)
 
 
@@ -277,15 +275,16 @@ def _qdrant() -> Store:
 
 
 def _chroma() -> Store:
-    client = chromadb.EphemeralClient()
+    collection = chromadb.EphemeralClient().create_collection("contract")
 
     def hold(rows: Sequence[Row], kinds: Kinds) -> Ask:
-        collection = client.create_collection(f"contract-{_name(rows)}")
+        if held := collection.get(include=[])["ids"]:
+            collection.delete(ids=held)
         ids = [each["id"] for each in rows]
         collection.add(ids=ids, embeddings=[[1.0]] * len(ids), metadatas=_payloads(rows))  # type: ignore[arg-type]
         return lambda native: collection.get(where=native, include=[])["ids"]
 
-    return Store(SCALARS | {"texts", "ints"}, hold, lambda columns, kinds: chroma(columns))
+    return Store(SCALARS | {"texts", "ints"}, _with_room_for_one(hold), lambda columns, kinds: chroma(columns))
 
 
 _ELASTIC = {"text": "keyword", "texts": "keyword", "int": "long", "ints": "long", "float": "double", "bool": "boolean"}
