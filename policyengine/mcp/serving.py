@@ -26,7 +26,7 @@ from policyengine.mcp.http_middleware import GatewayMiddleware
 from policyengine.mcp.pins import Difference, differences, pins_of, read_pins, write_pins
 from policyengine.mcp.sessions import ClientSessions, Who, arrival_of
 from policyengine.mcp.standard_streams import standard_streams
-from policyengine.mcp.targets import ServerAway, Target, connected
+from policyengine.mcp.targets import ServerAway, Target, connected, shown
 from policyengine.mcp.upstream import definitions, tools
 from policyengine.settings.gateway import GatewaySettings
 from policyengine.warm.collector import settled
@@ -156,7 +156,13 @@ def definitions_of(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
 
 async def _definitions(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
     async with connected(targets) as upstreams:
-        return definitions(await tools(upstreams))
+        try:
+            return definitions(await tools(upstreams))
+        except Exception as error:
+            # Whatever the client raises of a server that has ended, is late, refuses, or answers what is no list.
+            named = ", ".join(shown(name, target) for name, target in targets.items())
+            servers = f"the server {named}" if len(targets) == 1 else f"one of the servers {named}"
+            raise ServerAway(f"{servers} does not say what tools it has") from error
 
 
 def pin(targets: Mapping[str, Target], path: Path) -> int:

@@ -33,7 +33,7 @@ _VARIABLE = re.compile(r"\$\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?
 
 
 class ServerAway(OSError):
-    """A server behind did not begin to answer. The message names it."""
+    """A server behind does not answer, or not as one of MCP. The message names it."""
 
 
 class WrongConfig(ValueError):
@@ -99,7 +99,7 @@ def _expanded(path: Path, name: str, text: str) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def _shown(name: str, target: Target) -> str:
+def shown(name: str, target: Target) -> str:
     """What tells a server from others, and shows nobody its arguments and headers."""
     return f"`{name or (target.command[0] if target.command else target.url)}`"
 
@@ -125,7 +125,7 @@ async def connected(targets: Mapping[str, Target], changes: Changes | None = Non
             try:
                 upstreams.append(Upstream(name, await stack.enter_async_context(made)))
             except Exception as error:
-                raise ServerAway(f"the server {_shown(name, target)} does not answer as one of MCP") from error
+                raise ServerAway(f"the server {shown(name, target)} does not answer as one of MCP") from error
         async with anyio.create_task_group() as listening:
             told.tasks = listening
             if changes is not None:
