@@ -24,6 +24,7 @@ import typer.testing
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from tests.support.peaks import Peaks
 from tests.support.warm import warm_commands
 
 # Tests start from nothing and leave nothing behind, but for those about the cache, which name a directory.
@@ -45,6 +46,12 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 if PROFILE == "default":
     providers._get_local_constants = lambda: providers._local_constants
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if PROFILE == "default":
+        config.pluginmanager.register(Peaks())
+
 
 # The command line is put together once, and not by each test that runs a command: that took most of its time.
 typer.testing._get_command = cache(typer.testing._get_command)
