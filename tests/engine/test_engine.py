@@ -166,7 +166,7 @@ def test_the_collector_of_the_host_is_left_alone_unless_asked(folder: Path, aske
 
 
 def wait_for(condition: Any) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -71,7 +71,7 @@ def test_many_calls_fetch_what_there_is_together(fails: bool) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(CLIENTS):
                 tasks.start_soon(call)
-            await anyio.sleep(0.2)
+            await anyio.wait_all_tasks_blocked()
             slow.may.set()
         return slow.asked, denied
 
@@ -88,7 +88,7 @@ def test_a_call_does_not_wait_for_a_list() -> None:
         slow.may = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.list_tools)
-            await anyio.sleep(0.1)
+            await anyio.wait_all_tasks_blocked()
             answer = await client.call_tool("add", {})
             waits = slow.asked
             slow.may.set()

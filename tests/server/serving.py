@@ -16,7 +16,7 @@ from policyengine.server.app import create_app
 from policyengine.server.pipeline import Authenticate
 from policyengine.settings.model import Settings
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
 SEARCH_SUBJECT = "/access/v1/search/subject"

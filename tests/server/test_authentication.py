@@ -80,7 +80,7 @@ def token(key: Any = RSA, header: dict[str, Any] | None = None, **claims: Any) -
     return jws.serialize_compact(head, json.dumps(found).encode(), key)
 
 
-def until(condition: Any, seconds: float = 10.0) -> float:
+def until(condition: Any, seconds: float = 60.0) -> float:
     """The seconds until a condition holds."""
     started = time.monotonic()
     while not condition():
@@ -352,9 +352,14 @@ def test_failures_are_told_to_wait_and_good_credentials_never_are(tmp_path: Path
 
 def test_a_caller_that_asks_too_often_is_told_a_true_wait_and_others_are_not(tmp_path: Path) -> None:
     made = Store(tmp_path)
-    one, other = made.new(), made.new()
+    other, *callers = [made.new() for _ in range(21)]
     with serving(FIXTURE, keys=made.settings, limits={"requests": 4, "per": 2.0}) as client:
-        answers = [client.get("/readyz", headers=bearer(one)) for _ in range(6)]
+        for one in callers:
+            started = time.monotonic()
+            answers = [client.get("/readyz", headers=bearer(one)) for _ in range(6)]
+            if time.monotonic() - started < 2.0:
+                break
+        # On a machine that is too busy to ask so often in two seconds, the next caller does.
         assert [each.status_code for each in answers] == [200] * 4 + [429] * 2
         assert client.get("/readyz", headers=bearer(other)).status_code == 200
         assert client.get("/healthz").status_code == 200

@@ -132,7 +132,7 @@ def wait_for(client: httpx.Client, rule: str) -> None:
 
 
 def _wait(ask: Any, good: Any) -> Any:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         answer = ask()
         if good(answer):
