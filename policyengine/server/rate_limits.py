@@ -17,12 +17,13 @@ from policyengine.diagnostics import codes
 from policyengine.events.sink import Sink
 from policyengine.server import grants
 from policyengine.settings.loading import WrongSettings
-from policyengine.state.authorize import authorizing, new_request
+from policyengine.state.authorize import KEEP, authorizing, new_request
 from policyengine.state.fast_authorize import answered, away, straight
 from policyengine.state.grant import Grant
 from policyengine.state.stateful_rules import metering
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
+from policyengine.state.stores.memory import Memory
 from policyengine.steps import run_async
 
 ASK = "ask"
@@ -65,7 +66,8 @@ class RateLimits:
         way = straight(principal, ASK, resource, context, _LEASE, "", placed, self._known, store)
         if way is not None:
             try:
-                return answered(way, await store.run_async(way.commit))
+                done = store.charge(way, KEEP) if type(store) is Memory else None
+                return answered(way, done if done is not None else await store.run_async(way.commit))
             except StoreError as error:
                 return away(way, error)
         asked = new_request(principal, ASK, resource, context, lease=_LEASE, placed=placed)

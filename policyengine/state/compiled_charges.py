@@ -66,8 +66,9 @@ class Plan(Struct, gc=False):
     # Those that count an amount; and whether any of them has windows that lie somewhere in the calendar.
     counted: tuple[LimitRule, ...] = ()
     dated: bool = True
-    # The only one, if its charge follows from what its keys read.
-    alone: Compiled | None = None
+    # The charges of the only one that were made before, where they follow from what its keys read, and those read more
+    # of no entity than which it is. For a request without agents in its context; None, or any exception, otherwise.
+    find: Callable[[Any, Any, Any], tuple[Charge] | None] | None = None
 
     def charged(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> tuple[Charge, ...] | None:
         """The charges alone."""
@@ -79,12 +80,6 @@ class Plan(Struct, gc=False):
         try:
             if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):
                 return None
-            alone = self.alone
-            if alone is not None:
-                # Nearly all charge what they charged before.
-                known = alone.known.get(alone.key(principal, resource, context))
-                if known is not None:
-                    return known
             if len(compiled) == 1:
                 return _charge(compiled[0], principal, resource, context, now)
             return tuple([_charge(one, principal, resource, context, now)[0] for one in compiled])
@@ -115,8 +110,30 @@ def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan
         return Plan(snapshot, None)
     reads = any(_reads_entities(limit.spec) for limit in limits)
     counted = tuple(limit for limit in limits if limit.spec.of is not None)
-    alone = compiled[0] if len(compiled) == 1 and compiled[0].fixed else None
-    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled), alone)
+    find = _finding(compiled[0], delegates) if len(compiled) == 1 and compiled[0].fixed and not reads else None
+    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled), find)
+
+
+def _finding(one: Compiled, delegates: frozenset[str]) -> Callable[[Any, Any, Any], tuple[Charge] | None]:
+    known, key = one.known, one.key
+
+    def find(p: Any, r: Any, c: Any) -> tuple[Charge] | None:
+        if p["type"] in delegates or DELEGATED_BY in p:
+            return None
+        return known.get(key(p, r, c))
+
+    def of_principal(p: Any, r: Any, c: Any) -> tuple[Charge] | None:
+        """As `find`, without a call of the key."""
+        type_, id_ = p["type"], p["id"]
+        if type_ not in names or type(type_) is not str or type(id_) is not str or type(p) is not dict:
+            return None
+        return None if DELEGATED_BY in p else known.get((type_, id_))
+
+    match one.limit.spec.by:
+        case (Root(name="principal") as root,):
+            names = _names(root) - delegates
+            return of_principal
+    return find
 
 
 def _reads_entities(spec: LimitSpec) -> bool:

@@ -26,7 +26,7 @@ from policyengine.state.grant import Grant
 from policyengine.state.granting import denied_by_store, granted, unmetered
 from policyengine.state.ids import new_id
 from policyengine.state.lease_memo import kept
-from policyengine.state.operations import Commit, Done, Outcome
+from policyengine.state.operations import Charge, Commit, Done, Outcome
 from policyengine.state.prices import priced
 from policyengine.state.shard_places import place
 from policyengine.state.stateful_rules import SESSION, Metering
@@ -48,10 +48,14 @@ class ChargingPlan(Struct, frozen=True, gc=False):
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):
-    """An allowed request on its way to the store. Its grant takes it for its terms: what was charged is made of the
-    request once somebody settles it."""
+    """An allowed request on its way to the store: what is to be committed, and what the answer is made of. Its grant
+    takes it for its terms: what was charged is made of the request once somebody settles it."""
 
-    commit: Commit
+    id: str
+    owner: str
+    charges: tuple[Charge, ...]
+    lease: int
+    memo: str
     way: ChargingPlan
     known: tuple[Snapshot, Metering]
     store: Store
@@ -61,17 +65,13 @@ class ChargingRequest(Struct, frozen=True, gc=False):
     context: Any
 
     @property
-    def owner(self) -> str:
-        return self.commit.owner
-
-    @property
-    def lease(self) -> int:
-        return self.commit.lease
+    def commit(self) -> Commit:
+        return Commit(self.id, self.owner, self.charges, self.lease, KEEP, None, None, "", self.memo)
 
     @property
     def metered(self) -> tuple[Metered, ...]:
         seen = Seen(self.principal, self.action, self.resource, self.context, self.known[0].world)
-        return self.way.plan.metered(self.commit.charges, seen)
+        return self.way.plan.metered(self.charges, seen)
 
 
 def straight(
@@ -96,17 +96,26 @@ def straight(
             if unpriced is not None:
                 return None
     decided = snapshot.evaluator.decide(principal, action, resource, context)
-    # By identity: decisions are shared, and one that is remembered here is nobody else's.
-    way = metering.ways.get(id(decided))
+    # By identity: decisions are shared, and one that is remembered here is nobody else's. Most ask for the last again.
+    way = metering.ways.get(None)
     if way is None or way.decided is not decided:
-        way = _learned(decided, snapshot, metering)
+        way = _way(decided, snapshot, metering)
         if way is None:
             return None
     plan: Plan = way.plan
-    charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
+    charges: tuple[Charge, ...] | None = None
+    if plan.find is not None and (context is None or "agent" not in context):
+        try:
+            charges = plan.find(principal, resource, context)
+        except Exception:  # noqa: BLE001 - whatever it is, it is found out below
+            charges = None
     if charges is None:
-        return None
-    tenant = holder(principal, context)[0] if placed or way.alerts else ""
+        charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
+        if charges is None:
+            return None
+    tenant = ""
+    if placed or way.alerts:
+        tenant = holder(principal, context)[0]
     id_ = place(tenant) + new_id()[4:] if placed else new_id()
     memo = ""
     if plan.counted:
@@ -115,8 +124,7 @@ def straight(
         seen = Seen(principal, action, resource, context, snapshot.world)
         memo = kept(plan.counted, seen, context, tenant if way.alerts else "")
     lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
-    commit = Commit(id_, owner, charges, lasting, KEEP, None, None, "", memo)
-    return ChargingRequest(commit, way, known, store, principal, action, resource, context)
+    return ChargingRequest(id_, owner, charges, lasting, memo, way, known, store, principal, action, resource, context)
 
 
 def unrecorded(
@@ -148,39 +156,42 @@ def unrecorded(
     return Grant(decision, prices=metering.prices)
 
 
-def _learned(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingPlan | None:
+def _way(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingPlan | None:
     """The way of a decision that allows and names limits; None for any other, and as long as nobody has found out what
     those limits read."""
-    plan = metering.plans.get(decided.limits)
-    if (
-        metering.owing
-        or plan is None
-        or plan.compiled is None
-        or decided.decision != "allow"
-        or not decided.limits
-        or decided.tried
-    ):
-        return None
-    if len(metering.ways) >= PLANS:
-        metering.ways.clear()
-    way = metering.ways[id(decided)] = ChargingPlan(
-        decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting
-    )
+    ways = metering.ways
+    way: ChargingPlan | None = ways.get(id(decided))
+    if way is None or way.decided is not decided:
+        plan = metering.plans.get(decided.limits)
+        if (
+            metering.owing
+            or plan is None
+            or plan.compiled is None
+            or decided.decision != "allow"
+            or not decided.limits
+            or decided.tried
+        ):
+            return None
+        if len(ways) > PLANS:
+            ways.clear()
+        way = ChargingPlan(decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting)
+        ways[id(decided)] = way
+    ways[None] = way
     return way
 
 
 def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
     """The grant of what was committed, or the denial."""
-    commit, metering = asked.commit, asked.known[1]
+    metering, way = asked.known[1], asked.way
     if type(outcome) is Done:
         # As `granted` has it, for what has been charged and nothing else.
-        decision, expires = asked.way.metered, outcome.expires_at / SECOND
-        grant = Grant(decision, commit.id, None, outcome.uses, expires, asked, metering.prices)
+        expires = outcome.expires_at / SECOND
+        grant = Grant(way.metered, asked.id, None, outcome.uses, expires, asked, metering.prices)
     else:
-        decision, snapshot = asked.way.metered, asked.known[0]
-        grant = granted(decision, asked.metered, outcome, snapshot, asked.store, commit.id, commit.owner, commit.lease)
+        decision, snapshot = way.metered, asked.known[0]
+        grant = granted(decision, asked.metered, outcome, snapshot, asked.store, asked.id, asked.owner, asked.lease)
         grant.prices = metering.prices
-    if asked.way.alerts:
+    if way.alerts:
         return told(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
     return grant
 

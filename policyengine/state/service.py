@@ -18,7 +18,7 @@ from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision
 from policyengine.state.approval_calls import Approvals
 from policyengine.state.approval_operations import Keep
-from policyengine.state.authorize import AuthorizeRequest, Authorizing, authorizing, new_request
+from policyengine.state.authorize import KEEP, AuthorizeRequest, Authorizing, authorizing, new_request
 from policyengine.state.block_calls import Blocks
 from policyengine.state.fast_authorize import answered, away, straight, unrecorded
 from policyengine.state.grant import Grant
@@ -30,6 +30,7 @@ from policyengine.state.session_calls import Sessions
 from policyengine.state.stateful_rules import SESSIONS, Metering, metering
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
+from policyengine.state.stores.memory import Memory
 from policyengine.state.usage_calls import Meters
 from policyengine.state.windows import SECOND
 from policyengine.steps import run, run_async
@@ -115,7 +116,9 @@ class Authorizes:
                 )
             ) is not None:
                 try:
-                    outcome = self._store.run(way.commit)
+                    store = self._store
+                    done = store.charge(way, KEEP) if type(store) is Memory else None
+                    outcome = done if done is not None else store.run(way.commit)
                 except StoreError as error:
                     return away(way, error)
                 return answered(way, outcome)
@@ -153,7 +156,9 @@ class Authorizes:
                 )
             ) is not None:
                 try:
-                    outcome = await self._store.run_async(way.commit)
+                    store = self._store
+                    done = store.charge(way, KEEP) if type(store) is Memory else None
+                    outcome = done if done is not None else await store.run_async(way.commit)
                 except StoreError as error:
                     return away(way, error)
                 return answered(way, outcome)

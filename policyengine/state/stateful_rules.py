@@ -42,13 +42,13 @@ class LimitRule:
 @dataclass(frozen=True)
 class Metering:
     """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets
-    of limits, by their names, and `ways` about decisions, by their identity. `prices` are what tokens cost. `owing`
-    is whether any rule imposes something on a denial."""
+    of limits, by their names, and `ways` about decisions, by their identity; under None, about the last. `prices` are
+    what tokens cost. `owing` is whether any rule imposes something on a denial."""
 
     limits: Mapping[str, LimitRule]
     readers: tuple[Rule, ...]
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
-    ways: dict[int, Any] = field(default_factory=dict, compare=False)
+    ways: dict[int | None, Any] = field(default_factory=dict, compare=False)
     owing: bool = False
     events: Sink = field(default_factory=Nowhere, compare=False)
     prices: Prices = field(default=NO_PRICES, compare=False)

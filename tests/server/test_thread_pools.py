@@ -56,13 +56,18 @@ def going(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A store answers only while this is set."""
     go = threading.Event()
     go.set()
-    run = Memory.run
+    run, charge = Memory.run, Memory.charge
 
     def later(self: Memory, operation: Any) -> Any:
         go.wait()
         return run(self, operation)
 
+    def charged_later(self: Memory, asked: Any, keep: int) -> Any:
+        go.wait()
+        return charge(self, asked, keep)
+
     monkeypatch.setattr(Memory, "run", later)
+    monkeypatch.setattr(Memory, "charge", charged_later)
     yield go
     go.set()
 

@@ -16,7 +16,7 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.state.apply import apply
 from policyengine.state.charges import charges
-from policyengine.state.compiled_charges import plan
+from policyengine.state.compiled_charges import Plan, plan
 from policyengine.state.operations import (
     Cancel,
     Charge,
@@ -113,12 +113,38 @@ def test_quick_charges_are_the_charges(principal: Any, model: Any, context: Any,
         return
     envs = [Env(Request(actor, whole.action, whole.resource, whole.context), SNAPSHOT.world) for actor in everyone]
     expected = charges([METERING.limits[name] for name in names], envs, NOW)
+    known = plan(METERING, SNAPSHOT, names)
     for _ in range(2):
-        found = plan(METERING, SNAPSHOT, names).quick(principal, "invoke", model, context, NOW)
+        found = known.quick(principal, "invoke", model, context, NOW)
         if found is not None:
             assert not expected.errors
             assert [one.charge for one in found.metered] == [one.charge for one in expected.metered]
             assert [one.env for one in found.metered] == [one.env for one in expected.metered]
+    made = _found(known, principal, model, context)
+    assert made is None or made == tuple(one.charge for one in expected.metered)
+
+
+def _found(known: Plan, principal: Any, model: Any, context: Any) -> tuple[Charge] | None:
+    """What is found of what was charged before."""
+    if known.find is None or (context is not None and "agent" in context):
+        return None
+    try:
+        return known.find(principal, model, context)
+    except Exception:  # noqa: BLE001 - as nothing
+        return None
+
+
+@pytest.mark.parametrize("name", ["m.by_principal", "m.in_flight"])
+def test_what_was_charged_before_is_found(name: str) -> None:
+    known = plan(METERING, SNAPSHOT, (name,))
+    ann, bob, model = {"type": "User", "id": "ann"}, {"type": "User", "id": "bob"}, {"type": "Model", "id": "m"}
+    assert _found(known, ann, model, None) is None
+    charged = known.charged(ann, "invoke", model, None, NOW)
+    assert charged is not None
+    assert _found(known, ann, model, None) is charged
+    # Somebody acts for another, or is somebody else.
+    assert _found(known, {**ann, "delegated_by": {"type": "Agent", "id": "a"}}, model, None) is None
+    assert (_found(known, bob, model, None) is None) == (name == "m.by_principal")
 
 
 def test_what_limits_commonly_read_is_compiled() -> None:
@@ -197,6 +223,72 @@ def test_a_store_writes_what_the_specification_writes(name: str) -> None:
                     assert document is None or document == documents[key]
 
     law()
+
+
+lone = st.tuples(st.sampled_from([S, S, S, T, D]), st.sampled_from([1, 1, 1, 0, 4]), times, st.sampled_from([0, 0, 3]))
+
+
+@given(st.lists(lone, max_size=30))
+def test_one_charge_is_made_as_its_commit_is(steps: list[tuple[str, int, int, int]]) -> None:
+    now = NOW
+    store = Memory(lambda: now)
+    documents: dict[str, Any] = {}
+    for number, (key, amount, by, cancelled) in enumerate(steps):
+        now += by
+        if cancelled:
+            # Some earlier one is taken back, so that its meter is a ring no more.
+            asked = Cancel(f"00a0-{max(0, number - cancelled)}", "ann", (S, T, D))
+            applied = apply(asked, {key: documents.get(key) for key in asked.keys}, now)
+            documents |= {key: document for key, (document, _) in applied.writes.items()}
+            assert store.run(asked) == applied.outcome
+        commit = Commit(f"00a0-{number}", "ann", (charge(key, amount, False, 0, None),), 50_000, 10**12, memo="{}")
+        applied = apply(commit, {key: documents.get(key) for key in commit.keys}, now)
+        documents |= {key: document for key, (document, _) in applied.writes.items()}
+        done = store.charge(commit, commit.keep)
+        assert (done or store.run(commit)) == applied.outcome
+        for key in commit.keys:
+            assert store.run(Read((key,))).documents == (documents.get(key),)
+
+
+def test_what_is_charged_again_takes_no_commit() -> None:
+    now = NOW
+    store = Memory(lambda: now)
+    again = charge(S, 1, False, 0, None)
+    commit = Commit("00a0-1", "ann", (again,), 50_000, 10**12)
+    assert store.charge(commit, commit.keep) is None
+    store.run(commit)
+    now += 9_999
+    assert isinstance(store.charge(commit, commit.keep), Done)
+    # The next bucket, and a clock that was set back; two charges, and another one.
+    now = NOW + 10_000
+    assert store.charge(commit, commit.keep) is None
+    now = NOW + 9_998
+    assert store.charge(commit, commit.keep) is None
+    now = NOW + 9_999
+    assert store.charge(Commit("00a0-2", "ann", (again, charge(T, 1, False, 0, None)), 1, 10**12), 10**12) is None
+    assert store.charge(Commit("00a0-3", "ann", (charge(S, 0, False, 0, None),), 1, 10**12), 10**12) is None
+    # Until there is no room.
+    assert [store.charge(commit, commit.keep) is None for _ in range(8)] == [False] * 7 + [True]
+    found = store.run(Read((S,)))
+    assert isinstance(found, DocumentsFound)
+    assert found.documents[0] is not None
+    assert sum(amount for _, amount in found.documents[0]["buckets"]) == 9
+
+
+def test_what_was_seen_later_than_now_takes_a_commit() -> None:
+    now = NOW
+    store = Memory(lambda: now)
+    again = charge(S, 1, False, 0, None)
+    store.run(Commit("00a0-1", "ann", (again,), 50_000, 10**12))
+    now = NOW + 400
+    store.run(Cancel("00a0-1", "ann", (S,)))
+    now = NOW + 300
+    commit = Commit("00a0-2", "ann", (again,), 50_000, 10**12)
+    store.run(commit)
+    now = NOW + 350
+    assert store.charge(commit, commit.keep) is None
+    now = NOW + 400
+    assert isinstance(store.charge(commit, commit.keep), Done)
 
 
 sessions = st.sampled_from(["session:a:1", "session:a:2"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -31,9 +33,18 @@ def told(grant: Grant) -> Any:
     return grant.decision, limits, grant.denied_by, times
 
 
-@given(st.lists(st.tuples(principals, models, contexts), min_size=1, max_size=6), st.booleans(), st.booleans())
-def test_the_straight_way_is_the_whole_way(asked: list[tuple[Any, Any, Any]], lenient: bool, gone: bool) -> None:
+# All limits, or one of them.
+some = st.sampled_from([None, None, "by_principal", "by_two", "by_tenant", "in_flight"])
+
+
+@given(st.lists(st.tuples(principals, models, contexts), min_size=1, max_size=6), st.booleans(), st.booleans(), some)
+def test_the_straight_way_is_the_whole_way(
+    asked: list[tuple[Any, Any, Any]], lenient: bool, gone: bool, only: str | None
+) -> None:
     policies = POLICIES.replace("at most 10 ", "at most 2 ")
+    if only is not None:
+        base, *limits = policies.split("limit ")
+        policies = base + "".join(f"limit {limit}" for limit in limits if limit.startswith(f"{only}:"))
     if lenient:
         policies = policies.replace("by principal\n", "by principal on failure allow\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -115,3 +126,21 @@ def test_a_request_that_its_host_changes_is_settled_as_it_was(whole: bool) -> No
         principal["weight"], context["cost"] = 0, {"tokens": 0, "usd": 0.0}
         grant.settle({"usd": 0.2})
         principal["weight"], context["cost"] = 2, {"tokens": 10, "usd": 0.1}
+
+
+def test_threads_pass_no_limit_by() -> None:
+    policies = (
+        "use ai\npermit all: invoke on Model\nlimit few: invoke on Model at most 300 requests per 1h by principal\n"
+    )
+    engine = Engine.from_text(policies)
+    request = {"principal": {"type": "User", "id": "u"}, "action": "invoke", "resource": {"type": "Model", "id": "m"}}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            grants = list(pool.map(lambda _: engine.authorize(**request), range(600)))
+    finally:
+        sys.setswitchinterval(interval)
+    granted = [grant for grant in grants if grant.allowed]
+    assert sorted(grant.limits[0].used for grant in granted) == list(range(1, 301))
+    assert {key for key, _ in engine.store.survey("lease")} == {f"lease:{grant.id}" for grant in granted}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappush
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -35,47 +35,75 @@ from policyengine.state.windows import BUCKETS, Calendar, Sliding
 LEASE = lease_key("")
 
 
-class OpenLease(Struct, frozen=True, gc=False):
-    """A lease that nothing has become of yet, of which most say nothing more: its document is made when it is read.
-    `opened` is when, and `places` are where its charges were counted."""
+class Charging(Protocol):
+    """What is charged and does nothing else, as a commit has it. There is at least one charge."""
 
-    asked: Commit
+    @property
+    def id(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def charges(self) -> tuple[Charge, ...]: ...
+    @property
+    def lease(self) -> int: ...
+    @property
+    def memo(self) -> str: ...
+
+
+class OpenLease(Struct, frozen=True, gc=False):
+    """A lease that nothing has become of yet, of which most say nothing more: its document is made when it is read. It
+    has what that takes of its commit, and no more, since there are many. `opened` is when, and `places` are where its
+    charges were counted."""
+
+    id: str
+    owner: str
+    charges: tuple[Charge, ...]
+    lease: int
+    keep: int
+    memo: str
     opened: int
     places: tuple[int, ...]
 
     @property
     def kept(self) -> int:
         """From when on it may be forgotten."""
-        return self.opened + self.asked.keep
+        return self.opened + self.keep
 
     def document(self) -> dict[str, Any]:
-        asked = self.asked
-        held = [held_charge(charge, place) for charge, place in zip(asked.charges, self.places, strict=True)]
+        held = [held_charge(charge, place) for charge, place in zip(self.charges, self.places, strict=True)]
         return {
-            "owner": asked.owner, "state": "open", "expires": self.opened + asked.lease, "kept": self.kept,
-            "charges": held, "memo": asked.memo,
+            "owner": self.owner, "state": "open", "expires": self.opened + self.lease, "kept": self.kept,
+            "charges": held, "memo": self.memo,
         }  # fmt: skip
 
 
 class Ring(Struct, gc=False):
     """A sliding meter of which nothing is known but what was charged. `charge` was the last one, `place` is the bucket
-    that it was counted in, `end` when that leaves the window, and `used` what counts as long as time lies there.
-    `places` is the place of a request that charges nothing else."""
+    that it was counted in, `turns` when the next one begins, `end` when it leaves the window, and `used` what counts as
+    long as time lies there; of that, `earlier` is what the buckets before it hold. `places` is the place of a request
+    that charges nothing else. Of a ring that has just been read, all buckets are earlier ones."""
 
     charge: Charge
     now: int
     buckets: list[list[int]]
+    earlier: int
     place: int
     used: int
+    turns: int
     end: int
     places: tuple[int, ...]
     blocked: int = 0
 
+    def all_buckets(self) -> list[list[int]]:
+        """With the one that charges go to."""
+        earlier = [[index, amount] for index, amount in self.buckets]
+        return [*earlier, [self.place, self.used - self.earlier]] if self.places else earlier
+
     def document(self) -> dict[str, Any]:
-        charge, buckets = self.charge, [[index, amount] for index, amount in self.buckets]
+        charge = self.charge
         told = {
-            "now": self.now, "buckets": buckets, "rule": charge.rule, "by": list(charge.by), "ceiling": charge.ceiling,
-            "width": charge.window.width,  # type: ignore[union-attr]
+            "now": self.now, "buckets": self.all_buckets(), "rule": charge.rule, "by": list(charge.by),
+            "ceiling": charge.ceiling, "width": charge.window.width,  # type: ignore[union-attr]
         }  # fmt: skip
         return {**told, "blocked": self.blocked} if self.blocked else told
 
@@ -107,8 +135,8 @@ class OpenLeases:
             if not ending or ending[0].kept > now:
                 break
             lease = ending.popleft()
-            if known.get(lease.asked.id) is lease:
-                del known[lease.asked.id]
+            if known.get(lease.id) is lease:
+                del known[lease.id]
         return ending[0].kept if ending else None
 
 
@@ -165,6 +193,34 @@ class InPlace:
             heappush(self._due, (expires, key))
         self._expires[key] = expires
 
+    def charge(self, asked: Charging, keep: int, now: int) -> Done | None:
+        """As `commit`, of one charge, where that is the last one of its ring again and lies in the same bucket, as
+        nearly all do."""
+        charges, leases = asked.charges, self._leases
+        charge = charges[0]
+        ring = self._documents.get(charge.meter)
+        kept = now + keep
+        # What has become a ring is not blocked any more.
+        if (
+            type(ring) is not Ring
+            or ring.charge is not charge
+            or not ring.now <= now < ring.turns
+            or kept < leases.last
+        ):
+            return None
+        used, ceiling = ring.used + charge.amount, charge.ceiling
+        if used > ceiling:
+            return None
+        ring.now, ring.used = now, used
+        # As `_open`, without a call of it.
+        id_, lasting = asked.id, asked.lease
+        leases.known[id_] = lease = OpenLease(id_, asked.owner, charges, lasting, keep, asked.memo, now, ring.places)
+        leases.last = kept
+        if not (ending := leases.ending):
+            heappush(self._due, (kept, LEASE))
+        ending.append(lease)
+        return Done(now, (MeterUse(charge.rule, charge.meter, used, ceiling, ring.end),), now + lasting)
+
     def commit(self, asked: Commit, now: int) -> Done | None:
         kept = now + asked.keep
         if (
@@ -177,31 +233,11 @@ class InPlace:
             or kept < self._leases.last
         ):
             return None
-        charges = asked.charges
-        if len(charges) == 1:
-            # The only charge of a request, which is the last one of its ring again and lies in the same bucket, as
-            # nearly all do.
-            charge = charges[0]
-            ring = self._documents.get(charge.meter)
-            if type(ring) is Ring and ring.charge is charge and ring.now <= now and ring.blocked <= now:
-                used, ceiling = ring.used + charge.amount, charge.ceiling
-                if now // charge.window.width == ring.place and used <= ceiling:  # type: ignore[union-attr]
-                    ring.now, ring.used = now, used
-                    ring.buckets[-1][1] += charge.amount
-                    # As `_open`, without a call of it.
-                    leases = self._leases
-                    leases.known[asked.id] = lease = OpenLease(asked, now, ring.places)
-                    leases.last = kept
-                    if not (ending := leases.ending):
-                        heappush(self._due, (kept, LEASE))
-                    ending.append(lease)
-                    use = MeterUse(charge.rule, charge.meter, used, ceiling, ring.end)
-                    return Done(now, (use,), now + asked.lease)
         return self._all(asked, now, kept)
 
     def _open(self, lease: OpenLease, kept: int) -> None:
         leases = self._leases
-        leases.known[lease.asked.id] = lease
+        leases.known[lease.id] = lease
         leases.last = kept
         if not leases.ending:
             heappush(self._due, (kept, LEASE))
@@ -232,7 +268,7 @@ class InPlace:
                     if document.blocked > at:
                         return None
                     place = at // width
-                    used = document.used if place == document.place else _sum(document.buckets, place - BUCKETS)
+                    used = document.used if place == document.place else _sum(document.all_buckets(), place - BUCKETS)
                 end = (place + BUCKETS + 1) * width
             elif type(window) is Calendar and type(document) is dict:
                 at = max(at, document["now"])
@@ -250,13 +286,12 @@ class InPlace:
         for charge, document, at, place, used, end in charges:
             meter, ceiling = charge.meter, charge.ceiling
             if type(document) is Ring:
+                if document.place != place:
+                    self._turned(document, charge, place, end)
                 document.charge, document.now, document.used = charge, at, used
-                if document.place == place:
-                    document.buckets[-1][1] += charge.amount
-                else:
-                    self._turned(document, place, end)
             elif document is None:
-                documents[meter] = Ring(charge, at, [[place, charge.amount]], place, used, end, (place,))
+                turns = end - BUCKETS * charge.window.width  # type: ignore[union-attr]
+                documents[meter] = Ring(charge, at, [], 0, place, used, turns, end, (place,))
                 self._keep(meter, end + GRACE)
             else:
                 document["used"], document["now"], document["ceiling"] = used, at, ceiling
@@ -264,19 +299,18 @@ class InPlace:
             uses.append(MeterUse(charge.rule, meter, used, ceiling, end))
             places.append(place)
         if places:
-            self._open(OpenLease(asked, now, tuple(places)), kept)
+            lease = OpenLease(
+                asked.id, asked.owner, asked.charges, asked.lease, asked.keep, asked.memo, now, tuple(places)
+            )
+            self._open(lease, kept)
         return Done(now, tuple(uses), now + asked.lease)
 
-    def _turned(self, ring: Ring, place: int, end: int) -> None:
+    def _turned(self, ring: Ring, charge: Charge, place: int, end: int) -> None:
         """The charge is the first of its bucket, or of the ring's new form."""
-        buckets, charge = ring.buckets, ring.charge
-        while buckets and buckets[0][0] < place - BUCKETS:
-            del buckets[0]
-        if buckets and buckets[-1][0] == place:
-            buckets[-1][1] += charge.amount
-        else:
-            buckets.append([place, charge.amount])
+        ring.buckets = [bucket for bucket in ring.all_buckets() if place - BUCKETS <= bucket[0] < place]
+        ring.earlier = _sum(ring.buckets, place - BUCKETS)
         ring.place, ring.end, ring.places = place, end, (place,)
+        ring.turns = end - BUCKETS * charge.window.width  # type: ignore[union-attr]
         self._documents[charge.meter] = ring
         self._keep(charge.meter, max(end, ring.blocked) + GRACE)
 
@@ -294,7 +328,7 @@ def _ring(document: Any, charge: Charge) -> Ring | None:
     if document.get("width") != charge.window.width:  # type: ignore[union-attr]
         return None
     buckets = [[index, amount] for index, amount in document["buckets"]]
-    return Ring(charge, document["now"], buckets, -1, 0, 0, (), document.get("blocked", 0))
+    return Ring(charge, document["now"], buckets, 0, -1, 0, 0, 0, (), document.get("blocked", 0))
 
 
 def _only_charged(document: dict[str, Any], at: int) -> bool:

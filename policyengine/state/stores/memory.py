@@ -15,8 +15,8 @@ from weakref import WeakSet
 
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
-from policyengine.state.operations import Document, DocumentsFound, Operation, Outcome, Read, lease_key
-from policyengine.state.stores.in_place import LEASE, InPlace, OpenLeases, Ring
+from policyengine.state.operations import Document, DocumentsFound, Done, Operation, Outcome, Read, lease_key
+from policyengine.state.stores.in_place import LEASE, Charging, InPlace, OpenLeases, Ring
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -47,6 +47,7 @@ class Memory:
         # Those who are told of each change of the list of blocks, as it happens.
         self.boards: WeakSet[Takes] = WeakSet()
         self._in_place = InPlace(self._documents, self._expires, self._due, self._leases)
+        self._charge = self._in_place.charge
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
@@ -80,6 +81,18 @@ class Memory:
                     board.take(applied.outcome.documents[0], now, monotonic())
             # What others look at later is changed in place here.
             return deepcopy(applied.outcome) if type(operation) is Read else applied.outcome
+
+    def charge(self, asked: Charging, keep: int) -> Done | None:
+        """As `run` of its commit, which is kept for so many microseconds, where it charges one meter what that was
+        charged before. None, with nothing done, for anything else, and where there is no room: that is for `run`."""
+        if len(asked.charges) != 1:
+            return None
+        with self._lock:
+            now = time_ns() // 1_000 if self._now is clock else self._now()
+            due = self._due
+            if due and due[0][0] <= now:
+                self._sweep(now)
+            return self._charge(asked, keep, now)
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)
