@@ -17,7 +17,7 @@ from policyengine.cli.loading import JsonOption
 from policyengine.cli.state_store import ByOption, StateOption, me, opened
 from policyengine.diagnostics.safe_text import visible
 from policyengine.events.sink import Nowhere
-from policyengine.state.usage import BY, Change, Sum, Usage
+from policyengine.state.usage import BY, Change, Sum, Usage, row_json
 from policyengine.state.usage_calls import Meters, NoMeter
 
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="the limit, with its module: billing.daily")]
@@ -54,7 +54,7 @@ def usage(
         meters = Meters(store, Nowhere())
         rows: list[Any] = [*(meters.sums(*names, **wanted) if names else meters.usage(**wanted))]
     if json_:
-        say_json([_summed(row, names) if names else {**asdict(row), "days": dict(row.days)} for row in rows])
+        say_json([row_json(row, names) for row in rows])
         return
     if not rows:
         note("nothing is counted")
@@ -139,11 +139,6 @@ def _line(row: Usage) -> list[str]:
 
 
 def _sum_line(row: Sum, names: list[str]) -> list[str]:
-    value = _summed(row, names)
+    value = row_json(row, names)
     told = [" ".join(value[name]) if name == "key" else value[name] for name in names]
     return [row.rule, *told, f"{row.used:g}"]
-
-
-def _summed(row: Sum, names: list[str]) -> dict[str, Any]:
-    value = asdict(row)
-    return {name: value[name] for name in ("rule", *BY[1:], "used") if name in ("rule", "used") or name in names}

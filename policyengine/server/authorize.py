@@ -23,6 +23,7 @@ from policyengine.server.access.answers import Denials
 from policyengine.server.access.hints import AccessHints
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
+from policyengine.server.json_members import names_in, text_in
 from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Question, Reply
 from policyengine.server.record import Decided
@@ -75,7 +76,7 @@ def _nothing(_: int) -> dict[str, Any]:
 
 def _authorized(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding, denials: Denials) -> Reply:
     value = binding.silent(caller, value)
-    session, key = _text(value, "session"), _text(value, "idempotency_key")
+    session, key = text_in(value, "session"), text_in(value, "idempotency_key")
     lease = _lease(value)
     try:
         asked = read.evaluation({k: v for k, v in value.items() if k not in _OWN})
@@ -177,12 +178,10 @@ def record_result(engine: Engine, body: bytes, caller: Caller, *, binding: Bindi
     """`POST /v1/results`: a tool came back, and the session carries these labels from now on."""
     value = read.json_object(body)
     principal, context = _holder(engine, value, caller, binding)
-    session, tool = _text(value, "session"), _text(value, "tool") or ""
-    labels = value.get("labels", [])
+    session, tool = text_in(value, "session"), text_in(value, "tool") or ""
+    labels = names_in(value, "labels")
     if session is None:
         raise Malformed("`session` is missing")
-    if type(labels) is not list or not all(type(label) is str for label in labels):
-        raise Malformed("`labels` must be a list of names")
     try:
         engine.sessions.record_result(session, principal, context, tool=tool, labels=labels)
     except UnknownSession as error:
@@ -200,13 +199,6 @@ def _holder(engine: Engine, value: dict[str, Any], caller: Caller, binding: Bind
 
 
 # ---- members ----
-
-
-def _text(value: Mapping[str, Any], name: str) -> str | None:
-    text = value.get(name)
-    if text is not None and (type(text) is not str or not 0 < len(text) <= 256):
-        raise Malformed(f"`{name}` must be a text of at most 256 characters")
-    return text
 
 
 def _lease(value: Mapping[str, Any]) -> float:

@@ -15,6 +15,7 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server import encode
 from policyengine.server.engine_slot import EngineSlot
+from policyengine.server.json_members import number_in
 from policyengine.server.pipeline import Reply
 from policyengine.state.windows import SECOND
 
@@ -22,9 +23,7 @@ from policyengine.state.windows import SECOND
 def block(engine: Engine, body: bytes, caller: Caller) -> Reply:
     """`{"kind", "id", "seconds", "why"}`; without `seconds`, for ever. Raises Malformed and RequestError."""
     value = read.json_object(body)
-    seconds = value.get("seconds")
-    if seconds is not None and type(seconds) not in (int, float):
-        raise Malformed("`seconds` must be a number")
+    seconds = number_in(value, "seconds") if value.get("seconds") is not None else None
     try:
         made = engine.blocks.block(
             _text(value, "kind"),  # type: ignore[arg-type]

@@ -23,12 +23,12 @@ from policyengine.release.tracing import kinds_and_counts
 from policyengine.release.validity import Expected
 from policyengine.server import encode
 from policyengine.server.bind import Binding
+from policyengine.server.json_members import names_in, object_in, objects_in, text_in
 from policyengine.server.pipeline import Reply
 
 _RELEASE = frozenset({"text", "json", "output", "sources", "expected", "session", "fulfilled"})
 _ADMIT = frozenset({"text", "messages", "model", "session", "fulfilled"})
 _DETOKENIZE = frozenset({"text", "output", "session", "fulfilled"})
-_LONGEST = 256
 FORBIDDEN = 403
 
 
@@ -51,7 +51,7 @@ def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) ->
 def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> dict[str, Any]:
     """The arguments of `Engine.release` and `release_stream`, but for the text. Raises Malformed, Misspelt and
     RequestError."""
-    output = _object(value, "output")
+    output = object_in(value, "output")
     resource = {"type": "Output", "id": str(output.pop("id", "output")), "properties": output}
     asked = _evaluation(engine, value, caller, binding, _RELEASE, "release", resource)
     known = asked["resource"]
@@ -59,12 +59,12 @@ def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, bind
         "principal": asked["principal"],
         "context": asked["context"],
         "output": {name: part for name, part in known.items() if name != "type"},
-        "sources": _objects(value, "sources"),
+        "sources": objects_in(value, "sources"),
         "expected": _expected(value),
-        "session": _text(value, "session"),
+        "session": text_in(value, "session"),
         # Whoever chooses ids could choose a session that has seen nothing.
         "opens": False,
-        "fulfilled": _names(value, "fulfilled"),
+        "fulfilled": names_in(value, "fulfilled"),
     }
 
 
@@ -76,7 +76,7 @@ def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> R
     given = value.get("text", value.get("messages"))
     if type(given) is not (str if "text" in value else list):
         raise Malformed("`text` must be a text, and `messages` a list")
-    model = _object(value, "model")
+    model = object_in(value, "model")
     if type(model.get("id")) is not str:
         raise Malformed("`model` must have an `id`")
     resource = {"type": "Model", "id": model.pop("id"), "properties": model}
@@ -89,9 +89,9 @@ def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> R
         principal=asked["principal"],
         model=asked["resource"],
         context=asked["context"],
-        session=_text(value, "session"),
+        session=text_in(value, "session"),
         opens=False,
-        fulfilled=_names(value, "fulfilled"),
+        fulfilled=names_in(value, "fulfilled"),
     )
     return _reply(admitted, asked, "text" if "text" in value else "messages")
 
@@ -101,7 +101,7 @@ def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding)
     value = read.json_object(body)
     if type(value.get("text")) is not str:
         raise Malformed("`text` must be a text")
-    output = _object(value, "output")
+    output = object_in(value, "output")
     resource = {"type": "Output", "id": str(output.pop("id", "output")), "properties": output}
     try:
         asked = _evaluation(engine, value, caller, binding, _DETOKENIZE, "detokenize", resource)
@@ -112,9 +112,9 @@ def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding)
         principal=asked["principal"],
         output={name: part for name, part in asked["resource"].items() if name != "type"},
         context=asked["context"],
-        session=_text(value, "session"),
+        session=text_in(value, "session"),
         opens=False,
-        fulfilled=_names(value, "fulfilled"),
+        fulfilled=names_in(value, "fulfilled"),
     )
     return _reply(given, asked, "text")
 
@@ -195,31 +195,3 @@ def _expected(value: Mapping[str, Any]) -> Expected | None:
         return Expected(**expected)
     except (ValueError, TypeError):
         raise Malformed("`expected` must have a schema, pattern or media type that can be used") from None
-
-
-def _object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    member = value.get(name, {})
-    if type(member) is not dict:
-        raise Malformed(f"`{name}` must be an object")
-    return dict(member)
-
-
-def _objects(value: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
-    members = value.get(name)
-    if members is not None and (type(members) is not list or not all(type(one) is dict for one in members)):
-        raise Malformed(f"`{name}` must be a list of objects")
-    return members
-
-
-def _names(value: Mapping[str, Any], name: str) -> list[str]:
-    names = value.get(name, [])
-    if type(names) is not list or not all(type(one) is str for one in names):
-        raise Malformed(f"`{name}` must be a list of names")
-    return names
-
-
-def _text(value: Mapping[str, Any], name: str) -> str | None:
-    text = value.get(name)
-    if text is not None and (type(text) is not str or not 0 < len(text) <= _LONGEST):
-        raise Malformed(f"`{name}` must be a text of at most {_LONGEST} characters")
-    return text

@@ -17,8 +17,9 @@ from policyengine.engine import Engine
 from policyengine.server import encode
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
+from policyengine.server.json_members import number_in
 from policyengine.server.pipeline import Question, Reply
-from policyengine.state.usage import BY
+from policyengine.state.usage import row_json
 from policyengine.state.usage_calls import LONGEST, NoMeter
 
 _WANTED = ("rule", "tenant", "model", "day")
@@ -41,9 +42,9 @@ def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
         raise Malformed("`key` must be a list of texts, numbers or references")
     said: dict[str, Any] = {"why": why, "by": caller.label, "tenant": caller.tenant}
     if what != "reset":
-        said["amount"] = _number(value, "amount")
+        said["amount"] = number_in(value, "amount")
     if what == "raise":
-        said["seconds"] = _number(value, "seconds")
+        said["seconds"] = number_in(value, "seconds")
     calls: dict[str, Any] = {
         "reset": engine.meters.reset,
         "credit": engine.meters.credit,
@@ -78,27 +79,12 @@ def add_routes(app: FastAPI, slot: EngineSlot) -> None:
             rows: Any = meters.sums(*by, **wanted) if by else meters.usage(**wanted)
         except ValueError as error:
             raise RequestError(400, str(error)) from None
-        return _answer({"usage": [shown(row, by) for row in rows]})
+        return _answer({"usage": [row_json(row, by) for row in rows]})
 
     @app.get(f"{endpoints.USAGE}/changes", tags=["operation"], summary="What was done to limits", name="usage_changes")
     def changes(request: Request) -> Response:
         changes_made = slot.ready().meters.changes(tenant=request.scope["caller"].tenant)
         return _answer({"changes": [asdict(each) for each in changes_made]})
-
-
-def shown(row: Any, by: list[str]) -> dict[str, Any]:
-    """A row as people read it: of a sum, only what it is added up by."""
-    value = asdict(row)
-    if by:
-        return {name: value[name] for name in ("rule", *BY[1:], "used") if name in ("rule", "used") or name in by}
-    return {**value, "days": dict(row.days)}
-
-
-def _number(value: Mapping[str, Any], name: str) -> float:
-    number = value.get(name)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise Malformed(f"`{name}` must be a number")
-    return number
 
 
 def _answer(value: Mapping[str, Any]) -> Response:

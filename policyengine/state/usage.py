@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal, get_args
 
@@ -168,6 +168,14 @@ def added_up(found: Iterable[Usage], by: Sequence[str]) -> list[Sum]:
             )
             sums[shared] = round(sums.get(shared, 0.0) + used, 6)
     return [Sum(rule, used, *rest) for (rule, *rest), used in sorted(sums.items())]
+
+
+def row_json(row: Usage | Sum, by: Sequence[str]) -> dict[str, Any]:
+    """A row as people read it: of a sum, only what it is added up by."""
+    value = asdict(row)
+    if isinstance(row, Usage):
+        return {**value, "days": dict(row.days)}
+    return {name: value[name] for name in ("rule", *BY[1:], "used") if name in ("rule", "used") or name in by}
 
 
 def _days(document: Document, window: Window, now: int) -> dict[str, float]:

@@ -15,8 +15,8 @@ from typing import Any
 from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
 from policyengine.state.stores.connections import Plainly, PlainlyAsync
-from policyengine.state.stores.form import batched, escaped, opened
-from policyengine.state.stores.redis import BATCH, Redis
+from policyengine.state.stores.form import escaped
+from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.shards import home, steps
 from policyengine.steps import run, run_async
 
@@ -58,14 +58,8 @@ class Cluster(Redis):
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
         # What stands in braces is the place, of four digits.
-        pattern, length = f"{escaped(self._prefix)}{{????}}{kind}:*", len(self._prefix_at("0000"))
-        try:
-            for keys in batched(self._client.scan_iter(match=pattern, count=BATCH), BATCH):
-                for key, text in zip(keys, self._client.mget_nonatomic(keys), strict=True):
-                    if text is not None:
-                        yield key.decode()[length:], opened(text)
-        except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
+        pattern = f"{escaped(self._prefix)}{{????}}{kind}:*"
+        return self._survey(pattern, len(self._prefix_at("0000")), self._client.mget_nonatomic)
 
     def close(self) -> None:
         super().close()

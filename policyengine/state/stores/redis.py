@@ -125,10 +125,12 @@ class Redis:
         return wire.outcome(told, len(prefix))
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
-        pattern, length = f"{escaped(self._prefix)}{kind}:*", len(self._prefix)
+        return self._survey(f"{escaped(self._prefix)}{kind}:*", len(self._prefix), self._client.mget)
+
+    def _survey(self, pattern: str, length: int, read: Callable[[list[bytes]], Any]) -> Iterator[tuple[str, Document]]:
         try:
             for keys in batched(self._client.scan_iter(match=pattern, count=BATCH), BATCH):
-                for key, text in zip(keys, self._client.mget(keys), strict=True):
+                for key, text in zip(keys, read(keys), strict=True):
                     if text is not None:
                         yield key.decode()[length:], opened(text)
         except self._failures as error:
