@@ -1,8 +1,8 @@
-"""What was found out before, bounded, for several threads at once.
+"""Caches with a bound, for several threads at once.
 
-What was put in longest ago is forgotten first. Nothing depends on what is remembered but the time that an answer takes.
-Reading takes no lock: it changes nothing. Where C or generated code looks things up, a plain dict is in the place of
-this, and what fills it says what bounds it.
+The oldest entry is removed first. A cache changes nothing but the time that an answer takes. Reading takes no lock,
+because it changes nothing. Where C or generated code looks things up, a plain dict stands in place of a cache, and the
+code that fills it states its bound.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ V = TypeVar("V")
 
 
 class BoundedCache(FIFOCache[K, V]):
-    """At most so many things."""
+    """At most `most` entries."""
 
     def __init__(self, most: int) -> None:
         super().__init__(most)
@@ -38,8 +38,8 @@ class BoundedCache(FIFOCache[K, V]):
 
 
 class ExpiringCache(Generic[K, V]):
-    """At most so many things, each for so many seconds after it was put in. To ask for one takes a tenth of what a
-    `TTLCache` takes, which is as long as a call of a tool is decided."""
+    """At most `most` entries, each valid for `life` seconds after it was put in. A lookup takes a tenth of that in a
+    `TTLCache`, which takes as long as deciding a call of a tool."""
 
     __slots__ = ("__weakref__", "_held", "_life", "_lock", "_most")
 

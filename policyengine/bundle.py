@@ -1,7 +1,7 @@
-"""Files to an immutable snapshot.
+"""From files to an immutable snapshot.
 
-In: a path or text, and the entities to go with it. Out: a Loaded, whose snapshot exists only if there were no errors.
-The only code that reads policy files.
+In: a path or text, and its entities. Out: a Loaded, whose snapshot exists only if there were no errors. The only code
+that reads policy files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Approvals for agents: a call that needs a person becomes a request for approval, and its approval is looked up.
 
-Nothing that comes back from a framework is believed: whether somebody said yes is in the store, and an approval is
-bound to exactly the call for which it was asked.
+Nothing that a framework passes back is trusted: the store knows whether somebody approved, and an approval is bound to
+exactly the call for which it was asked.
 """
 
 from __future__ import annotations

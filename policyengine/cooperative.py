@@ -1,4 +1,4 @@
-"""Work in slices: a generator that rests after each, and returns what comes of all."""
+"""Long work as a generator that pauses after each slice and returns the result at its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def at_once(slices: Generator[None, None, T], between: Callable[[], None] = lambda: None) -> T:
-    """What comes of it, for where nobody else waits. What `between` raises after a slice is raised."""
+    """The result, for callers that delay nobody."""
     while True:
         try:
             next(slices)
@@ -21,7 +21,7 @@ def at_once(slices: Generator[None, None, T], between: Callable[[], None] = lamb
 
 
 async def in_turns(slices: Generator[None, None, T]) -> T:
-    """What comes of it. The event loop has its turn after each slice."""
+    """The result. The event loop has its turn after each slice."""
     while True:
         try:
             next(slices)

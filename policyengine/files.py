@@ -1,8 +1,8 @@
-"""Which files there are, what they hold, and telling one state of them from another.
+"""Which policy files exist, what they hold, and whether they have changed.
 
-In: paths. Out: a Reading: texts, and everything that is listed and cannot be read. Nothing is passed over in silence,
-as what is missing may be the `forbid` that matters; only names that begin with a dot are nobody's policies. Knows
-nothing of policies but their file names. No pipe or device is ever waited for.
+In: paths. Out: a Reading: texts, and everything that is listed and cannot be read. Nothing is skipped silently, because
+what is missing may be the `forbid` that matters; only names that begin with a dot are ignored. Knows nothing about
+policies but their file names. It never waits for a pipe or a device.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Enforcing decisions: the call goes ahead only if it is allowed and everything owed has been done.
+"""Enforces decisions: the call goes ahead only if it is allowed and every obligation is fulfilled.
 
 A PEP in one line: `enforce(decision, fulfil={...})`, or the decorator `guard` around the function that does the thing.
 """
@@ -22,7 +22,7 @@ Part = Any | Callable[[Mapping[str, Any]], Any]
 
 
 class Denied(PermissionError):
-    """A request that may not go ahead. `decision` says why; the text is fit to be shown to the one who asked."""
+    """A request that may not go ahead. `decision` says why; the text may be shown to the requester."""
 
     def __init__(self, decision: Decision, why: str = "") -> None:
         self.decision = decision

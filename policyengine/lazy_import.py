@@ -1,6 +1,6 @@
-"""Libraries that are imported when something of them is first used: few who import this package need all of them.
+"""Libraries that are imported when they are first used, because few users of this package need all of them.
 
-Nothing of the package is imported so. What has to be there whatever is asked stays an import statement.
+Modules of the package itself are not imported this way. What every process needs stays an import statement.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class LazyObject:
-    """Stands for what `make` gives, whenever something of it is asked for."""
+    """Stands for what `make` returns, which is called whenever an attribute is read."""
 
     __slots__ = ("_make",)
 
@@ -26,7 +26,7 @@ class LazyObject:
 
 
 def library(name: str) -> Any:
-    """A module, for the place of `import name`. Python keeps it, so that asking again costs a look."""
+    """A module, in place of `import name`. Python caches it, so using it again costs a lookup."""
     return LazyObject(partial(import_module, name))
 
 
@@ -42,8 +42,8 @@ def logger(name: str) -> Any:
 
 
 def log_to_standard_error() -> None:
-    """From now on what is logged goes there, unless somebody says otherwise: a command's standard output is its result,
-    and structlog would write to that."""
+    """From now on, logs go to standard error unless structlog is configured otherwise: the standard output of a command
+    is its result, and structlog would write there."""
     global _to_standard_error
     _to_standard_error = True
 

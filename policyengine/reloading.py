@@ -1,7 +1,7 @@
 """The half of an engine that reads its files again.
 
-What is read is made ready beside the policies that answer, and takes their place when its turn comes: at once, unless
-somebody says when. Broken files change nothing.
+New policies are prepared beside the current ones and replace them when their turn comes: at once, unless a `Turns` says
+when. Broken files change nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Successor:
 
 
 class Turns(Protocol):
-    """Who says when prepared policies begin to answer."""
+    """Says when prepared policies begin to answer."""
 
     def take(self, prepared: Successor) -> bool:
         """Comes back once they answer (True), or once they are outdated before that (False)."""
@@ -61,7 +61,7 @@ class Turns(Protocol):
 
 
 class AtOnce:
-    """Whatever is ready answers."""
+    """Prepared policies answer at once."""
 
     def take(self, prepared: Successor) -> bool:
         prepared.adopt()

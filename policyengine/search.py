@@ -1,8 +1,8 @@
-"""Who may, what may be done, and to what: every answer to a request that leaves one of the three open.
+"""Searches: every answer to a request that leaves the principal, the action or the resource open.
 
-In: a snapshot and a request with a gap. Out: all that the snapshot knows and `decide` would allow and owe nothing for,
-in a stable order. It knows the entities of its source, the tools that are declared, and the actions. What is known of
-an entity wins over what the caller says of all of them.
+In: a snapshot and a request with a gap. Out: everything that the snapshot knows and `decide` would allow without an
+obligation, in a stable order. The snapshot knows the entities of its source, the declared tools, and the actions. What
+is known of an entity takes precedence over what the caller says of all candidates.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Running the `test` statements of a policy set.
+"""Runs the `test` statements of a policy set.
 
-In: policies and a test. Out: a CaseResult with what was decided and what is wrong with it, and which rules the tests
+In: policies and a test. Out: a CaseResult with the decision and what is wrong with it, and the rules that the tests
 reach. A test sees only the entities that it states itself, and the facts that the policies state. A test of one request
-is decided, and nothing is counted; of several, each is authorized against a store of its own, at times that the test
-tells: labels, calls and limits are those that the requests before it left behind.
+is decided, and nothing is counted. In a test of several requests, each is authorized against a store of its own, at
+times that the test states: labels, calls and limits are those that the earlier requests left behind.
 """
 
 from __future__ import annotations

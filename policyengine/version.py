@@ -1,7 +1,7 @@
-"""Which policyengine this is: its version, its name in a package index, and who else goes by the same name.
+"""The version of this policyengine, its name in a package index, and other packages of the same name.
 
-The package index has another `policyengine`, with the same import name and the same command. Whichever is installed
-last overwrites the other's files.
+The package index has another `policyengine`, with the same import name and the same command. The one that is installed
+last overwrites the files of the other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Telling when files have changed, and have stopped changing.
+"""Notices when files have changed, and have stopped changing.
 
-Knows nothing of policies: paths in, calls out. Where the operating system cannot be asked to say when, the files are
-looked at now and then, and it is asked again later.
+Knows nothing about policies: paths in, calls out. If the operating system cannot report changes, the files are checked
+periodically, and the system is asked again later.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _watchfiles = library("watchfiles")
 
 @dataclass(frozen=True, slots=True)
 class Unwatched:
-    """Why nobody says when files change, since when, and which of the paths cannot be watched. All are looked at then,
-    twice a second."""
+    """Why changes of files are not reported, since when, and which of the paths cannot be watched. All files are then
+    checked twice a second."""
 
     sources: tuple[str, ...]
     since: datetime

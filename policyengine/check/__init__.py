@@ -1,1 +1,1 @@
-"""Trees and schema to typed policies, or to findings."""
+"""From trees and a schema to typed policies, or to findings."""

@@ -1,4 +1,4 @@
-"""Reading attributes: what `base.name` and `base has name` mean for a typed base."""
+"""Attribute access: the meaning of `base.name` and `base has name` for a typed base."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Found:
 
 
 def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
-    """`base.name`. A finding where the attribute is unknown, or optional and not known to be there."""
+    """`base.name`. Reports a finding if the attribute is unknown, or is optional and not known to be present."""
     findings = env.place.findings
     if base.type == UNKNOWN:
         return unknown(span)
@@ -50,7 +50,7 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
     if field is None:
         return unknown(span)
     if _is_pair(base.expr, env):
-        # What is in a pair has been looked at with its list.
+        # The elements of a pair were checked together with its list.
         key = Const(value=name.text, type=STRING, span=name.span)
         return Typed(Lookup(base=base.expr, key=key, type=field.field.type, span=span))
     type_ = unrefined(field.field.type)
@@ -78,13 +78,14 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
 
 
 def _is_pair(base: Expr, env: TypeEnv) -> bool:
-    """Whether it is the variable of a quantifier over `pairs(...)`."""
+    """Whether the expression is the variable of a quantifier over `pairs(...)`."""
     among = env.place.findings.collections.get(base.slot) if isinstance(base, Local) else None
     return isinstance(among, Call) and among.function == "pairs"
 
 
 def _head_word(base: Expr, owners: frozenset[str]) -> str:
-    """How the head of a rule says which types it is for, if the attribute is one of a principal or resource."""
+    """The words of the head that say which types the rule is for, if the attribute belongs to a principal or
+    resource."""
     if not isinstance(base, Root) or base.name not in ("principal", "resource"):
         return ""
     word = "for" if base.name == "principal" else "on"
@@ -92,7 +93,7 @@ def _head_word(base: Expr, owners: frozenset[str]) -> str:
 
 
 def has(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
-    """`base has name`. From there on the attribute is known to be there, and the entity to be of a type that has it."""
+    """`base has name`. After it, the attribute is known to be present, and the entity to be of a type that has it."""
     if base.type == UNKNOWN:
         return unknown(span)
     if isinstance(base.type, EntityT) and name.text in ("id", "type"):
@@ -121,8 +122,8 @@ def has(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
 
 
 def _has_never(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed | None:
-    """`base has name` where the types that are left at this point lack the attribute, and others that the head leaves
-    have it: certainly false, and nothing wrong. None anywhere else."""
+    """`base has name` where the types that are left at this point lack the attribute, but other types of the head have
+    it. The test is then certainly false, and that is no mistake. None in all other cases."""
     schema, path = env.place.schema, path_of(base.expr)
     assert isinstance(base.type, EntityT)
     if path is None or path not in env.narrowing.types or schema.declaring(base.type.names, name.text):
@@ -135,7 +136,7 @@ def _has_never(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed |
 
 
 def _possible(expr: Expr, env: TypeEnv) -> frozenset[str]:
-    """The types that an entity can have, whatever is known of it at this point."""
+    """The types that an entity can have at this point."""
     type_: Type = expr.type
     match expr:
         case Root(name="principal"):
@@ -162,7 +163,7 @@ def _is_text(variable: Expr | None) -> bool:
 
 
 def lookup(base: Typed, key: Expr, span: Span, env: TypeEnv) -> Typed:
-    """`base[key]`: what a JSON object has under a name that is computed."""
+    """`base[key]`: the member of a JSON object under a computed name."""
     if not _takes_keys(base, env):
         return unknown(span)
     key = need(key, STRING, "the name in brackets", env.place.findings)
@@ -178,7 +179,7 @@ def has_key(base: Typed, key: Expr, span: Span, env: TypeEnv) -> Typed:
 
 
 def _takes_keys(base: Typed, env: TypeEnv) -> bool:
-    """Whether what stands before `[...]` may be asked by a value; a finding where it may not."""
+    """Whether `[...]` may follow this expression; reports a finding if not."""
     type_ = base.type
     if type_ in (JSON, UNKNOWN) or (isinstance(type_, RecordT) and type_.open):
         return type_ != UNKNOWN
@@ -201,7 +202,7 @@ def unknown(span: Span) -> Typed:
 
 
 def _find(base: Typed, name: ast.Name, env: TypeEnv) -> _Found | None:
-    """The attribute as declared; None, with a finding, where nothing declares it."""
+    """The declared attribute; None, with a finding, if nothing declares it."""
     type_ = base.type
     if type_ == JSON:
         return _Found(RecordField(JSON))

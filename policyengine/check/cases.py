@@ -1,6 +1,6 @@
-"""`test` statements: tree to plain values and an expectation.
+"""`test` statements: from a tree to plain values and an expectation.
 
-A test is one request, several in order, or a table: one request for each `case`, whose columns stand for its values.
+A test is one request, several in order, or a table: one request for each `case`, with the values of its columns.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _FAILURES: Mapping[str, Literal["missing", "erred"]] = {"missing": "missing", "e
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """What a test may name: every rule, and the fixtures that its module sees. `used` collects those that are used."""
+    """The names that a test may use: every rule, and the fixtures that its module sees. `used` collects the fixtures in
+    use."""
 
     rules: frozenset[str]
     fixtures: Mapping[str, ast.Fixture]
@@ -37,7 +38,7 @@ class KnownNames:
 
 
 def check_test(tree: ast.Test, place: Place, known: KnownNames) -> tuple[TestCase, ...]:
-    """The test as plain values, one for each line of its table; none, with a finding, where it cannot run."""
+    """The test as plain values, one for each line of its table. Empty, with a finding, if the test cannot run."""
     items = _spliced(tree.items, place, known)
     if items is None:
         return ()
@@ -71,7 +72,7 @@ def _bad(place: Place, at: Span, message: str, help_: str = "", *notes: Note) ->
 
 
 def check_fixture(tree: ast.Fixture, findings: Findings) -> None:
-    """That a fixture states, and asks nothing."""
+    """Checks that a fixture only states things and asks nothing."""
     for item in tree.items:
         if not isinstance(item, ast.Given | ast.Approved):
             message = f"the fixture `{tree.name.text}` states what tests share, and asks nothing"
@@ -79,7 +80,7 @@ def check_fixture(tree: ast.Fixture, findings: Findings) -> None:
 
 
 def _spliced(items: Iterable[ast.TestItem], place: Place, known: KnownNames) -> tuple[ast.TestItem, ...] | None:
-    """The items, with those of a fixture in its place; None, with a finding, where there is no such fixture."""
+    """The items, with each fixture replaced by its content; None, with a finding, if there is no such fixture."""
     spliced: list[ast.TestItem] = []
     whole = True
     for item in items:
@@ -106,7 +107,7 @@ def _columns(line: ast.Case, place: Place) -> tuple[str, ...]:
 
 
 def _check_columns(lines: Sequence[ast.Case], columns: tuple[str, ...], items: Sequence[Any], place: Place) -> None:
-    """Every line has the columns of the first, and every column is read somewhere."""
+    """Checks that every line has the columns of the first line, and that every column is used."""
     for line in lines[1:]:
         named = {entry.key.text for entry in line.values.entries}
         for missing in (name for name in columns if name not in named):
@@ -140,7 +141,8 @@ def _records(item: ast.TestItem) -> Iterator[ast.RecordLit]:
 
 @dataclass(slots=True)
 class _Stated:
-    """What has been stated so far. `since` holds what was since the last request: nothing is stated twice."""
+    """What has been stated so far. `since` holds what was stated since the last request, so that nothing is stated
+    twice."""
 
     names: Mapping[str, Any]
     principal: dict[str, Any] | None = None
@@ -213,7 +215,7 @@ def _microseconds(duration: ast.Literal) -> int:
 
 
 def _given(given: ast.Given, stated: _Stated, begun: bool, place: Place) -> bool:
-    """Takes in what is stated; False, with a finding, where the test cannot run so."""
+    """Takes in a statement. False, with a finding, if the test cannot run with it."""
     name, value = given.name.text, given.value
     if name == "entity":
         if begun:
@@ -271,7 +273,7 @@ def _step(ask: ast.Ask, expect: ast.Expect, stated: _Stated, place: Place, known
 
 
 def _session(items: Sequence[ast.TestItem], place: Place) -> tuple[str, tuple[str, ...]] | None:
-    """The session that the steps share: its id, and the labels that it has to begin with."""
+    """The session that the steps share: its id, and the labels that it starts with."""
     given = [item for item in items if isinstance(item, ast.Given) and item.name.text == SESSION]
     for item in items:
         if isinstance(item, ast.Given) and item.name.text == "context" and isinstance(item.value, ast.RecordLit):
@@ -299,7 +301,7 @@ def _session(items: Sequence[ast.TestItem], place: Place) -> tuple[str, tuple[st
 
 
 def _because(expect: ast.Expect, place: Place) -> tuple[str | None, Literal["missing", "erred"] | None]:
-    """The public reason, or what must have gone wrong."""
+    """The public reason, or the error that must have occurred."""
     match expect.because:
         case None:
             return None, None

@@ -1,6 +1,7 @@
-"""Trees and schema to typed policies.
+"""From trees and a schema to typed policies.
 
-In: the modules of a bundle and their schema. Out: a Checked: the findings and, only if none is an error, the PolicySet.
+In: the modules of a bundle and their schema. Out: a Checked with the findings and, only if none of them is an error,
+the PolicySet.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ NOTHING = NoResults()
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found, and the policies if none of it is an error."""
+    """The findings, and the policies if no finding is an error."""
 
     policies: PolicySet | None
     diagnostics: tuple[Diagnostic, ...]
@@ -57,8 +58,9 @@ def check(
     earlier: Sequence[Diagnostic] = (),
     results: Results = NOTHING,
 ) -> Checked:
-    """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if
-    none of those is an error either. `results` has what earlier checks came to, and gets what this one does."""
+    """Check every rule, claim and test. `earlier` holds the findings of the stages before: if one of them is an error,
+    there are no policies either. `results` supplies the results of earlier checks and receives the results of this
+    one."""
     findings = Findings()
     findings.lost = _lost(modules, schema)
     defines = {module.name: _defines(module, modules, schema, findings) for module in modules}
@@ -67,14 +69,14 @@ def check(
     for module in modules:
         known = results.recall(module, schema, defines[module.name])
         if known is not None and findings.left(known.written, len(known.rules)) < 0:
-            # Together with the others it is too much, which is told where it comes to be.
+            # The rules together exceed the bound, which is reported where that happens.
             known = None
         if known is not None:
             findings.written, findings.rules = findings.written + known.written, findings.rules + len(known.rules)
             findings.diagnostics += known.diagnostics
             findings.used_defines |= known.used_defines
         result = known or _check_module(results.whole(module), places[module.name])
-        # After an error, what was checked may have been judged by less than there is.
+        # After an error, later checks may have been made with incomplete information.
         if known is None and not has_errors(findings.diagnostics):
             results.keep(module, schema, defines[module.name], result)
         checked_modules.append(result)
@@ -114,7 +116,7 @@ def check(
 
 
 def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
-    """The rules and claims of one module."""
+    """Check the rules and claims of one module."""
     findings = place.findings
     since, used_before = len(findings.diagnostics), findings.used_defines
     sizes, written = Sizes(place.defines), findings.written
@@ -174,7 +176,8 @@ def _too_many_patterns(modules: Sequence[ModuleTree], found: Sequence[ModuleRule
 
 
 def _fits(tree: ast.Rule | ast.Prove, sizes: Sizes, place: Place) -> bool:
-    """Whether a rule or claim, and all of them so far, are small enough to be written out: told before that is done."""
+    """Whether a rule or claim, and all of them so far, are small enough to be written out. This is known before
+    anything is."""
     findings, own = place.findings, sizes.of(conditions(tree))
     written = sizes.written(own)
     findings.rules += 1
@@ -201,7 +204,7 @@ def _fresh(name: ast.Name, names: dict[str, ast.Name], findings: Findings) -> bo
 
 
 def _defines(module: ModuleTree, modules: Sequence[ModuleTree], schema: Schema, findings: Findings) -> Defines:
-    """The definitions a module can use: its own, and those of the modules it uses."""
+    """The definitions that a module can use: its own, and those of the modules that it uses."""
     defines: dict[str, tuple[str, ast.Define]] = {}
     taken = {"principal", "action", "resource", "context", *schema.context, *FUNCTIONS}
     aliases = {name.lower() for name, entity in schema.entities.items() if entity.module in module.visible}
@@ -227,7 +230,7 @@ def _defines(module: ModuleTree, modules: Sequence[ModuleTree], schema: Schema, 
 
 
 def _fresh_params(define: ast.Define, taken: Collection[str], findings: Findings) -> bool:
-    """Whether the parameters have names that mean nothing else there; a finding for each that has not."""
+    """Whether no parameter hides a name with another meaning; reports a finding for each that does."""
     seen: set[str] = set()
     for param in define.params:
         name = param.name
@@ -242,7 +245,8 @@ def _fresh_params(define: ast.Define, taken: Collection[str], findings: Findings
 
 
 def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], findings: Findings) -> list[ast.Define]:
-    """The definitions nobody uses, each checked all the same, as far as that can be done without knowing its place."""
+    """The definitions that nobody uses. Each is checked all the same, as far as that is possible without knowing where
+    it would be used."""
     unused = []
     for module in modules:
         sizes = Sizes(places[module.name].defines)
@@ -276,14 +280,14 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
                 check_expression(statement.body, env)
             except TooLarge:
                 report_too_large(statement.name, places[module.name])
-            # Whether an attribute is there, and which of its types is meant, is known where a definition is used.
+            # Whether an attribute is present, and which of its types applies, is known only where a definition is used.
             of_place = (codes.MAYBE_ABSENT, codes.SEVERAL_TYPES, codes.NOT_FROM_SOURCE, codes.NOT_CONSTANT)
             findings.diagnostics[since:] = [d for d in findings.diagnostics[since:] if d.code not in of_place]
     return unused
 
 
 def _each_use_once(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """A missing `use` is one mistake, told where it first shows; a misspelled one is told already."""
+    """A missing `use` is one mistake and is reported where it first shows; a misspelt one has already been reported."""
     misspelled = {d.span.source.path for d in diagnostics if d.code is codes.UNKNOWN_MODULE}
     kept: dict[object, Diagnostic] = {}
     for d in diagnostics:
@@ -307,7 +311,7 @@ def _tests(
     own = {module.name: _fixtures(module, findings) for module in modules}
     used: set[int] = set()
     for module in modules:
-        # A module's own fixtures go before those of the modules that it uses.
+        # A module's own fixtures take precedence over those of the modules that it uses.
         seen = [own[name] for name in sorted(module.visible - {module.name}, reverse=True) if name in own]
         fixtures = {name: fixture for one in (*seen, own[module.name]) for name, fixture in one.items()}
         known = KnownNames(rules, fixtures)

@@ -1,4 +1,4 @@
-"""Where an expression stands: what its names mean there, and what is known of them."""
+"""The environment of an expression: what its names mean there, and what is known about them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from policyengine.model.types import Prim, RecordT, Type
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
 
-# The type of an expression that has an error of its own: it fits everywhere, so that one mistake is told once.
+# The type of an expression with an error. It fits everywhere, so that one mistake is reported once.
 UNKNOWN = Prim("?")
 MAX_DEPTH = 100
 MAX_NODES = 20_000
-# So many nodes may be written out of definitions in all rules of a bundle together, and so many more for each rule.
+# The most nodes that may be written out of definitions in all rules of a bundle together, and the allowance that each
+# rule adds.
 MAX_WRITTEN, MAX_WRITTEN_EACH = 200_000, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A checked expression, and what is certain once it turned out true or false."""
+    """A checked expression, and what is certain once it is true or false."""
 
     expr: Expr
     when_true: Narrowing = NOTHING
@@ -35,11 +36,11 @@ class Typed:
 
 
 class TooLarge(Exception):
-    """A rule whose written-out form passes MAX_NODES. Caught where the rule is checked."""
+    """Raised for a rule whose written-out form exceeds MAX_NODES. Caught where the rule is checked."""
 
 
 class Findings:
-    """Collects what a check finds, and counts what it makes."""
+    """Collects the findings of a check, and counts the nodes that it makes."""
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
@@ -50,9 +51,10 @@ class Findings:
         self.rules = 0
         self.exhausted = False
         self.used_defines: set[tuple[str, str]] = set()
-        # Attributes whose declaration has an error: to report them as unknown would tell one mistake twice.
+        # Attributes whose declaration has an error. To report them as unknown as well would report one mistake twice.
         self.lost: frozenset[str] = frozenset()
-        # Definitions that were refused because their name has a meaning: what a use of the name means is open.
+        # Definitions that were refused because their name already has a meaning: it is not known which of the two a use
+        # means.
         self.refused: set[str] = set()
         # What the variables of quantifiers stand for an element of, by slot, and of which of them only what the entity
         # source says counts.
@@ -63,7 +65,7 @@ class Findings:
         self.diagnostics.append(Diagnostic(code, span, message, label, help, notes))
 
     def used_here(self, since: int, span: Span) -> None:
-        """Says of what was found in a definition where that was used."""
+        """Adds a note to findings inside a definition that says where the definition was used."""
         note = Note(span, "used here")
         self.diagnostics[since:] = [replace(d, notes=(*d.notes, note)) for d in self.diagnostics[since:]]
 
@@ -73,7 +75,7 @@ class Findings:
             raise TooLarge
 
     def left(self, written: int, rules: int = 0) -> int:
-        """How much may still be written out of definitions, after this much in so many more rules."""
+        """How many nodes may still be written out of definitions, after this many nodes in this many more rules."""
         return MAX_WRITTEN + MAX_WRITTEN_EACH * (self.rules + rules) - self.written - written
 
     def next_slot(self) -> int:
@@ -96,7 +98,7 @@ class Place:
     context: RecordT
     alias: str | None = None
     tool_args: RecordT | None = None
-    # No rule: a definition that nothing uses, which may be meant for a rule on any type.
+    # Not a rule but a definition that nothing uses, which may be meant for rules about any type.
     open: bool = False
     # What a rule of this kind does when it cannot be evaluated is worth a warning, or is just "does not grant".
     warn_absent: bool = False

@@ -1,7 +1,7 @@
-"""One expression: tree in, typed expression out.
+"""One expression: from a tree to a typed expression.
 
-Every name is resolved, every definition written out in place, every operand checked. What is learned on the way (`has`,
-`is`) is carried from left to right, as evaluation will.
+Every name is resolved, every definition is written out in place, and every operand is checked. What is learned on the
+way (`has`, `is`) is carried from left to right, in the order of evaluation.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from policyengine.syntax import ast
 
 
 def check_condition(tree: ast.Expr, env: TypeEnv) -> Typed:
-    """An expression that must be true or false."""
+    """Check an expression that must be true or false."""
     typed = check_expression(tree, env)
     condition = operands.need(typed.expr, BOOL, "a condition", env.place.findings)
     return typed if condition is typed.expr else replace(typed, expr=condition)
 
 
 def check_expression(tree: ast.Expr, env: TypeEnv) -> Typed:
-    """The typed form of an expression. Findings go to `env.place.findings`; where there is one, the type is unknown."""
+    """The typed form of an expression. Findings go to `env.place.findings`; if there is one, the type is unknown."""
     findings = env.place.findings
     findings.count()
     env = env.deeper()
@@ -165,7 +165,7 @@ def _entity(type_: ast.Name, id_: ast.Name, tree: ast.EntityLit, env: TypeEnv) -
 
 
 def _entity_of(type_: ast.Name, id_: Expr, tree: ast.EntityOf, env: TypeEnv) -> Expr:
-    """`File::(id)`: the id is not known before the request comes, so the entity has to be."""
+    """`File::(id)`: the id is known only when the request arrives, so the entity need not exist."""
     if not visible_type(type_, env):
         return attributes.unknown(tree.span).expr
     id_ = operands.need(id_, STRING, "the id of an entity", env.place.findings)
@@ -237,7 +237,7 @@ def _call(tree: ast.Call, env: TypeEnv) -> Typed:
 
 
 def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env: TypeEnv) -> Typed:
-    """A definition, written out where it is used. Its body sees the narrowing and roots of that place."""
+    """A definition, written out where it is used. Its body sees the narrowing and the roots of that place."""
     module, define = env.place.defines[name]
     findings = env.place.findings
     findings.used_defines.add((module, name))
@@ -288,7 +288,7 @@ def _has(tree: ast.HasOp, env: TypeEnv) -> Typed:
 
 
 def _logical(tree: ast.Binary, env: TypeEnv) -> Typed:
-    """`and` and `or`, any number in a row, each operand knowing what those before it established."""
+    """A chain of `and` or `or`. Each operand knows what the operands before it established."""
     op = tree.op
     parts: list[ast.Expr] = []
     node: ast.Expr = tree

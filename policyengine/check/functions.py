@@ -1,6 +1,6 @@
-"""The built-in functions: their names, what they take, what they give.
+"""The built-in functions: their names, parameters and results.
 
-Arguments arrive checked. A pattern or an address range is a constant and is tried out here, so that it cannot fail
+Arguments are already checked. A pattern or an address range is a constant and is compiled here, so that it cannot fail
 later.
 """
 
@@ -64,7 +64,7 @@ METHODS = ("in_range",)
 FUNCTIONS = frozenset(
     {*_SIGNATURES, *_COLLECTIONS, "union", "pairs", "size", "sources", "readers", "texts"} - set(METHODS)
 )
-# What the second argument is called, and how it is tried out.
+# The name of the second argument, and how it is tried.
 _CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "matches": ("pattern", operators.pattern),
     "search": ("pattern", operators.pattern),
@@ -170,7 +170,7 @@ def _collections(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) ->
 
 
 def _union(args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
-    """A set of what is in either; two collections of one type."""
+    """A set of the elements of either; two collections of the same type."""
     left, right = (expect(side, SetT(JSON)) for side in aligned(args[0], args[1], env.place.schema))
     unknown = Const(value=None, type=UNKNOWN, span=span)
     for side in (left, right):
@@ -227,7 +227,7 @@ def _sources(arg: Expr, span: Span, env: TypeEnv) -> Expr:
 
 
 def _argument(expr: Expr, env: TypeEnv) -> tuple[str | Local, ...] | None:
-    """The way from the arguments of a tool to what an expression reads; None where it reads anything else."""
+    """The path from the arguments of a tool to what an expression reads; None if it reads anything else."""
     match expr:
         case Expect(operand=operand) | Refine(operand=operand):
             return _argument(operand, env)

@@ -1,4 +1,4 @@
-"""Rule heads: which requests a rule speaks about, and what its roots can be there."""
+"""Rule heads: which requests a rule concerns, and which types its roots can have there."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RECEIVE, RESULT = "receive", "result"
 
 @dataclass(frozen=True, slots=True)
 class CheckedHead:
-    """The head, and the types that the roots have under it. None of the sets is empty unless there was an error."""
+    """The head, and the types that the roots have under it. No set is empty unless there was an error."""
 
     head: Head
     place: Place
 
 
 def check_head(tree: ast.Head, base: Place) -> CheckedHead:
-    """`base` is a place without types of its own; the result carries the types this head leaves possible."""
+    """`base` is a place without its own types; the result carries the types that this head leaves possible."""
     schema, env = base.schema, TypeEnv(base)
     actions = _actions(tree, base)
     names = actions if actions is not None else frozenset(schema.actions)
@@ -57,7 +57,7 @@ def check_head(tree: ast.Head, base: Place) -> CheckedHead:
 
 
 def _root_type(tree: ast.Scope | None, scope: Scope, certain: bool) -> Type:
-    """The type of a root; unknown where the head has an error, so that the condition does not repeat it."""
+    """The type of a root. It is unknown if the head has an error, so that the condition does not report it again."""
     types = scope.types or frozenset()
     if isinstance(tree, ast.ScopeOf):
         written = {item.type.text if isinstance(item, ast.EntityLit) else item.text for item in tree.items}
@@ -66,7 +66,7 @@ def _root_type(tree: ast.Scope | None, scope: Scope, certain: bool) -> Type:
 
 
 def open_place(module: str, visible: frozenset[str], schema: Schema, defines: object, findings: Findings) -> Place:
-    """The place of an expression about which nothing is said: every type is possible."""
+    """A place about which nothing is known: every type is possible."""
     everything = EntityT(schema.every_type())
     return Place(
         module=module, visible=visible, schema=schema, defines=defines, findings=findings,  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ def _scope(tree: ast.Scope | None, possible: frozenset[str], env: TypeEnv) -> Sc
 
 
 def _check_known_tool(item: ast.EntityLit, env: TypeEnv) -> None:
-    """A tool that nobody declared may well exist; one that is spelled almost like a declared one is a slip."""
+    """An undeclared tool may well exist, but a name that is almost that of a declared tool is a slip."""
     tools = env.place.schema.tools
     if item.type.text != "Tool" or item.id.text in tools:
         return
@@ -166,7 +166,7 @@ def _check_principals(tree: ast.ScopeOf, actions: frozenset[str], principal: Sco
 
 
 def _action_type(names: frozenset[str], schema: Schema) -> RecordT:
-    """The attributes of the actions; those that only some have are optional."""
+    """The attributes of the actions; those that only some actions have are optional."""
     merged: RecordT | None = None
     for name in sorted(names):
         one = record(dict(schema.actions[name].attributes))
@@ -179,7 +179,7 @@ def _action_type(names: frozenset[str], schema: Schema) -> RecordT:
 
 
 def _tool_args(resource: Scope, schema: Schema) -> RecordT | None:
-    """The typed arguments, where the rule is about declared tools only."""
+    """The typed arguments, if the rule is about declared tools only."""
     if resource.entities is None or any(u.type != "Tool" or u.id not in schema.tools for u in resource.entities):
         return None
     merged: RecordT | None = None
@@ -195,7 +195,7 @@ def _tool_args(resource: Scope, schema: Schema) -> RecordT | None:
 
 
 def _context(context: RecordT, actions: frozenset[str], resource: Scope, schema: Schema) -> RecordT:
-    """The context, in which what a tool returned has the declared type where the rule is about such tools only."""
+    """The context. What a tool returned has its declared type if the rule is about such tools only."""
     if actions != {RECEIVE} or context.get(RESULT) is None or resource.entities is None:
         return context
     returned = [schema.tools[u.id].returns for u in sorted(resource.entities) if u.id in schema.tools]

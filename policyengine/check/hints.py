@@ -31,7 +31,7 @@ def is_null(expr: Expr) -> bool:
 
 
 def about_action(expr: Expr) -> str:
-    """What to do instead of comparing the action, or its name; empty for any other expression."""
+    """What to write instead of comparing the action or its name; empty for any other expression."""
     is_action = isinstance(expr, Root) and expr.name == "action"
     return "the head of the rule says which actions it is about" if is_action else ""
 
@@ -57,7 +57,7 @@ def instead_of(expr: Expr, wanted: Type) -> str:
 
 
 def equal_instead(side: Expr, other: Expr) -> str:
-    """What to write to compare the two; empty where it is the other way round, or unclear."""
+    """What to write to compare the two; empty if it is the other way round, or unclear."""
     text, than = side.span.text, other.span.text
     if isinstance(side.type, EntityT) and other.type == STRING:
         if isinstance(other, Const) and len(side.type.names) == 1:
@@ -69,9 +69,9 @@ def equal_instead(side: Expr, other: Expr) -> str:
 
 
 def collection_in_collection(item: Expr, collection: Expr) -> str:
-    """What to write where a collection stands for an item of another; empty where their items cannot be compared.
+    """What to write where a collection stands for an element of another; empty if their elements cannot be compared.
 
-    It names both readings: which of them is safe only the author knows."""
+    The hint names both readings: only the author knows which of them is safe."""
     inner, outer = element_of(item.type), element_of(collection.type)
     if inner is None or outer is None or not comparable(inner, outer):
         return ""
@@ -80,7 +80,7 @@ def collection_in_collection(item: Expr, collection: Expr) -> str:
 
 
 def as_other(constant: Expr, type_: Type) -> str:
-    """A constant as one of another type, where it reads like one."""
+    """A constant as a constant of another type, if it reads like one."""
     if not isinstance(constant, Const) or constant.value is None:
         return ""
     if constant.type == STRING and is_numeric(type_) and _NUMERAL.fullmatch(str(constant.value)):

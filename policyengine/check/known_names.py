@@ -1,6 +1,6 @@
-"""Findings about texts that stand for names: of labels in `session.labels`, of sources in `sources(...)`.
+"""Findings about texts that stand for names: labels in `session.labels`, and sources in `sources(...)`.
 
-Others may set labels and call tools that no policy declares, so only a name that resembles a known one is reported.
+Labels may be set, and tools called, that no policy declares, so only a name that resembles a known one is reported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from policyengine.model.types import EntityT
 def lint_known_names(
     rule: Rule, labels: Collection[str], tried: Collection[str], sources: Collection[str], findings: Findings
 ) -> None:
-    """The texts of one rule that are compared with labels or sources. `tried` are labels that no rule in force sets."""
+    """Check the texts in one rule that are compared with labels or sources. `tried` are labels that no rule in force
+    sets."""
     known = {"label": labels, "source": sources}
     elements = {
         node.slot: kind

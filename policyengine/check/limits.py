@@ -1,4 +1,4 @@
-"""Limits: tree to what is counted, per what, and how much there may be."""
+"""Limits: from a tree to what is counted, by which keys, and up to which ceiling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from policyengine.syntax import ast
 
 PERIODS = tuple(periods.CALENDAR)
 
-# A meter remembers so many periods at the most, and a ceiling is at most so much of their average, in percent.
+# The most periods that a meter remembers, and the most that a ceiling may be of their average, in percent.
 MOST_PERIODS = 366
 MOST_PERCENT = 10_000
 
@@ -71,7 +71,7 @@ def _called(tree: ast.LimitBody) -> str:
 
 
 def _check_metered(of: Expr, findings: Findings) -> None:
-    """Nothing of a constant that is no more than nothing is ever counted."""
+    """A constant that is zero or less is never counted, so such a limit counts nothing."""
     for one in ranges.constants(fold(of)):
         if type(one.value) in (int, float) and one.value <= 0:
             findings.report(codes.BAD_CONSTANT, one.span, "what is metered is more than nothing")
@@ -79,7 +79,7 @@ def _check_metered(of: Expr, findings: Findings) -> None:
 
 
 def _baseline(tree: ast.LimitBody, per: float | str | None, findings: Findings) -> tuple[int, int]:
-    """How much of the average there may be, in percent, and of how many periods it is; nothing of none for a ceiling
+    """The percentage of the average that is the ceiling, and the number of periods in the average; zeros for a ceiling
     that is not relative."""
     if tree.share is None:
         return 0, 0
@@ -111,7 +111,7 @@ def _baseline(tree: ast.LimitBody, per: float | str | None, findings: Findings) 
 
 
 def _share(tree: ast.LimitBody, findings: Findings) -> int:
-    """The share of the ceiling from which on people are told, in percent."""
+    """The percentage of the ceiling from which people are told."""
     if tree.alert_at is None:
         return 0
     share = tree.alert_at.value

@@ -1,4 +1,4 @@
-"""Findings about policies that are well typed and still not what anyone means."""
+"""Findings about policies that are well typed, but not what anybody means."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lint_parameters(define: ast.Define, findings: Findings) -> None:
 
 
 def lint_rule(rule: Rule, tree: ast.Rule, findings: Findings) -> None:
-    """One rule by itself."""
+    """Check one rule by itself."""
     at = tree.name.span
     conditions = [c for c in tree.clauses if isinstance(c, ast.When)]
     name = tree.name.text
@@ -61,7 +61,7 @@ def lint_rule(rule: Rule, tree: ast.Rule, findings: Findings) -> None:
 
 
 def _certain(expr: Expr) -> bool | None:
-    """What a condition is worth whenever it has a value at all, if that is the same for every request."""
+    """The value of a condition, if it is the same for every request for which it has a value."""
     match expr:
         case Const(value=bool() as value):
             return value
@@ -80,7 +80,7 @@ def _certain(expr: Expr) -> bool | None:
 
 
 def _exact(value: object) -> object:
-    """A constant as it is compared: `true` is not `1`."""
+    """A constant in the form in which it is compared: `true` is not `1`."""
     return (type(value).__name__, key(value)) if isinstance(value, bool) else key(value)
 
 
@@ -89,7 +89,7 @@ def _conjuncts(expr: Expr) -> tuple[Expr, ...]:
 
 
 def _contradiction(expr: Expr) -> Expr | None:
-    """A conjunct that wants one thing to equal a second constant, or to be where an earlier one excludes it."""
+    """A conjunct that requires a second, different constant, or a value that an earlier conjunct excludes."""
     wanted: dict[Expr, object] = {}
     bounds: dict[Expr, tuple[float, float]] = {}
     for part in _conjuncts(expr):
@@ -109,7 +109,7 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def _excludes(part: Compare, bounds: dict[Expr, tuple[float, float]]) -> bool:
-    """Notes the bound that a comparison with a number sets; whether nothing is left between the bounds."""
+    """Records the bound of a comparison with a number; returns whether nothing is left between the bounds."""
     side, op, limit = part.left, part.op, part.right
     if isinstance(side, Const):
         side, op, limit = limit, _MIRRORED[op], side  # type: ignore[assignment]
@@ -122,7 +122,7 @@ def _excludes(part: Compare, bounds: dict[Expr, tuple[float, float]]) -> bool:
 
 
 def asks(rule: Rule) -> frozenset[bytes]:
-    """Keys of what a rule asks, all of which must hold."""
+    """Keys of the conjuncts of a rule, all of which must hold."""
     return frozenset(
         key_of(part) for part in _conjuncts(rule.condition) if not (isinstance(part, Const) and part.value is True)
     )
@@ -131,8 +131,8 @@ def asks(rule: Rule) -> frozenset[bytes]:
 def lint_rules(
     rules: list[Rule], names: Mapping[str, Span], asked_by: Mapping[str, frozenset[bytes]], findings: Findings
 ) -> None:
-    """All rules together: a permit is unreachable if some forbid covers its head and asks for no more than it does.
-    `names` says where a rule's name is written, `asked_by` what it `asks`."""
+    """Check all rules together: a permit is unreachable if a forbid covers its head and requires no more than it does.
+    `names` says where the name of a rule is written, and `asked_by` which rules have a conjunct."""
     permits = [rule for rule in rules if rule.kind == "permit"]
     permits_asking: dict[bytes, list[Rule]] = {}
     if not any(rule.kind == "forbid" for rule in rules):
@@ -145,7 +145,7 @@ def lint_rules(
         if forbid.kind != "forbid":
             continue
         asked = asked_by[forbid.name]
-        # Only permits that ask for all of it can be covered: those that ask for its rarest part, to begin with.
+        # Only permits with all of these conjuncts can be covered. Start with the permits that have the rarest one.
         near = min((permits_asking.get(part, []) for part in asked), key=len) if asked else permits
         for permit in near:
             if permit.name not in covered and asked <= asked_by[permit.name] and _covers(forbid, permit):
@@ -158,15 +158,15 @@ def lint_rules(
         )  # fmt: skip
 
 
-# What something else than a permit grants: who may approve is said where the approval is demanded.
+# Not every grant is a permit: who may approve is stated where the approval is demanded.
 NARROWED = frozenset({"approve"})
-# What comes back marks a session whether or not it is permitted.
+# A result marks a session whether or not it is permitted.
 MARKED = frozenset({"receive"})
 
 
 def lint_granted(rules: Iterable[Rule], names: Mapping[str, Span], findings: Findings) -> None:
-    """All rules together: what no permit grants is denied whatever other rules say, so a rule about it has no effect.
-    Told once for each action, at the first rule that names it."""
+    """Check all rules together: what no permit grants is denied whatever the other rules say, so a rule about it has no
+    effect. Reported once for each action, at the first rule that names it."""
     granted: set[str] = set()
     about: dict[str, Rule] = {}
     for rule in rules:

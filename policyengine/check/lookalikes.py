@@ -1,7 +1,7 @@
-"""Findings about names and texts that look the same, or differ in case only, and are never equal.
+"""Findings about names and texts that look the same, or differ only in case, and are never equal.
 
-Compared are declared names of one kind in the bundle, and in each module the texts that are compared with one
-attribute and the ids of entities of one type.
+The declared names of each kind in the bundle are compared with each other. In each module, so are the texts that are
+compared with the same attribute, and the ids of entities of the same type.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from policyengine.model.values import Entity
 from policyengine.schema.declare import BUILTIN, ModuleTree
 from policyengine.syntax import ast
 
-# A position, what stands there, where, and what is read beside it: a rule that has both spellings means both.
+# A position, the value there, its span, and the values read beside it. A rule with both spellings means both.
 _Found = tuple[Hashable, str, Span, str]
 
 
@@ -82,7 +82,7 @@ def _difference(one: str, other: str) -> str:
 
 def _declared(modules: Iterable[ModuleTree]) -> Iterator[_Found]:
     for module in sorted(modules, key=lambda m: m.name):
-        # A type of one's own may be called `user`, as other systems call it, beside the built-in `User`.
+        # Policies may declare a type `user`, as other systems call it, beside the built-in `User`.
         if module.name == BUILTIN:
             continue
         for statement in module.tree.statements:

@@ -1,4 +1,4 @@
-"""How a rule takes part: as all do, only to be tried, or by ending a stream."""
+"""How a rule takes part: in force, only tried, or by cutting a stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELEASE, OUTPUT = "release", "Output"
 
 
 def with_modes(rule: Rule, tree: ast.Rule, place: Place) -> Rule:
-    """The rule with the modes that it is written with, each a finding where such a rule cannot have it."""
+    """The rule with its modes. Reports a finding for each mode that such a rule cannot have."""
     for mode in _modes(tree):
         if mode.words == TRIED and tree.kind == "limit":
             _refuse(mode, "a limit is not tried with `on match log`", "write `then alert` after the limit", place)
@@ -38,7 +38,7 @@ def _releases(rule: Rule) -> bool:
 
 
 def refuse_modes(tree: ast.Prove, place: Place) -> None:
-    """A claim is true or it is not."""
+    """A claim is either true or false, so it takes no modes."""
     for mode in _modes(tree):
         _refuse(mode, f"a claim has no `on {mode.words}`", "leave it out", place)
 

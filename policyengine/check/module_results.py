@@ -1,4 +1,4 @@
-"""What checking one module came to, and how a check asks for what an earlier one found out."""
+"""The result of checking one module, and how a check asks for the results of an earlier check."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
 
-# What a module can see of definitions: by name, the module of each and its tree.
+# The definitions that a module can see: by name, the module and the tree of each.
 Defines = Mapping[str, tuple[str, ast.Define]]
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleRules:
-    """The rules and claims of one module, what was found, and which definitions they use. `lints` count only if nothing
-    has an error."""
+    """The rules and claims of one module, the findings, and the definitions that they use. `lints` count only if there
+    is no error."""
 
     rules: tuple[Rule, ...]
-    # By the rule's name: where that is written; and keys of the conditions of permits and forbids, which `lint_rules`
-    # compares.
+    # By the name of a rule: where the name is written. Then the keys of the conditions of permits and forbids, which
+    # `lint_rules` compares.
     names: Mapping[str, Span]
     asks: Mapping[str, frozenset[bytes]]
     # The types of obligations that the rules impose.
@@ -40,16 +40,16 @@ class ModuleRules:
 
 
 class Results(Protocol):
-    """Results of earlier checks. A result that it gives is equal to the one that checking now would give."""
+    """Results of earlier checks. Each equals the result of checking now."""
 
     def recall(self, module: ModuleTree, schema: Schema, defines: Defines) -> ModuleRules | None: ...
 
     def keep(self, module: ModuleTree, schema: Schema, defines: Defines, result: ModuleRules) -> None:
-        """Takes the result of a check, for later ones."""
+        """Keeps the result of a check for later checks."""
         ...
 
     def whole(self, module: ModuleTree) -> ast.Module:
-        """The module's tree with its rules and claims, which the tree that it came with may lack."""
+        """The module's tree with its rules and claims, which the given tree may lack."""
         ...
 
 

@@ -1,6 +1,6 @@
-"""What is known at a point of an expression: which attributes are there, and which types an entity can have.
+"""What is known at a point of an expression: which attributes are present, and which types an entity can have.
 
-A path names a place in the request: `("principal", "manager")`. It only ever says what is certain.
+A path names a place in the request: `("principal", "manager")`. Only what is certain is recorded.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """`impossible` is what is known where evaluation never comes, as when `false` is true: it holds there, so that what
-    stands there can be checked, and takes no part in what is certain elsewhere."""
+    """`impossible` marks a point that evaluation never reaches, as where `false` must be true. The narrowing holds
+    there, so that the expression there can be checked, but it does not count towards what is certain elsewhere."""
 
     present: frozenset[Path] = frozenset()
     types: Mapping[Path, frozenset[str]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ def both(left: Narrowing, right: Narrowing) -> Narrowing:
     types = dict(left.types)
     for path, names in right.types.items():
         left_over = types[path] & names if path in types else names
-        # Of types that exclude each other, what was learned last is what is read next.
+        # If two sets of types exclude each other, what was learned last applies to what is read next.
         types[path] = left_over or names
         impossible = impossible or not left_over
     return Narrowing(left.present | right.present, types, impossible)
@@ -55,7 +55,7 @@ def either(left: Narrowing, right: Narrowing) -> Narrowing:
 
 
 def path_of(expr: Expr) -> Path | None:
-    """The path an expression reads, or None where it is not a plain path."""
+    """The path that an expression reads, or None if it is not a plain path."""
     match expr:
         case Root(name=name):
             return (name,)

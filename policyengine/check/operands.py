@@ -1,7 +1,6 @@
 """Operators on checked operands: which types they take, and what they become.
 
-JSON meets a type here: an operand of type Json is expected to have the type of the other side, and an `Expect` node
-says so.
+If one operand is Json, it is expected to have the type of the other, and an `Expect` node says so.
 """
 
 from __future__ import annotations
@@ -64,14 +63,14 @@ from policyengine.schema.schema import Schema
 
 
 def expect(expr: Expr, type_: Type) -> Expr:
-    """A Json expression, or a collection of Json, as one that must have the type when it runs; any other expression as
-    it is."""
+    """A Json expression, or a collection of Json, as an expression that must have the type at run time; any other
+    expression unchanged."""
     met = expr.type if isinstance(expr, Const) and expr.type != JSON else _met(expr.type, type_)
     return expr if met == expr.type else Expect(operand=expr, type=met, span=expr.span)
 
 
 def _met(found: Type, wanted: Type) -> Type:
-    """The type with what is wanted in the place of Json, at any depth of collections."""
+    """The type with the wanted type in place of Json, at any depth of collections."""
     if found == JSON:
         return wanted
     if isinstance(found, SetT | ListT) and isinstance(wanted, SetT | ListT):
@@ -80,7 +79,7 @@ def _met(found: Type, wanted: Type) -> Type:
 
 
 def fits(expr: Expr, type_: Type) -> bool:
-    """Whether the expression can stand where a value of the type is needed."""
+    """Whether the expression can stand where a value of the type is required."""
     own_type = expr.type
     if is_null(expr) and type_ not in (JSON, UNKNOWN):
         return False
@@ -98,7 +97,7 @@ def fits(expr: Expr, type_: Type) -> bool:
 
 
 def need(expr: Expr, type_: Type, what: str, findings: Findings) -> Expr:
-    """The expression as a value of the type; a finding where it cannot be one."""
+    """The expression as a value of the type; reports a finding if it cannot be one."""
     read = unrefined(type_)
     if isinstance(expr, Const) and type_ != read and fits(expr, read) and not is_refined(expr.value, type_):
         findings.report(codes.WRONG_TYPE, expr.span, f"{what} should be {type_}", "", _nearest(expr, type_))
@@ -125,13 +124,13 @@ def _wide(type_: Type, schema: Schema) -> Type:
 
 
 def _among(element: Type, schema: Schema) -> Type:
-    """The type that elements of a collection of Json must have to be compared with a value of this one. It may name
-    entities of several types, as an access list does."""
+    """The type that elements of a collection of Json must have to be compared with a value of this type. The collection
+    may name entities of several types, as an access list does."""
     return EntityT(frozenset(schema.entities)) if isinstance(element, EntityT) else _wide(element, schema)
 
 
 def aligned(left: Expr, right: Expr, schema: Schema) -> tuple[Expr, Expr]:
-    """Both sides, what is Json in one of them expected to have the type of the other."""
+    """Both sides; Json in one of them is expected to have the type of the other."""
     return expect(left, _wide(right.type, schema)), expect(right, _wide(left.type, schema))
 
 
@@ -168,7 +167,7 @@ _FORMS = {"weekday": f"it is one of {', '.join(WEEKDAYS)}", "date": "it is writt
 
 
 def _check_canonical(left: Expr, right: Expr, findings: Findings) -> None:
-    """A text that a function never returns: `lower(x) == "Bob"`."""
+    """Reports a text that a function never returns: `lower(x) == "Bob"`."""
     for side, other in ((left, right), (right, left)):
         if not (isinstance(side, Call) and isinstance(other, Const)):
             continue
@@ -181,7 +180,7 @@ def _check_canonical(left: Expr, right: Expr, findings: Findings) -> None:
 
 
 def _check_values(left: Expr, right: Expr, findings: Findings) -> None:
-    """A constant that is none of those that the other side can be: `currency == "EURO"`."""
+    """Reports a constant that the other side can never equal: `currency == "EURO"`."""
     for side, other in ((left, right), (right, left)):
         shape = side.shape if isinstance(side, Refine) else None
         if not isinstance(shape, RefinedT) or shape.values is None or not isinstance(other, Const):
@@ -197,7 +196,7 @@ def _check_values(left: Expr, right: Expr, findings: Findings) -> None:
 
 
 def _check_action(left: Expr, right: Expr, env: TypeEnv) -> None:
-    """A constant that is the name of no action: `action.name == "retreive"`."""
+    """Reports a constant that names no action: `action.name == "retreive"`."""
     for side, other in ((left, right), (right, left)):
         if isinstance(side, Identity) and isinstance(side.base, Root) and isinstance(other, Const):
             wanted = other.value if isinstance(other.value, tuple) else (other.value,)
@@ -229,7 +228,7 @@ def not_comparable(left: Expr, right: Expr, span: Span, env: TypeEnv) -> None:
 
 
 def tool_argument(expr: Expr) -> str | None:
-    """The name of the tool argument that an expression reads, if it reads one."""
+    """The name of the tool argument that an expression reads; None if it reads anything else."""
     names: list[str] = []
     while isinstance(expr, Attribute | Refine):
         if isinstance(expr, Refine):
@@ -292,7 +291,7 @@ def arithmetic(op: str, left: Expr, right: Expr, span: Span, env: TypeEnv) -> Ex
 
 
 def member_of(item: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
-    """`item in right`: a collection, or an entity hierarchy."""
+    """`item in right`, for a collection or an entity hierarchy."""
     if not is_readers(right):
         return _member_of(item, right, span, env)
     everybody = Const(value=EVERYBODY, type=STRING, span=right.span)

@@ -1,4 +1,4 @@
-"""Findings about tests of paths as plain text: `..` leads out of a folder that a text begins with."""
+"""Findings about tests of paths as plain text: with `..`, a path that begins with a folder leads out of it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from policyengine.ir.nodes import Attribute, Call, Const, Expect, Expr, Like, Lo
 from policyengine.ir.walk import walk
 from policyengine.model.types import EntityT, entity
 
-# What is called like a path is taken for one, and so is what is compared with a text that reads like a folder.
+# A name that suggests a path is taken for a path, and so is a value that is compared with a text that looks like a
+# folder.
 _NAMED = re.compile(r"(?:.*_)?(?:path|paths|file|files|filename|folder|folders|dir|directory|directories)")
 
 
 def lint_paths(rule: Rule, findings: Findings) -> None:
-    """The tests of paths in one rule, whatever its kind: a forbid of a folder is evaded in the same way."""
+    """Check the tests of paths in one rule of any kind: a forbid about a folder is evaded the same way."""
     for node in walk(rule.condition):
         match node:
             case Call(function="starts_with", args=(text, start)):
@@ -36,7 +37,7 @@ def lint_paths(rule: Rule, findings: Findings) -> None:
 
 
 def _of_entity(expr: Expr) -> bool:
-    """Whether it is an attribute of an entity, which the source may know."""
+    """Whether the expression reads an attribute of an entity, which the source may know."""
     expr = _unwrapped(expr)
     return isinstance(expr, Attribute) and isinstance(expr.base.type, EntityT) and expr.base.type != entity("Tool")
 

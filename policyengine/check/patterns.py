@@ -1,6 +1,6 @@
-"""Findings about patterns that pass, and let more or less through than they seem to.
+"""Findings about patterns that match more or less than they seem to.
 
-`.` matches every character, line breaks too: safe where a pattern denies, wide where it grants.
+`.` matches every character, including line breaks. That is safe where a pattern denies, and too wide where it grants.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from policyengine.ir.nodes import And, Call, Const, Equal, Expr, If, Not, Or, Qu
 from policyengine.ir.walk import children, walk
 
 _SEARCHED = re.compile(r"(?:\(\?[a-zA-Z-]*\))?\.\*(?P<part>.*?)\.\*\$?", re.DOTALL)
-# What is no `.`: an escaped character, quoted text, a class.
+# What does not count as a wildcard: an escaped character, quoted text, a class.
 _PLAIN = re.compile(
     r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\((?:\?[a-zA-Z-]*-[a-zA-Z]*s)|.", re.DOTALL
 )
 
 
 def patterns_of(rules: Iterable[Rule]) -> frozenset[str]:
-    """All the patterns in the conditions of rules."""
+    """All patterns in the conditions of rules."""
     calls = (node for rule in rules for node in walk(rule.condition) if isinstance(node, Call))
     patterns = (call.args[1] for call in calls if call.function in ("matches", "search"))
     return frozenset(one.value for one in patterns if isinstance(one, Const) and isinstance(one.value, str))
@@ -47,8 +47,8 @@ def lint_patterns(rule: Rule, findings: Findings) -> None:
 
 
 def _patterns(expr: Expr, grants: bool, held: bool) -> Iterator[tuple[Call, bool]]:
-    """The calls that take a pattern, each with whether a text more that matches can make more requests allowed: in a
-    permit where it must match, in any other rule where it must not. `held` is whether the expression must be true."""
+    """The calls that take a pattern, each with whether matching one more text can allow more requests: in a permit
+    where it must match, in any other rule where it must not. `held` is whether the expression must be true."""
     match expr:
         case Call(function="matches" | "search"):
             yield expr, grants is held
@@ -70,12 +70,12 @@ def _patterns(expr: Expr, grants: bool, held: bool) -> Iterator[tuple[Call, bool
 
 
 def _either_way(expr: Expr, grants: bool) -> Iterator[tuple[Call, bool]]:
-    """Of an expression that counts both where it is true and where it is false."""
+    """The same for an expression that counts both when it is true and when it is false."""
     for call, _ in _patterns(expr, grants, grants):
         yield call, True
 
 
 def _has_wide_dot(pattern: str) -> bool:
-    """Whether `.` stands in the pattern as a sign, under nothing that takes line breaks out."""
+    """Whether the pattern has `.` as a wildcard, with no option that excludes line breaks."""
     signs = [plain_sign[0] for plain_sign in _PLAIN.finditer(pattern)]
     return "." in signs and not any(sign.startswith("(?") for sign in signs)

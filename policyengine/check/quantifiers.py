@@ -1,6 +1,7 @@
-"""`any`, `all` and `sum`: a variable, the collection whose elements it stands for, and what is asked of each.
+"""`any`, `all` and `sum`: a variable, the collection whose elements it stands for, and a body for each element.
 
-In: the tree, and how to check the expressions in it. Out: the typed expression; findings go to `env.place.findings`.
+In: the tree, and a function that checks the expressions in it. Out: the typed expression; findings go to
+`env.place.findings`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _unused(tree: ast.Quantifier) -> tuple[str, str]:
 
 
 def _added(body: Expr, env: TypeEnv) -> tuple[Expr, Type]:
-    """What is added up, and what the sum is."""
+    """The values to add up, and the type of the sum."""
     body = operands.expect(body, NUMBER)
     if not is_numeric(body.type) and body.type not in (DURATION, UNKNOWN):
         env.place.findings.report(

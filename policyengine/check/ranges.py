@@ -1,6 +1,6 @@
-"""Numbers that have a meaning only within a range, where a policy says them itself.
+"""Findings about constants outside the range in which they have a meaning.
 
-What is computed of constants, and what either branch of an `if` says, is looked at as if it was written out.
+Values computed from constants, and both branches of an `if`, are checked as if they were written out.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from policyengine.model import operators
 from policyengine.model.values import Fault
 from policyengine.syntax import ast
 
-# How long a limit counts and blocks: every store can tell the end of that.
+# How long a limit may count and block: every store can represent the end of that time.
 LONGEST = timedelta(days=36_525)
-# So many values of one expression are looked at.
+# The most values of one expression that are checked.
 MOST = 64
 
 
 def constants(expr: Expr) -> list[Const]:
-    """The constant values that an expression may have, each where it is written; the first ones of
-    many."""
+    """The constant values that an expression may have, each with the place where it is written; at most the first
+    ones."""
     match expr:
         case Const():
             return [expr]

@@ -1,7 +1,7 @@
-"""`readers(tool.args.x)`: who may see what an argument says, as the context states it.
+"""`readers(tool.args.x)`: who may see the value of an argument, as the context states it.
 
-In: the way to the argument. Out: an expression over the context alone, so that every evaluator reads it as it reads any
-other. Of a value that everybody may see, `*` is stated.
+In: the path to the argument. Out: an expression over the context alone, so that every evaluator reads it like any
+other. For a value that everybody may see, the context states `*`.
 """
 
 from __future__ import annotations

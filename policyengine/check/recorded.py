@@ -1,7 +1,7 @@
-"""Where only what the entity source says counts: the folder of `path_under`, the hosts of `url_host(...) in`.
+"""Operands that only the entity source may supply: the folder of `path_under`, and the hosts of `url_host(...) in`.
 
-In: a typed expression. Out: the same, read from the source's records alone; None for what a request supplies, whole or
-in part. Whoever fills in an argument could fill in the folder that it has to be in as well.
+In: a typed expression. Out: the same expression, read from the records of the source alone; None if a request supplies
+any part of it. A caller that fills in an argument could otherwise fill in the folder that must contain it as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ARGS = "args"
 
 
 def from_source(what: str, expr: Expr, otherwise: str, env: TypeEnv) -> Expr:
-    """The value as the source has it, or a constant; a finding where it may come from anywhere else."""
+    """The value as the source has it, or a constant; reports a finding if it may come from anywhere else."""
     value = recorded(expr, env.place.findings)
     if value is None and expr.type != UNKNOWN:
         env.place.findings.report(
@@ -33,7 +33,7 @@ def _example(expr: Expr) -> str:
 
 
 def recorded(expr: Expr, findings: Findings) -> Expr | None:
-    """The value as the source has it; None where it may come from anywhere else."""
+    """The value as the source has it; None if it may come from anywhere else."""
     match expr:
         case Const() | Recorded():
             return expr
@@ -65,7 +65,7 @@ def _holder(expr: Expr, findings: Findings) -> Expr | None:
 
 
 def _is_recorded(slot: int, findings: Findings) -> bool:
-    """Whether a variable stands for an element of what the source has; then that is where it has to be read from."""
+    """Whether a variable stands for an element of something in the source; if so, it must be read from there."""
     collection = findings.collections.get(slot)
     if collection is None or recorded(collection, findings) is None:
         return False

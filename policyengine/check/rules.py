@@ -1,4 +1,4 @@
-"""Rules, claims: tree to typed rule."""
+"""Rules and claims: from a tree to a typed rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from policyengine.syntax import ast
 
 
 def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
-    """The typed rule; None, with a finding, where it is too large to write out."""
+    """The typed rule; None, with a finding, if it is too large to write out."""
     place = replace(place, warn_absent=tree.kind != "permit")
     try:
         checked = check_head(tree.head, place)
@@ -139,7 +139,7 @@ def _obligation(call: ast.ObligationCall, env: TypeEnv) -> ObligationSpec | None
     return ObligationSpec(call.name.text, tuple(given.items()))
 
 
-# What is carried out on a text counts characters.
+# Orders on a text count characters.
 COUNTS = {"mask": "keep", "truncate": "to"}
 
 
@@ -160,7 +160,7 @@ def _property(tree: ast.Expr, field: RecordField, what: str, env: TypeEnv) -> Ex
     return expr
 
 
-# How often one approval may be used, and how many people it may take; how long it may hold.
+# How often one approval may be used, how many people it may require, and how long it may hold.
 MOST = {"uses": 1_000, "of": 16}
 LONGEST = timedelta(days=366)
 
@@ -168,7 +168,7 @@ LONGEST = timedelta(days=366)
 def _check_approval(
     calls: tuple[ast.ObligationCall, ...], owed: tuple[ObligationSpec | None, ...], on_deny: bool, env: TypeEnv
 ) -> None:
-    """An approval is what is missing for an allow: it stands alone, and is about something constant."""
+    """An approval is what an allow still lacks: it must be the only obligation, and its properties must be constant."""
     approvals = [(call, spec) for call, spec in zip(calls, owed, strict=True) if call.name.text == APPROVAL]
     if not approvals:
         return

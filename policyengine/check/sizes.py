@@ -1,7 +1,7 @@
-"""How large statements are once their definitions are written out, found out without writing them out.
+"""The size of statements once their definitions are written out, computed without writing them out.
 
-In: the definitions that a module can use, and trees. Out: numbers of nodes, as many as checking would make. Each
-definition is counted once, so 120 that double are counted as quickly as 120 that do not.
+In: the definitions that a module can use, and trees. Out: numbers of nodes, the same as checking would make. Each
+definition is counted once, so 120 definitions that double each other are counted as quickly as 120 that do not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Sizes:
         self._whole: dict[str, int] = {}
 
     def of(self, roots: Iterable[ast.Expr]) -> OwnSize:
-        """What these trees say themselves, for the questions below."""
+        """The sizes of these trees by themselves, for the methods below."""
         nodes, uses = 0, Counter[str]()
         bound = set[str]()
         todo = list(roots)
@@ -51,15 +51,15 @@ class Sizes:
         return OwnSize(nodes, Counter({name: n for name, n in uses.items() if n and name not in bound}))
 
     def written(self, own: OwnSize) -> int:
-        """The nodes that come out of definitions, all definitions in these trees written out. What uses itself counts
-        as nothing where it comes round again."""
+        """The nodes that come from definitions when all definitions in these trees are written out. A definition that
+        uses itself adds nothing the second time."""
         return sum(self._size(name) * count for name, count in own.uses.items())
 
     def is_too_large(self, own: OwnSize) -> bool:
         return own.nodes + self.written(own) > MAX_NODES
 
     def used(self, own: OwnSize) -> set[tuple[str, str]]:
-        """The definitions that are used, directly or by others."""
+        """The definitions that are used, directly or through others."""
         used_names: set[str] = set()
         todo = list(own.uses)
         while todo:
@@ -76,7 +76,7 @@ class Sizes:
         return own
 
     def _size(self, name: str) -> int:
-        """The nodes of a definition, everything written out."""
+        """The nodes of a definition with everything written out."""
         todo, open_ = [name], set[str]()
         while todo:
             at = todo[-1]
@@ -90,7 +90,7 @@ class Sizes:
                 todo.extend(below)
                 continue
             whole = own.nodes + sum(self._whole.get(used, 0) * count for used, count in own.uses.items())
-            # No number grows without end: beyond the bound all are alike.
+            # Beyond the bound all sizes are equal, so that no number grows without limit.
             self._whole[at] = min(whole, MAX_WRITTEN)
             todo.pop()
         return self._whole[name]

@@ -1,4 +1,4 @@
-"""What a test states of entities and the context, as entity values that a caller would send."""
+"""What a test states about entities and the context, as the entity values that a caller would send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from policyengine.syntax import ast
 
 
 def root_of(given: ast.Given, place: Place, names: Mapping[str, Any]) -> dict[str, Any]:
-    """The context roots that are stated: one under its name, or those of `context { ... }`."""
+    """The stated context roots: one under its name, or those of `context { ... }`."""
     name, value = given.name.text, given.value
     entity = (
         entity_of(value, place, names)
@@ -48,7 +48,7 @@ def entity_of(value: ast.EntityValue, place: Place, names: Mapping[str, Any]) ->
 
 
 def check_arguments(ask: ast.Ask, place: Place, names: Mapping[str, Any]) -> None:
-    """A call that its tool does not take is never allowed."""
+    """Reports arguments that the tool does not take, because such a call is never allowed."""
     resource = ask.resource.entity
     tool = place.schema.tools.get(resource.id.text) if resource.type.text == TOOL else None
     if ask.action.text != CALL or tool is None:

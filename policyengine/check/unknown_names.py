@@ -1,4 +1,4 @@
-"""What to say of a name that means nothing where it stands."""
+"""What to report for a name without a meaning at its place."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from policyengine.model.types import EntityT, RecordT, Type
 from policyengine.syntax import ast
 
 ROOTS = ("principal", "action", "resource", "context")
-# What other policy languages call the roots of a request.
+# The names that other policy languages give to the roots of a request.
 _ELSEWHERE = {"subject": "principal", "request": "context", "input": "context", "env": "context", "object": "resource"}
 _CONSTANTS = ("true", "false", "null")
 
 
 def unknown_name(tree: ast.Ref, type_name: str | None, env: TypeEnv) -> None:
-    """Reports a name that nothing declares. `type_name` is the entity type that reads like it, if there is one."""
+    """Reports an undeclared name. `type_name` is the entity type that reads like it, if there is one."""
     env.place.findings.report(
         codes.UNKNOWN_NAME, tree.span, f"unknown name `{tree.name}`", "", _help(tree.name, type_name, env)
     )
@@ -56,7 +56,7 @@ def _where_it_is(name: str, place: Place) -> str:
 
 
 def too_deep(tree: ast.HasOp, env: TypeEnv) -> bool:
-    """Whether `has` asks for too many names, each below the one before it; a finding where it does."""
+    """Whether `has` asks for too many names, each below the one before it; reports a finding if it does."""
     depth, base = env.depth + len(tree.path), tree.base
     while isinstance(base, ast.Member):
         depth, base = depth + 1, base.base
@@ -66,6 +66,6 @@ def too_deep(tree: ast.HasOp, env: TypeEnv) -> bool:
 
 
 def read_here(bound: Expr, span: Span) -> Expr:
-    """What a name stands for: a variable, at the place that reads it, or an argument, where it was written, as an
+    """The meaning of a name: a variable, at the place that reads it, or an argument, where it was written, as an
     explanation names it."""
     return replace(bound, span=span) if isinstance(bound, Local) else bound

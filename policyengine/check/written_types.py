@@ -1,4 +1,4 @@
-"""Types as a rule writes them: entity types in expressions, the types of a definition's parameters."""
+"""Types as a rule writes them: entity types in expressions, and the types of the parameters of a definition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from policyengine.syntax import ast
 
 
 def visible_type(name: ast.Name, env: TypeEnv) -> bool:
-    """Whether the module can see the entity type; a finding where it cannot."""
+    """Whether the module can see the entity type; reports a finding if it cannot."""
     declared = env.place.schema.entities.get(name.text)
     if declared is not None and declared.module in env.place.visible:
         return True

@@ -1,5 +1,6 @@
-"""Typed policies to generated Python behind an index of rules: the fast PDP, equal to `policyengine.evaluate` by law.
+"""From typed policies to generated Python behind an index of rules: the fast PDP. Laws hold it equal to
+`policyengine.evaluate`.
 
-`evaluator` is its front door. `index` finds the rules that a request can concern, `codegen` and `entry` make functions
-of them, `native` is the part in C.
+Start at `evaluator`. `index` finds the rules that a request can concern, `codegen` and `entry` generate functions from
+them, and `native` is the part in C.
 """

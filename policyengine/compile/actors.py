@@ -1,7 +1,8 @@
-"""Everyone who must be allowed, decided about one after the other by generated code.
+"""Decides about all actors of a request, one after the other, by generated code.
 
-In: a request of more than one actor, in the parts that an entry takes. Out: the decision for all. Who they are is told
-by `evaluate/delegation.py`; `native/intake.c` follows plain chains by itself, and gives the same.
+In: a request with more than one actor, in the parts that an entry takes. Out: the decision about all of them.
+`evaluate/delegation.py` determines who the actors are. `native/intake.c` follows plain chains itself, with the same
+result.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from policyengine.schema.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """What is needed to decide for other actors than the principal. `entries` has the ways in for this action and the
-    resource's type by type of principal; it grows as they are first needed."""
+    """What it takes to decide about actors other than the principal. `entries` has the entry functions for this action
+    and resource type by type of principal; it grows as they are needed."""
 
     action: str
     entries: Mapping[str, Callable[..., Decision]]
@@ -43,7 +44,7 @@ class Actors:
     def together(
         self, principal: Any, resource: Any, context: Any, attributes: Any, approved: Collection[str] | None
     ) -> Decision:
-        """The decision for the principal and its agents. Raises where anyone's is not at hand."""
+        """The decision about the principal and its agents. Raises if the code for one of them does not exist yet."""
         asked = request(principal, self.action, resource, context)
         decisions = []
         for one in actors(asked, self.world, self.schema):

@@ -1,7 +1,8 @@
-"""What is above the principal or the resource, found out once for all rules of a function.
+"""Finds the ancestors of the principal or the resource, once for all rules of a function.
 
-In: all that the rules ask of the hierarchy above a root, if that is known beforehand. Out: statements that leave under
-the name `above_principal` or `above_resource` which of these are above it, and perhaps others that are.
+In: all targets for which the rules search the hierarchy above a root, if they are known beforehand. Out: statements
+that assign the targets that are ancestors to `above_principal` or `above_resource`; these may contain other ancestors
+as well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from policyengine.model.values import Uid
 
 @dataclass(frozen=True, slots=True)
 class AncestorLookup:
-    """A look at what is above a root. `targets` are what is asked for, None for everything."""
+    """A search above a root. `targets` are the entities to search for; None stands for all."""
 
     root: str
     targets: frozenset[Uid] | None
@@ -32,7 +33,7 @@ def lookups_of(roots: Collection[str], emitter: Emitter) -> tuple[AncestorLookup
 
 
 def look_up(lookups: Iterable[AncestorLookup], emitter: Emitter) -> list[ast.stmt]:
-    """Statements that look at what is above the principal or the resource."""
+    """Statements that search above the principal or the resource."""
     body: list[ast.stmt] = []
     for lookup in lookups:
         if lookup.targets is None:

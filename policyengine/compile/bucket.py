@@ -1,7 +1,8 @@
-"""All that is needed for one principal type, one action and one resource type: the rules that can apply, as functions
-and tables.
+"""Everything for one principal type, one action and one resource type: the rules that can apply, as functions and
+tables.
 
-`entry` answers well-formed requests whose outcome has been seen before; `settle` answers every request, and remembers.
+`entry` answers well-formed requests whose outcome has been seen before. `settle` answers every request, and remembers
+the outcome.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Bucket:
         dear: QuantifierCounts | None = None,
     ) -> None:
         self._dear = dear if dear is not None else QuantifierCounts()
-        # Quantifiers of the rules that no table leaves aside: alone, and in each other.
+        # The quantifiers of the rules that are in no table: single ones, and nested ones.
         self._always = (0, 0)
         self._site = site
         self._schema = schema = actors.schema
@@ -61,11 +62,11 @@ class Bucket:
         self._derived = actors.derived
         self._revision = revision
         first, *others = chunks(plan.always) or [()]
-        # Decisions by the mask of the rules asked first, and by that and what the tables added.
+        # Decisions by the mask of the rules that are evaluated first, and by that mask and what the tables added.
         self._outcomes: list[Decision | None] | dict[int, Decision]
         self._outcomes = [None] * (1 << len(first)) if len(first) <= LISTED else {}
         if refusal is not None:
-            # No rule can speak about these requests, so this is what becomes of all of them.
+            # No rule concerns these requests, so this is the decision about all of them.
             self._outcomes[0] = refusal
         self._decisions: dict[tuple[int, tuple[tuple[int, int], ...]], Decision] = {}
         # All rules of a table, in blocks.
@@ -91,7 +92,7 @@ class Bucket:
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
 
-        # The same for outcomes in which attributes have no value.
+        # The same for outcomes in which some attributes have no value.
         self._spare = FallbackEntry(self._first, self._tables, site, world, self._derived, self._env)
         self.entry: Entry = entry(
             ways(first, self._tables, site, self._apart),
@@ -104,14 +105,14 @@ class Bucket:
         )
 
     def prepare(self) -> None:
-        """Makes the functions that are asked of nearly every request: those of rules that no table leaves aside."""
+        """Makes the functions that nearly every request needs: those of the rules that are in no table."""
         first, *rest = self._unindexed
-        # What it has for requests in order is in `entry`.
+        # Its functions for well-formed requests are in `entry`.
         first.prepare_carefully()
         prepare_all(rest)
 
     def prepare_like(self, earlier: Bucket) -> None:
-        """Makes the functions that the earlier bucket was asked for."""
+        """Makes the functions that the earlier bucket had to make."""
         self.prepare()
         before = {table.dimension: table.rows for table in earlier._tables}
         for table in self._tables:
@@ -121,10 +122,10 @@ class Bucket:
                     prepare_all(blocks_of(now))
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
-        """The decision about any request of this shape, delegation apart."""
+        """The decision about any request of this shape, without delegation."""
         env = Env(asked, self._world)
         request = self._arguments(asked)
-        # Errors are counted here and do not raise: a forbid that errs must deny, whatever the other rules say.
+        # Errors are collected here and not raised: a forbid that errs must deny, whatever the other rules say.
         first = self._first.ask_carefully(*request)
         blocks, faulty = self._concerned(env)
         need_all(blocks)
@@ -133,7 +134,7 @@ class Bucket:
         outcome: Outcome = (first[0], first[2], tuple(sorted(others)), faulty)
         refused = refused_arguments(self._schema, self._world, asked)
         failed = [rule for block, _, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
-        # Where nothing is amiss but what was seen before, this is known from that time.
+        # If everything that is wrong was seen before, the decision is known from that time.
         is_told = (bool(faulty) or any(told for *_, told in asked_of)) and not (refused or approved)
         known = self._spare.known(outcome) if is_told and not failed else None
         if known is not None:
@@ -147,7 +148,8 @@ class Bucket:
         if refused:
             return combine(verdicts, approved, properties_in(env), self._revision, refused, tried)
         decision = combine(verdicts, (), properties_in(env), self._revision, (), tried)
-        # What is remembered is given to whoever has the same outcome, so nothing in it may come from this request.
+        # A remembered decision is given to every request with the same outcome, so nothing in it may come from this
+        # request.
         is_constant = all(map(_is_constant, (*held, *erred)))
         if is_told and is_constant:
             self._spare.remember(outcome, decision)
@@ -165,7 +167,7 @@ class Bucket:
     def _errors(
         self, asked_of: Sequence[tuple[RuleBlock, int, int, Told]], faulty: Sequence[FaultyTable]
     ) -> list[tuple[Rule, RuleError]]:
-        """The rules that came upon an attribute without a value, and what is wrong with them."""
+        """The rules that read an attribute without a value, and what is wrong with each."""
         errors = [error for block, _, mask, told in asked_of for error in block.errors(told, mask)]
         for number, (code, message) in faulty:
             for rule in self._tables[number].all:
@@ -194,7 +196,8 @@ class Bucket:
         return said(False), said(True)
 
     def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> Decision:
-        """The decision for an outcome: the first that was made for it, as others may follow from that."""
+        """The decision for an outcome: the first one that was made for it, because others may be derived from that
+        one."""
         if hits:
             return self._decisions.setdefault((mask, hits), decision) if len(self._decisions) < MEMORY else decision
         if isinstance(self._outcomes, dict):
@@ -247,7 +250,7 @@ class Bucket:
                 if isinstance(table.dimension, ir.Attribute):
                     faulty.append((number, (error.code, error.message)))
                     continue
-                # Whoever is named itself needs no hierarchy.
+                # An entity that is named itself needs no hierarchy.
                 if number not in self._everything:
                     self._everything[number] = [
                         RuleBlock(-1, c, self._site, self._env, self._learn) for c in chunks(table.all)
@@ -275,7 +278,7 @@ class Bucket:
         )
 
 
-# Rules without a key that did not fit the first function: a table with a key that every request has.
+# Rules without a key that did not fit into the first function form a table with a key that every request has.
 _EVERY: Dimension = ("id", "action")
 
 
@@ -306,7 +309,7 @@ def _error(rule: Rule, env: Env) -> RuleError:
         holds(rule, env)
     except EvaluationError as error:
         return rule_error(rule, error)
-    # The two disagree, which no request should ever bring about. The rule counts as erred.
+    # The two evaluators disagree, which no request should ever cause. The rule counts as an error.
     return RuleError(rule.name, codes.INTERNAL.id, "the rule could not be evaluated", str(rule.span))
 
 

@@ -1,4 +1,4 @@
-"""Where generated code is asked."""
+"""The requests for which code is generated."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """What is known when a function is generated: the types of principal and resource, the action, for which types of
-    entity the world has records, and whether such a principal may have got its task from somebody."""
+    """What is known when a function is generated: the types of the principal and the resource, the action, the entity
+    types of which the world has records, and whether such a principal may have `delegated_by`."""
 
     principal: str
     action: str

@@ -1,6 +1,7 @@
-"""A look at the arguments of a call, before generated code answers for it: what may be wrong goes the long way.
+"""A quick check of the arguments of a call, before generated code answers for it. If something may be wrong, the
+interpreter decides.
 
-What a declared tool takes is told by `evaluate/tool_arguments.py`.
+`evaluate/tool_arguments.py` defines what a declared tool takes.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def _names_arguments(provenance: Any, resource: Any) -> bool:
 
 
 def fast_checks(schema: Schema, world: World) -> Mapping[str, Callable[[Any], bool]]:
-    """For each declared tool, whether arguments, as they came, are those that it declares. One may say no of what
-    `refused_arguments` finds nothing wrong with, and never the reverse."""
+    """For each declared tool, a test whether arguments, as they came, are those that it declares. The test may reject
+    arguments that `refused_arguments` accepts, but never the reverse."""
     return {
         name: _never if ARGS in world.record(Uid(TOOL, name)) else test(tool.args)
         for name, tool in schema.tools.items()

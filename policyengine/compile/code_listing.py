@@ -1,7 +1,8 @@
-"""The Python that answers for a rule, to be read.
+"""The Python code that answers for a rule, for people to read.
 
-In: a snapshot's policies and a rule. Out: the generated functions that ask it, line by line, with what each line has to
-do with the rule. The functions are made by what makes those that decide, from the same rules; they are not run.
+In: the policies of a snapshot, and a rule. Out: the generated functions that evaluate the rule, line by line, each with
+its relation to the rule. The same code generates these functions and those that decide, from the same rules; these are
+not run.
 """
 
 from __future__ import annotations

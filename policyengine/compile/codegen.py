@@ -1,8 +1,7 @@
-"""Rules to Python functions.
+"""From rules to Python functions.
 
-The function reads shared attributes once, at the top, and answers with a bit mask of the rules that held; it raises as
-soon as anything is not as a well-formed request has it. `fallible_rules.py` makes another of the same rules, for
-others.
+A function reads shared attributes once, at the top, and returns a bit mask of the rules that held. It raises as soon as
+the request is not well-formed. For such requests, `fallible_rules.py` makes another function from the same rules.
 """
 
 from __future__ import annotations
@@ -31,14 +30,15 @@ Fast = Callable[..., int]
 
 
 def fast_function(rules: Sequence[Rule], site: CallSite, env: Mapping[str, Any]) -> Fast:
-    """The mask of the rules that held, bit n for the n-th rule. Raises when any rule may have erred."""
+    """The function that returns the mask of the rules that held, bit n for the n-th rule. It raises if any rule may
+    have erred."""
     tree, constants = fast_tree(rules, site)
     made: Fast = function(tree, {**env, **constants})
     return made
 
 
 def fast_tree(rules: Sequence[Rule], site: CallSite) -> tuple[ast.Module, dict[str, Any]]:
-    """The function as a tree, and the constants it names."""
+    """The function as a tree, and the constants that it names."""
     emitter = Emitter(site, looked_up=ancestor_roots(rules), targets={root: targets(rules, root) for root in ROOTS})
     first = [*look_up(lookups_of(emitter.looked_up, emitter), emitter), *read(hoist(rules, emitter), emitter)]
     body = [*first, *ask(rules, emitter), ast.Return(load("m"))]
@@ -46,14 +46,15 @@ def fast_tree(rules: Sequence[Rule], site: CallSite) -> tuple[ast.Module, dict[s
 
 
 def read_sources_once(rules: Sequence[Rule]) -> list[ast.stmt]:
-    """Where any rule asks for the sources of an argument: what a request says of them is read once for all."""
+    """Reads the provenance of the arguments once for all rules that ask for it."""
     asked = any(isinstance(node, ir.Sources) for rule in rules for node in walk(rule.condition))
     return [assign("read", ast.Dict([], []))] if asked else []
 
 
 def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:
-    """Statements that leave in `m` the mask of the rules that hold. A test that several rules begin with is made once
-    for all of them, whether they want it to hold or not: where nothing may err, the order of rules does not matter."""
+    """Statements that leave the mask of the rules that hold in `m`. If several rules begin with the same test, it is
+    made once for all of them, whether they need it to be true or false: where nothing may err, the order of rules does
+    not matter."""
     together: dict[ir.Expr, list[tuple[int, Rule]]] = {}
     body: list[ast.stmt] = [*read_sources_once(rules), assign("m", ast.Constant(0))]
     for number, rule in enumerate(rules):
@@ -74,8 +75,8 @@ def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:
 
 
 def first_test(rule: Rule) -> tuple[ir.Expr, bool]:
-    """What the evaluation of a rule begins with, and whether it must hold. The rule's own name, as it were, if it
-    begins with its scope."""
+    """The first test in the evaluation of a rule, and whether it must be true. If the rule begins with its scope, a key
+    of its own."""
     scopes = (rule.head.resource, rule.head.principal)
     if any(scope.entities is not None or scope.within is not None for scope in scopes):
         return ir.Const(rule.name, type=STRING, span=rule.span), True
@@ -113,8 +114,8 @@ def _test(rule: Rule, emitter: Emitter) -> ast.expr:
 
 
 def scope_tests(rule: Rule, emitter: Emitter) -> list[ast.expr]:
-    """What comes before the condition, in the interpreter's order. Actions and types were settled when the function was
-    made."""
+    """The tests before the condition, in the order of the interpreter. Actions and types were settled when the function
+    was made."""
     tests: list[ast.expr] = []
     for root, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
         if scope.entities is not None:

@@ -1,8 +1,8 @@
 """Whether code for rules may be made here and now.
 
-Making it takes milliseconds for a hundred rules. Whoever answers many requests in one thread asks for a decision within
-`with ONLY_MADE`, and is told by Unmade what to have made in another thread before it asks again. Anywhere else code is
-made when it is first needed.
+Making code takes milliseconds for a hundred rules, and normally happens when the code is first needed. A thread that
+answers many requests decides within `with ONLY_MADE` instead: Unmade then tells it which code another thread must make
+before it tries again.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 
-# Held by the one thread that makes something for all.
+# Held by the thread that makes something for all others.
 OneAtATime = threading.Lock
-# So few rules are made into code anywhere: that is done sooner than handed over.
+# The most rules whose code is made anywhere: that takes less time than handing it over.
 FEW = 10
 
 
 class Unmade(BaseException):
-    """There is no code yet for what was asked: `make` makes it. For equal keys it need be called only once. No
-    Exception, as those mean that a request is unusual."""
+    """The code for this request does not exist yet; `make` makes it. For equal keys it need be called only once. This
+    is no Exception, because those mean that a request is unusual."""
 
     def __init__(self, key: Hashable, make: Callable[[], object]) -> None:
         super().__init__(key)
@@ -47,6 +47,6 @@ ONLY_MADE = _OnlyMade()
 
 
 def need(key: Hashable, make: Callable[[], object]) -> None:
-    """Code is going to be made. Raises Unmade where it is not to be."""
+    """Announces that code is going to be made. Raises Unmade if that is not allowed here."""
     if _here.only_made:
         raise Unmade(key, make)

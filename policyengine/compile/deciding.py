@@ -1,6 +1,6 @@
-"""`decide`, as hosts call it: by keywords, in process, time after time.
+"""`decide`, as hosts call it: with keywords, in process, again and again.
 
-Everything that is asked here goes to an evaluator. A request that is like earlier ones goes to an entry directly.
+Every call goes to an evaluator. If a request is like earlier ones, it goes to their entry function directly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOTHING: tuple[()] = ()
 
 
 class Deciding(Decider):
-    """Decides by the evaluator that it was last told of, whoever has kept hold of its method meanwhile."""
+    """Decides by the evaluator that it was given last, also for a host that keeps a reference to its method."""
 
     _evaluator: Evaluator
     _entries: Mapping[str, Mapping[Any, Mapping[Any, Callable[..., Decision]]]]

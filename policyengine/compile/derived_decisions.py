@@ -1,8 +1,8 @@
 """Decisions that follow from other decisions, remembered.
 
-In: decisions that are kept, so that each of them stands for one outcome of the rules. Out: the decision for all who
-must be allowed, and the decision with approvals. Both are looked up by the identity of what they follow from; with each
-is kept what it follows from, so that no identity comes to stand for another decision.
+In: decisions that are kept, so that each of them stands for one outcome of the rules. Out: the decision about all
+actors, and the decision with approvals. Both are found by the identity of the decisions that they follow from. Those
+are kept with them, so that no identity can come to mean another decision.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Quantifiers as Python expressions. A collection that is the same for every element becomes a set when the first one
-is looked for in it, so that many elements among many take one look each.
+"""Quantifiers as Python expressions.
+
+If a collection is the same for every element, it becomes a set when the first element is looked for in it, so that each
+further element takes one look.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Typed expressions to Python expressions, as `ast` nodes.
+"""From typed expressions to Python expressions, as `ast` nodes.
 
-No policy text ever becomes Python text: names in the result are made here, constants travel as objects. An emitted
-expression has the value that the interpreter gives, or raises; it has no other outcome.
+Policy text never becomes Python text: names in the result are made here, and constants travel as objects. An emitted
+expression has the value that the interpreter gives, or raises; there is no other outcome.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class Emitter:
     prepared: Prepared = field(default_factory=Prepared)
 
     def emit(self, expr: ir.Expr) -> ast.expr:
-        """The Python expression. Entities other than principal and resource are `Entity` objects, collections of
-        scalars are as they came, everything else is as in the interpreter."""
+        """The Python expression. Entities other than the principal and the resource are `Entity` objects, collections
+        of scalars are as they came, and everything else is as in the interpreter."""
         node = self._emit(expr)
         return place(node, expr.span)
 
     def constant(self, value: Any) -> ast.expr:
-        """The value itself: as a literal where Python has one, else under a name."""
+        """The value itself: a literal where Python has one, otherwise a name."""
         if value is None or type(value) in (bool, int, float, str):
             return ast.Constant(value)
         for name, known in self.constants.items():
@@ -177,7 +177,7 @@ class Emitter:
     # ---- attributes ----
 
     def raw(self, expr: ir.Attribute) -> ast.expr:
-        """The attribute as it came, unguarded. Raises where it is absent."""
+        """The attribute as it came, unguarded. Raises if it is absent."""
         base, name = expr.base, ast.Constant(expr.name)
         match base:
             case ir.Root(name="principal" | "resource" as root):
@@ -199,7 +199,7 @@ class Emitter:
                 return call("member", self.emit(base), name)
 
     def guarded(self, value: ast.expr, type_: Type) -> ast.expr:
-        """The value if it has the type; raises otherwise."""
+        """The value, if it has the type; raises otherwise."""
         if type_ == JSON:
             return value
         temporary = self.fresh()
@@ -355,11 +355,11 @@ class Emitter:
         return ast.BoolOp(ast.Or(), [below, itself])
 
     def ancestors(self, root: str) -> ast.expr:
-        """What is above the principal or resource, as far as it is asked for."""
+        """The ancestors of the principal or resource, as far as they are needed."""
         return load("above_" + root) if root in self.looked_up else call("ancestors", load(root), self.known(root))
 
     def ancestors_among(self, root: str, targets: frozenset[Uid]) -> ast.expr:
-        """Which of the targets are above the principal or resource, and perhaps others that are."""
+        """The targets that are ancestors of the principal or resource, and perhaps other ancestors."""
         return call("ancestors_among", self.constant(wanted(targets)), load(root), self.known(root))
 
     def known(self, root: str) -> ast.expr:

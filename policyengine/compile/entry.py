@@ -1,8 +1,7 @@
-"""The way in for a whole request, as one Python function.
+"""The entry function for a whole request, as one Python function.
 
-It checks the outline of the request, asks the rules that every request needs, looks up what the tables add, and
-returns the decision that is remembered for the outcome. It raises where anything is unusual or nothing is remembered
-yet.
+It checks the outline of the request, evaluates the rules that every request needs, looks up what the tables add, and
+returns the decision that is remembered for the outcome. It raises if anything is unusual or nothing is remembered yet.
 """
 
 from __future__ import annotations

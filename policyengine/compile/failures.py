@@ -1,10 +1,4 @@
-"""Why rules fail otherwise than by an attribute of the request without a value, remembered.
-
-In: what a careful function caught, and of which rules. Out: a number that stands for what is wrong with them, once the
-interpreter has told. What generated code raises, and where, is what the interpreter finds for the same expression: it
-evaluates in the same order. So rules that fail like that again, in any request, have the same errors; the messages show
-no value. Where the two do not go alike, nothing is remembered.
-"""
+"""Why rules fail for reasons other than an attribute without a value in the request, remembered."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The way in for requests that are not in order: where attributes have no value, the decision made before is found.
+"""The entry for requests that are not in order: where attributes have no value, the decision made before is found.
 
-In: what a request brought about, found out by careful functions: which rules held, which of them came upon what has no
-value, and why that has none. The decision follows from that alone, so it is remembered by that. `native/intake.c` asks
-here when a request is not in order.
+In: the outcome of a request, found by fallible functions: which rules held, which rules read an attribute without a
+value, and why it has none. The decision follows from that alone, so it is remembered by it. `native/intake.c` calls
+this when a request is not in order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Expressions in which attributes may have no value, as Python expressions.
 
-Each attribute has been read to a name, which is `absent` where it has none. A rule that comes upon one notes the place
-and goes no further: in a chain of `and` a test stands before the attribute's first use, which notes the place and is
-false; in a chain of `or` it is true; a choice within another expression is made before it, and is `absent` then.
-Elsewhere the place is noted and Lacking raised, which takes longer.
+Each attribute was read into a name before, which is `absent` if it has no value. A rule that needs such a value notes
+the place and stops. In a chain of `and`, a test before the first use of the attribute notes the place and is false; in
+a chain of `or`, it is true. A conditional within another expression is evaluated before it, and is `absent` in that
+case. Anywhere else, the place is noted and Lacking is raised, which is slower.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from policyengine.model.types import EntityT
 
 @dataclass(frozen=True, slots=True)
 class ReadPlace:
-    """Where rules come upon an attribute: by its number, and of each rule its number and where in its text."""
+    """The place at which rules read an attribute: the number of the attribute, and for each rule its number and the
+    place in its text."""
 
     read: int
     rules: tuple[tuple[int, Span], ...]

@@ -1,9 +1,9 @@
-"""Rules to a Python function for requests in which something may be amiss.
+"""Rules as a Python function for requests that may not be in order.
 
-It asks every rule, and gives the mask of those that held, the mask of those that failed, and what is told
-of others: where they came upon an attribute that has no value, and why that has none. The interpreter says the same of
-them, word for word, so nobody has to ask it. Each attribute is read once, at the top;
-what becomes of a rule that comes upon one without a value is in `fallible_expressions.py`.
+The function evaluates every rule and returns the mask of those that held and the mask of those that failed. It reports
+for other rules where they read an attribute without a value, and why it has none. The interpreter gives the same
+reasons, word for word, so it need not be asked. Each attribute is read once, at the top; `fallible_expressions.py` says
+what happens to a rule that needs one without a value.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Careful = Callable[..., tuple[int, int, Told]]
 def careful_function(
     rules: Sequence[Rule], site: CallSite, world: World, env: Mapping[str, Any], failures: RuleFailures
 ) -> tuple[Careful, Sequence[ReadPlace]]:
-    """The function, and the places that it tells of."""
+    """The function, and the places that it reports."""
     written = _Careful(rules, site)
     body = written.body()
     takes = takes_of(written.emitter.reads, world)
@@ -68,7 +68,7 @@ def careful_function(
 
 
 def _telling(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Told]:
-    """Tells why those attributes have no value that rules came upon."""
+    """Reports why the attributes that rules read have no value."""
     numbers: dict[int, set[int]] = {}
     for number, place in enumerate(places):
         numbers.setdefault(place.read, set()).add(number)
@@ -208,7 +208,7 @@ def read_all(reads: Mapping[Readable, NumberedRead], site: CallSite) -> list[ast
 
 
 def takes_of(reads: Mapping[Readable, NumberedRead], world: World) -> dict[str, Any]:
-    """What these statements call."""
+    """The names that these statements call."""
     return {f"take_{read.name}": taking(read, world) for read in reads.values()}
 
 
@@ -229,7 +229,8 @@ def _read(read: NumberedRead, reads: Mapping[Readable, NumberedRead], site: Call
 
 
 def _raw_or_absent(attribute: ir.Attribute, base: ir.Root, site: CallSite) -> ast.expr:
-    """What is under an attribute's name, unguarded: of a principal or resource what the world knows comes first."""
+    """The unguarded value under the name of an attribute. For a principal or resource, what the world knows takes
+    precedence."""
     if base.name == "context" or base.name == "action":
         return _get("context" if base.name == "context" else "attributes", attribute.name)
     if attribute.owners is not None and site.type_of(base.name) not in attribute.owners:

@@ -1,9 +1,4 @@
-"""What is above an entity, for generated code.
-
-In: a World. Out: functions bound to it that give what `World.ancestors` gives, which they call wherever a hierarchy is
-out of the ordinary. The common cases, a hierarchy that is known and parents that say nothing of theirs, are done
-without making an Entity. Identities are pairs `(type, id)`, which are equal to and hash as Uids.
-"""
+"""The ancestors of an entity, for generated code."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""What a generated function reads first, once for all its rules.
-
-In: rules. Out: the attributes to read, and statements that put them under names, guarded. What they read may turn out
-not to be there, and then they raise although no rule may err: the function is only good for requests where nothing is
-amiss.
-"""
+"""What a generated function reads first, once for all its rules."""
 
 from __future__ import annotations
 

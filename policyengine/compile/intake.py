@@ -1,7 +1,7 @@
-"""The function that takes a request in and gives the decision about it.
+"""The function that takes a request and returns the decision about it.
 
-In: the ways through the rules of one shape. Out: one callable. Where the checks in C have been built they take the
-request apart, and generated code goes on from there; elsewhere generated code does it all.
+In: the entry code for the rules of one shape. Out: one callable. If the checks in C are built, they take the request
+apart and generated code continues; otherwise generated code does all of it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Whether a request can be taken as it is: putting together what it says of each entity would change nothing that rules
-read, and the names in what it mentions need no look.
+"""Whether a request can be used as it is: merging what it says about each entity would change nothing that rules read,
+and the names in the entities that it mentions need no check.
 
-In: the schema, and the rules about an action and a type of resource. Out: a function that says yes of nearly all
-requests, and never yes where `schema/mentions.py` or `schema/misspelt_names.py` have something to say.
-`native/mentions.c` says yes of plain ones by itself.
+In: the schema, and the rules about an action and a type of resource. Out: a function that accepts nearly all requests,
+and never accepts one for which `schema/mentions.py` or `schema/misspelt_names.py` would do anything.
+`native/mentions.c` accepts plain requests by itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""What rules ask of an entity that a request only names, found out once for each entity.
-
-In: expressions that depend on the principal or on the resource alone. Out: a row of their values for each entity that
-the world knows. A World is frozen, and a request that gives no more than type and id adds nothing to it, so a row stays
-true. The interpreter makes the rows; an entity for which any of the values fails has none.
-"""
+"""What rules need of an entity that a request only names, computed once for each entity."""
 
 from __future__ import annotations
 

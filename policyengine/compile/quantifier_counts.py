@@ -1,7 +1,7 @@
-"""How many elements quantifiers may look at in one decision, as far as is known of the rules that were asked.
+"""How many elements quantifiers may visit in one decision, as far as the rules that were evaluated tell.
 
-It is for whoever wants to know before deciding: counted from the rules, whose functions are being made anyway, and from
-how many elements a request can have at most.
+This is for callers that must know before deciding. It is counted from the rules, whose functions are being made anyway,
+and from the number of elements that a request can have at most.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a caller has verified for a request: the approvals that were given, the limits that it meters.
+"""What a caller has verified for a request: the approvals that were given, and the limits that it meters.
 
-In: what the caller says. Out: names of rules. A name that no such rule has, or a text that holds more than it names, is
-a mistake of the caller's code and raises TypeError: it is not a part of any request.
+In: what the caller passes. Out: names of rules. If no such rule has the name, or a plain text is passed for a
+collection, that is a mistake in the code of the caller and raises TypeError: it is not part of a request.
 """
 
 from __future__ import annotations

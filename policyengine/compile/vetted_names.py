@@ -1,6 +1,6 @@
-"""Names of requests that need no look any more, so that a usual request costs one comparison of sets.
+"""Names in requests that were already checked, so that a usual request costs one comparison of sets.
 
-What is looked at, and what an odd name does, is told by `schema/misspelt_names.py`.
+`schema/misspelt_names.py` says which names are checked, and what an odd name does.
 """
 
 from __future__ import annotations

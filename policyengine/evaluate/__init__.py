@@ -1,5 +1,5 @@
-"""What a policy means: typed policies and a request to a decision. The specification, written to be read.
+"""What a policy means: from typed policies and a request to a decision. This is the specification, written to be read.
 
-`interpret` says what an expression is worth, `combine` what rules amount to, `decide` is the reference PDP on top of
-both. `policyengine.compile` is the fast one, equal by law.
+`interpret` gives the value of an expression, `combine` turns the outcomes of rules into a decision, and `decide` is the
+reference PDP on top of both. `policyengine.compile` is the fast PDP; laws hold it equal to this one.
 """

@@ -1,6 +1,6 @@
-"""From what each rule said to the decision. The only place where effects meet.
+"""From the outcomes of the rules to the decision. The only place where effects meet.
 
-allow exactly if a permit holds, no forbid holds or errs, no approval is missing, and no limit errs.
+A request is allowed exactly if a permit holds, no forbid holds or errs, no approval is missing, and no limit errs.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, Literal
 from policyengine.ir.nodes import APPROVAL, ObligationSpec, Rule
 from policyengine.model.decision import MOST_LISTED, Approval, Decision, Obligation, RuleError, Trial
 
-# The properties of an obligation that could be computed, and the errors of those that could not.
+# The obligation properties that were computed, and the errors of those that were not.
 Properties = Callable[[Rule, ObligationSpec], tuple[Mapping[str, Any], Sequence[RuleError]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What the rules said about one request, each list in name order: those whose condition held, those that erred, and
-    why (`listed_errors`)."""
+    """The outcomes of the rules for one request, each list in order of names: rules whose condition held, rules that
+    erred, and why they erred (`listed_errors`)."""
 
     held: Sequence[Rule]
     erred: Sequence[Rule] = ()
@@ -37,9 +37,9 @@ def combine(
     refused: Sequence[RuleError] = (),
     tried: Verdicts = SILENT,
 ) -> Decision:
-    """The decision. `approved` names the `require` rules whose approval has been verified for this very request;
-    `refused` is what is wrong with the request itself, and denies it whatever the rules say. `tried` is what rules said
-    that are not in force: the decision is as if they were not there, and tells of each what it would have done."""
+    """The decision. `approved` names the `require` rules whose approval was verified for this request. `refused` says
+    what is wrong with the request itself; it denies the request whatever the rules say. `tried` has the outcomes of
+    rules that are not in force: they do not affect the decision, which only reports what each would have done."""
     decision = _combined(verdicts, approved, properties, revision, refused)
     if not tried.held and not tried.erred:
         return decision
@@ -74,7 +74,7 @@ def _combined(
 ) -> Decision:
     permits = _of("permit", verdicts.held)
     denying = [*_of("forbid", verdicts.held), *_of("forbid", verdicts.erred), *_of("limit", verdicts.erred)]
-    # An obligation whose condition could not be evaluated is imposed.
+    # An obligation is imposed if its condition could not be evaluated.
     imposed = [*_of("require", verdicts.held), *_of("require", verdicts.erred)]
     missing = [rule for rule in imposed if rule.demands_approval and rule.name not in approved]
     allow = bool(permits) and not denying and not missing and not refused
@@ -82,7 +82,7 @@ def _combined(
     owed = [rule for rule in imposed if rule.on_deny is not allow and not rule.demands_approval]
     obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
     if allow and failed:
-        # What the caller would have to do cannot be told, so the caller must not go ahead.
+        # Nobody can tell the caller what the obligation is, so the caller must not go ahead.
         names = {error.rule for error in failed}
         denying, allow = [rule for rule in owed if rule.name in names], False
         owed = [rule for rule in imposed if rule.on_deny and not rule.demands_approval]
@@ -90,7 +90,7 @@ def _combined(
     determining = permits if allow else denying or (missing if permits else [])
     decided = _names(determining)
     awaited = missing if permits and not denying and not refused else []
-    # What a rule says in public is why it holds; of one that could not be evaluated that is not known.
+    # The public text of a rule says why it holds. If the rule could not be evaluated, that is not known.
     unsure = {rule.name for rule in verdicts.erred}
     return Decision(
         decision="allow" if allow else "deny",
@@ -108,13 +108,13 @@ def _combined(
 
 
 def intersect(decisions: Sequence[Decision]) -> Decision:
-    """One decision for a principal and the agents that act for it: allow only if every one of them is allowed. Rights
-    intersect; what is owed adds up."""
+    """One decision for a principal and the agents that act for it: allow only if all of them are allowed. Rights
+    intersect; obligations add up."""
     if len(decisions) == 1:
         return decisions[0]
     allow = all(d.decision == "allow" for d in decisions)
     deciding = [d for d in decisions if allow or d.decision == "deny"]
-    # An approval helps only if nothing else stands in the way, and where it does not help nobody needs to know of it.
+    # An approval helps only if nothing else denies the request. Where it does not help, nobody needs to know of it.
     otherwise = [d for d in deciding if not d.approvals]
     awaited = deciding if not otherwise else []
     named = otherwise or deciding
@@ -136,14 +136,14 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
 
 
 def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
-    """What each rule that is tried would have done to the decision about all of them."""
+    """What each tried rule would have done to the decision about all actors."""
     trials: list[Trial] = []
     for name in sorted({trial.rule for d in decisions for trial in d.tried})[:MOST_LISTED]:
         said = [next((trial for trial in d.tried if trial.rule == name), None) for d in decisions]
         mine = [trial for trial in said if trial is not None]
         each = [d.decision if trial is None else trial.decision for d, trial in zip(decisions, said, strict=True)]
         would: Literal["allow", "deny"] = "allow" if all(one == "allow" for one in each) else "deny"
-        # What changes only one denial into another is not a change of the whole.
+        # Turning one denial into another does not change the decision as a whole.
         changes = would != decision or (would == "allow" and any(trial.changes for trial in mine))
         owed = tuple(dict.fromkeys(type_ for trial in mine for type_ in trial.obligations))
         error = next((trial.error for trial in mine if trial.error is not None), None)
@@ -152,7 +152,7 @@ def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
 
 
 def denied(error: RuleError, revision: str) -> Decision:
-    """The answer to something that is not a proper request."""
+    """The decision about something that is not a proper request."""
     return Decision(decision="deny", errors=(error,), revision=revision)
 
 
@@ -169,7 +169,8 @@ def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
 
 
 def _labels(rules: Sequence[Rule]) -> tuple[str, ...]:
-    """A label is the rule's own name, without its module: that is how rules ask for it in `session.labels`."""
+    """The name of a label is the name of its rule without the module, which is how rules ask for it in
+    `session.labels`."""
     return tuple(sorted({rule.name.rpartition(".")[2] for rule in rules}))
 
 

@@ -1,6 +1,6 @@
-"""The reference PDP: one request against every rule, by the interpreter, with no index and no shortcut.
+"""The reference PDP: one request against every rule, by the interpreter, without an index or a shortcut.
 
-Pure: the answer depends on nothing but the arguments.
+Pure: the answer depends only on the arguments.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def decide(
     approved: Collection[str] = (),
     revision: str = "",
 ) -> Decision:
-    """The decision about a request: of its principal, and of every agent that acts for it."""
+    """The decision about a request: about its principal, and about every agent that acts for it."""
     try:
         asked = actors(request, world, schema)
     except Fault as fault:
@@ -39,7 +39,7 @@ def decide(
 
 
 def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collection[str], revision: str) -> Decision:
-    """The decision about the principal by itself, whatever agents there are."""
+    """The decision about the principal alone, without the agents."""
     problem = not_applicable(schema, *env.request.types)
     if problem is not None:
         return denied(problem, revision)
@@ -49,7 +49,7 @@ def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collec
 
 
 def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:
-    """What each of the rules says about the request."""
+    """The outcome of each rule for the request."""
     held, erred, errors = [], [], []
     for rule in rules:
         try:
@@ -62,7 +62,7 @@ def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:
 
 
 def holds(rule: Rule, env: Env) -> bool:
-    """Whether the rule's scope and condition hold. Raises EvaluationError where either has no value."""
+    """Whether the scope and the condition of the rule hold. Raises EvaluationError if either has no value."""
     return in_scope(rule.head, env) and bool(evaluate(rule.condition, env))
 
 
@@ -81,7 +81,7 @@ def properties_in(env: Env) -> Properties:
                 values[name] = frozen(to_json(evaluate(expr, env)))
             except EvaluationError as error:
                 errors.append(rule_error(rule, error))
-        # Decisions are shared, so nobody may change what one of them says.
+        # Decisions are shared, so their content must not change.
         return FrozenDict(values), errors
 
     return properties

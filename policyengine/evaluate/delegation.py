@@ -1,8 +1,8 @@
 """Who acts for whom: the chain of agents behind a request.
 
-`context.agent` is the agent that makes the call for the principal; its `delegated_by` is the agent it got the task
-from, and so on. A principal that carries `delegated_by` got its task from somebody as well, whether its type declares
-that or not. Everyone in either chain must be allowed.
+`context.agent` is the agent that makes the call for the principal. Its `delegated_by` is the agent that gave it the
+task, and so on. A principal with `delegated_by` was given its task by somebody as well, whether or not its type
+declares the attribute. Everyone in both chains must be allowed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ MAX_CHAIN = 16
 
 
 def actors(request: Request, world: World, schema: Schema, mentioned: Mentions | None = None) -> tuple[Request, ...]:
-    """What is asked of each who must be allowed: the request as its principal makes it, then as every other one would,
-    nearest first: those that delegated to the principal, then the agents that act for it. In each, whatever the request
-    says of an entity is said at each mention of it. Raises Fault for a chain that cannot be followed: not of entities
-    of the types that the schema gives `delegated_by` and `context.agent`, circular, or too long; and for names in the
-    request that are most likely misspelt. `mentioned` are the mentions in the request, if they have been collected."""
+    """The request once for each actor that must be allowed: first as its principal makes it, then as each other actor
+    would make it, nearest first: those that delegated to the principal, then the agents that act for it. In each
+    request, everything said of an entity holds at every mention of it. `mentioned` holds the mentions in the request,
+    if they have been collected. Raises Fault for a chain that is circular, too long, or not made of entities of the
+    types that the schema gives `delegated_by` and `context.agent`, and for names in the request that are most likely
+    misspelt."""
     mentioned = mentioned or Mentions(request, schema)
     whole = mentioned.united()
     principal = whole.principal

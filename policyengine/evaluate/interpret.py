@@ -1,7 +1,7 @@
-"""The executable specification: what an expression is worth for a request.
+"""The executable specification: the value of an expression for a request.
 
-In: a typed expression and an Env. Out: its value, or an EvaluationError that names the innermost expression that has
-none. Written to be read; every faster evaluator is proved equal to this one.
+In: a typed expression and an Env. Out: its value, or an EvaluationError that names the innermost expression without a
+value. This module is written to be read; every faster evaluator is proved equal to it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from policyengine.model.values import DIFFERING, Entity, Fault, guard, wrong_typ
 
 
 class EvaluationError(Exception):
-    """An expression that has no value for this request."""
+    """Raised for an expression that has no value for this request."""
 
     def __init__(self, code: str, message: str, span: Span | None) -> None:
         super().__init__(message)
@@ -40,26 +40,26 @@ class EvaluationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """All that an expression can see."""
+    """Everything that an expression can read."""
 
     request: Request
     world: World
     locals: Mapping[int, Any] = field(default_factory=dict)
-    # Where among the elements each of these stands; the members of collections that are the same for all elements of
-    # the quantifiers around, gone through once for all of them.
+    # The position of each of these among the elements. If a collection is the same for all elements of the quantifiers
+    # around it, it is traversed once for all of them.
     positions: Mapping[int, int] = field(default_factory=dict)
     kept: dict[int, frozenset[Any]] | None = None
     looks: int = 1
-    # What was found out about the provenance of this request.
+    # What is already known about the provenance in this request.
     read: Read = field(default_factory=dict, repr=False)
 
     def over(self, elements: Sequence[Any]) -> Env:
-        """The same, within a quantifier over these elements. Raises Fault where there are too many."""
+        """The Env within a quantifier over these elements. Raises Fault if there are too many."""
         kept = {} if self.kept is None else self.kept
         return replace(self, kept=kept, looks=looks(self.looks, elements, bool(self.locals)))
 
     def binding(self, slot: int, position: int, value: Any) -> Env:
-        """The same, within a quantifier for one of the elements."""
+        """The Env within a quantifier, for one of its elements."""
         return replace(self, locals={**self.locals, slot: value}, positions={**self.positions, slot: position})
 
 
@@ -72,8 +72,8 @@ def evaluate(expr: Expr, env: Env) -> Any:
 
 
 def in_scope(head: Head, env: Env) -> bool:
-    """Whether a rule speaks about this request. Raises EvaluationError where a hierarchy is malformed that matters:
-    the types come first, and a rule for other types has nothing to do with this request."""
+    """Whether a rule concerns this request. Types are tested first, because a rule for other types has nothing to do
+    with this request. Raises EvaluationError if a hierarchy that matters is malformed."""
     if head.actions is not None and env.request.action.name not in head.actions:
         return False
     resource, principal = env.request.resource, env.request.principal
@@ -174,7 +174,8 @@ def _evaluate(expr: Expr, env: Env) -> Any:
 
 
 def _counted(expr: Expr, parts: Sequence[Expr], env: Env) -> list[Any]:
-    """The values of its parts. Raises Fault where what it goes through is too much for the quantifiers around it."""
+    """The values of the parts. Raises Fault if an operator goes through more elements than the quantifiers around it
+    allow."""
     values = [evaluate(part, env) for part in parts]
     for value, flat in counted_values(expr, parts, values) if env.locals else ():
         look_through(env.looks, value, flat)
@@ -196,7 +197,8 @@ def _attribute(expr: ir.Attribute, env: Env) -> Any:
 
 
 def as_read(value: Any, expr: ir.Attribute) -> Any:
-    """The raw value of an attribute, or ABSENT, as the engine uses it. Raises Fault where it has none."""
+    """The raw value of an attribute in the form that the engine uses, or ABSENT. Raises Fault if it has no such
+    form."""
     if value is ABSENT:
         raise Fault(codes.MISSING.id, f"attribute `{expr.name}` is missing")
     if value is DIFFERING:
@@ -205,7 +207,7 @@ def as_read(value: Any, expr: ir.Attribute) -> Any:
 
 
 def found(base: Any, name: str, owners: frozenset[str] | None, world: World) -> Any:
-    """The raw value of an attribute, or ABSENT. What a type does not declare, its entities do not have."""
+    """The raw value of an attribute, or ABSENT. Entities do not have attributes that their type does not declare."""
     if type(base) is Entity:
         return ABSENT if owners is not None and base.uid.type not in owners else world.find(base, name)
     if type(base) is Action:

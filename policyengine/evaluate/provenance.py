@@ -1,5 +1,6 @@
-"""Where a tool argument came from. `model/provenance.py` reads what the context states; what nothing speaks for is from
-"unknown"."""
+"""Where a tool argument came from. `model/provenance.py` reads what the context states; a value without a statement
+comes from "unknown".
+"""
 
 from __future__ import annotations
 
@@ -12,14 +13,15 @@ from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
 
 ARGS = "args"
-# What is found out of one request: the sources of each argument that was asked about, and below None what is stated.
+# What is known of one request: the sources of each argument that was asked about and, under None, what the context
+# states.
 Read = dict[Path | None, Any]
 
 
 def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: Read) -> tuple[str, ...]:
-    """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
-    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance. `read` is of one
-    request: what it says is read once, however many rules that cannot be evaluated ask."""
+    """The sources of an argument and of everything inside it, sorted. "untrusted" is among them if any source is not
+    trusted, and "unknown" if no entry covers a part of the value. `read` belongs to one request: the context is read
+    once, however many rules ask. Raises Fault for malformed provenance."""
     if None not in read:
         read[None] = _stated(context, world.find(resource, ARGS))
     if isinstance(read[None], Fault):
@@ -38,7 +40,7 @@ def _stated(context: Mapping[str, Any], args: Any) -> SourceIndex | Fault:
 
 
 def read_about(request: Request, world: World, read: Read) -> Read:
-    """The same about a request that differs in its resource alone: what is stated is the same for both."""
+    """The same for a request that differs only in its resource: the context is the same for both."""
     if None not in read:
         read[None] = _stated(request.context, ABSENT)
     index = read[None]
@@ -46,7 +48,7 @@ def read_about(request: Request, world: World, read: Read) -> Read:
 
 
 def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:
-    """Whether the provenance speaks of an argument that the request does not have. Malformed provenance is for the
+    """Whether the provenance names an argument that the request does not have. Malformed provenance is left to the
     rules that read it."""
     if "provenance" not in context:
         return False

@@ -1,7 +1,7 @@
 """What a call of a declared tool may carry: the arguments that the tool declares, of their types, and no others.
 
-A declared tool is closed for `call`, at every depth. Rules are still evaluated: what is wrong with the arguments denies
-beside whatever they say.
+For `call`, a declared tool accepts no other arguments, at any depth. Rules are still evaluated; an error in the
+arguments denies the request whatever the rules say.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ NOWHERE = "the provenance speaks of an argument that is not there"
 
 
 def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[RuleError, ...]:
-    """What is wrong with the arguments of a call of a declared tool, and with what is said of where any tool's came
-    from."""
+    """What is wrong with the arguments of a call of a declared tool, and with the provenance of the arguments of any
+    tool."""
     if request.resource.uid.type != TOOL:
         return ()
     tool = schema.tools.get(request.resource.uid.id) if request.action.name == CALL else None
@@ -38,8 +38,8 @@ def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[R
 
 
 def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapping[str, Any], world: World) -> bool:
-    """Whether the arguments are those that the tool declares, if it is one of these, and the provenance is about them.
-    Raises Fault where not."""
+    """Checks that the arguments are those that the tool declares, if it is one of these tools, and that the provenance
+    names only arguments of the request. Raises Fault otherwise."""
     for fault in _faults(dict(tools).get(resource.uid.id), resource, context, world):
         raise fault
     return True

@@ -1,7 +1,8 @@
 """Where a store keeps the attributes of a document.
 
-A mapping goes from attributes, as a policy names them below the resource (`tenant`, `meta.level`, and `id`), to Fields.
-What it does not name the store does not have, and a condition on it cannot be asked of the store.
+A mapping goes from attributes to Fields. Attributes are named as in a policy, below the resource (`tenant`,
+`meta.level`, and `id`). The store does not have attributes that the mapping does not name, and conditions on them
+cannot be part of a query.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which documents a caller may see: asked of a store, or of documents in memory."""
+"""Which documents a caller may see, for a store or for documents in memory."""
 
 from __future__ import annotations
 

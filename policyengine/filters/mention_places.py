@@ -1,9 +1,10 @@
-"""Conditions on a hierarchy, where a document can say more of an entity than one attribute does.
+"""Conditions on a hierarchy, where a document can say more about an entity than one attribute holds.
 
-Mentions of one entity are one entity: `{"owner": {"type": "User", "id": "bo"}, "author": {"type": "User", "id": "bo",
-"parents": [...]}}` says what its owner is in, at another place. A store that holds `author` as JSON holds such parents,
-and is asked for `owner` alone. So where a mapping leads to a place like that, what is asked is not exact; and where a
-hierarchy is to be found, so is whatever says anything of an entity there. A column of ids says nothing but who it is.
+All mentions of an entity count as one: `{"owner": {"type": "User", "id": "bo"}, "author": {"type": "User", "id": "bo",
+"parents": [...]}}` states the groups of its owner at another place. A store that holds `author` as JSON also holds such
+parents, but a condition asks it only about `owner`. If the mapping leads to such a place, the query is therefore not
+exact, and a search of a hierarchy also finds documents that say anything about an entity there. A column of ids says
+only which entity it is.
 """
 
 from __future__ import annotations

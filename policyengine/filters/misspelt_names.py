@@ -1,9 +1,8 @@
-"""Whether a document, as a mapping has it, can have a name for which a decision refuses it.
+"""Whether a document, as a mapping has it, can contain a name for which a decision refuses it.
 
-A document with a name that is most likely misspelt (`parent` for `parents`) is denied, and so is one that says of an
-entity what only the entity source may say, wherever in the document that is and whatever the rules ask for. A store is
-asked for values, and cannot be asked for names like these. So where a mapping leads to objects whose names nobody
-checked, only evaluation tells.
+A document with a name that is most likely misspelt (`parent` for `parents`) is denied, and so is a document that says
+about an entity what only the entity source may say, wherever that is and whatever the rules ask. Stores compare values
+and cannot check such names. If a mapping leads to objects whose names nobody has checked, only evaluation can tell.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Comparing with a number that a store's type may not be able to hold, without losing any of it.
+"""Comparisons with a number that the type of a store may not be able to represent, without losing precision.
 
 Policies compare numbers by exact value. A store that rounds the constant to its own type would not.
 """

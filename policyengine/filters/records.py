@@ -1,8 +1,8 @@
-"""Conditions on a record whose parts a mapping keeps apart.
+"""Conditions on a record whose parts a mapping keeps in several places.
 
 `{"meta.level": column("level"), "*": json("data")}` keeps most of `meta` in one place and its `level` in another. A
-document has such a record if any of these places has something, and none of them holds the whole of it. So presence is
-asked of all of them, and what is asked of the whole is left to the recheck.
+document has the record if any of these places holds something, and no place holds all of it. So presence is asked of
+all places, and conditions on the whole record are left to the recheck.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which texts a store can hold, of those that a condition compares with."""
+"""The texts that a store can hold, among those that a condition compares with."""
 
 from __future__ import annotations
 

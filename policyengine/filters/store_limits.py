@@ -1,6 +1,7 @@
-"""What a store cannot be asked for as a whole, as something that it can, which is true of all of it and more.
+"""Conditions that a store cannot express as a whole, weakened to conditions that it can: they are true of all of it,
+and of more.
 
-Formulas may be deeper than any stack, so nothing here calls itself without a bound.
+Formulas may be deeper than any stack, so nothing here recurses without a bound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a library of tables can do with a typed column, and which constants a column can be compared with."""
+"""What a library of tables can do with a typed column, and the constants with which a column can be compared."""
 
 from __future__ import annotations
 

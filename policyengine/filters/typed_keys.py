@@ -1,8 +1,8 @@
-"""Atoms over keys that are promised to hold values of the attribute's declared type, or to be absent.
+"""Atoms over keys that are promised to hold values of the attribute's declared type, or to be missing.
 
-For stores that index values and know nothing else of a document: an empty array cannot be told from no array, an array
-meets a condition if one of its elements does, and numbers are doubles. What such a store can do it says as
-`KeyDialect`; what is asked of it is never narrower than the atom.
+This is for stores that index values and know nothing else about a document: they cannot tell an empty array from a
+missing one, an array meets a condition if one of its elements does, and numbers are doubles. A `KeyDialect` states what
+such a store can do. A query is never narrower than the atom.
 """
 
 from __future__ import annotations

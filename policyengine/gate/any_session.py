@@ -1,8 +1,9 @@
-"""The policies as they are for some session, or some arguments: what rules ask of them may be so, and may not be so.
+"""The policies for an unknown session, or for unknown arguments: whatever rules ask of them may be true, and may be
+false.
 
-In: policies. Out: policies that allow whatever these allow in a session that has done anything whatever, or on
-arguments that whoever may see. A list is made with them, where it does not depend on what a session did and as no
-arguments are known; no call is decided with them.
+In: policies. Out: policies that allow whatever these allow in any session, or for arguments with any readers. Lists of
+tools are made with them, where a list must not depend on what a session did, or where no arguments are known. No call
+is decided with them.
 """
 
 from __future__ import annotations
@@ -47,17 +48,17 @@ _KNOWN = _Known()
 
 
 def in_any_session(snapshot: Snapshot) -> Partial:
-    """What answers for these policies where nothing is known of the session."""
+    """What answers for these policies if nothing is known of the session."""
     return _KNOWN.of(snapshot, _OF_SESSION)
 
 
 def for_any_readers(snapshot: Snapshot) -> Partial:
-    """What answers for these policies where nothing is known of who may see the arguments."""
+    """What answers for these policies if nothing is known of who may see the arguments."""
     return _KNOWN.of(snapshot, _OF_ARGUMENTS)
 
 
 def loosened(policies: PolicySet, roots: frozenset[str]) -> PolicySet:
-    """A permit may hold, and whatever takes away may not, as far as they ask for these parts of the context."""
+    """The rules with these parts of the context unknown: a permit may hold, and a rule that takes away may not."""
     rules = (replace(rule, condition=_may(rule.condition, rule.kind == "permit", roots)) for rule in policies.rules)
     return replace(policies, rules=tuple(rules))
 

@@ -1,8 +1,9 @@
-"""What the arguments of a tool have to be in any case, as keywords of JSON Schema: for a model that is to know before.
+"""The bounds of the arguments of a tool that hold in any case, as keywords of JSON Schema, so that a model knows them
+in advance.
 
-In: what is left of the policies for a tool of which only the name is known. Out: by argument, what every call that is
-allowed keeps to. Only what stands for itself is told; where it depends on anything else (another argument, where a
-value came from) nothing is. So these are hints: each call is decided on its arguments, whatever is told here.
+In: what is left of the policies for a tool of which only the name is known. Out: by argument, the bounds that every
+allowed call keeps to. Bounds that depend on anything else (another argument, or where a value came from) are left out.
+These are hints only: each call is decided on its arguments.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def argument_limits(
     names: Iterable[str],
     partial: Partial | None = None,
 ) -> dict[str, dict[str, list[Keywords]]]:
-    """By tool and argument. A tool of which nothing is told is not there, and none is for a request that is malformed.
-    `context` is what every call has in it, `session` included. `partial` answers in place of the snapshot's own."""
+    """The bounds by tool and argument. Tools without bounds are left out; for a malformed request, all are. `context`
+    is in every call, `session` included. `partial` answers in place of the snapshot."""
     answering = snapshot.partial if partial is None else partial
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
@@ -53,7 +54,7 @@ def argument_limits(
 
 
 def told_by(formula: Formula) -> dict[str, list[Keywords]]:
-    """What a formula says of single arguments, by their names."""
+    """The bounds that a formula states for single arguments, by their names."""
     by_argument: dict[str, list[Keywords]] = {}
     for part in formula.items if isinstance(formula, All) else (formula,):
         path: tuple[str, ...] = getattr(part, "path", ())
@@ -80,7 +81,7 @@ def _keywords(part: Formula) -> Keywords | None:
 
 
 def with_limits(schema: Mapping[str, Any], limits: Mapping[str, list[Keywords]]) -> dict[str, Any]:
-    """The schema of a tool's arguments, with these limits of arguments that it has."""
+    """The schema of a tool's arguments, with the bounds of those arguments that it has."""
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
         return dict(schema)

@@ -1,4 +1,4 @@
-"""What became of a proposed call, and the words for it that a model can act on."""
+"""The decision about a proposed call, in words that a model can act on."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class ToolCall(Struct, frozen=True):
 
     @property
     def changed(self) -> bool:
-        """Whether the arguments are others than were proposed."""
+        """Whether the arguments differ from those that were proposed."""
         return self.allowed and self.arguments != self.proposed
 
 
 class Observed(Struct, frozen=True):
-    """What a tool returned, as it may go on to the model: `value`, which is None where `allowed` is false. `labels` are
-    what the session carries from now on because of it."""
+    """What a tool returned, as the model may have it: `value`, which is None if `allowed` is false. `labels` are the
+    labels that the session carries from now on because of it."""
 
     tool: str
     allowed: bool
@@ -66,7 +66,7 @@ class Observed(Struct, frozen=True):
 
 
 def reason(tool: str, decision: Decision, grant: Grant | None) -> str:
-    """Why a call may not run. A public `because` says it best."""
+    """Why a call may not run. A public `because` takes precedence."""
     if decision.approvals:
         who = ", ".join(sorted({f"{one.by.get('type')} {one.by.get('id')}" for one in decision.approvals}))
         return f"`{tool}` has to be approved by {who} first"

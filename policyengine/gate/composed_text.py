@@ -1,10 +1,9 @@
-"""Whether a text is put together from what may be relied on, and from nothing else.
+"""Whether a text is composed only of trusted words.
 
-In: the words of the user, the host and trusted fields. Out: for a text that nobody said as a whole, whether each of
-its words is one of them. So a title such as "Dinner at New Asiaway" is known to be the user's "Dinner at" and the
-name of a restaurant, and a mail that tells more is not. What names something (an address, an id, a number) has to
-stand there as it is. A word of one character and a small ordinal are nobody's, as long as they are few: "I've seen
-it", "the 2-th".
+In: the words of the user, the host and trusted fields. Out: for a text that no source said as a whole, whether each of
+its words is a trusted one. A title such as "Dinner at New Asiaway" is composed of the user's "Dinner at" and the name
+of a restaurant; a mail that says more is not. Identifiers (an address, an id, a number) must appear exactly. A few
+words of one character and small ordinals need no source: "I've seen it", "the 2-th".
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ from policyengine.gate.normal_form import identifies, number
 COMPOSED = "composed"
 _WORD = re.compile(r"[^\W_]+")
 _COUNTED = re.compile(r"\d{1,2}(?:-?(?:st|nd|rd|th))?\Z", re.ASCII)
-# Of so many words one may be nobody's.
+# For each so many words, one may lack a source.
 _FEW = 4
 
 
 class TrustedWords:
-    """The words that may be relied on."""
+    """The trusted words."""
 
     def __init__(self) -> None:
         self._words: set[str] = set()
         self._names: set[str] = set()
 
     def add(self, text: str, names: list[str], sent: Iterable[str] = ()) -> None:
-        """A text and its names, in their form. `sent` are texts of the model or of strangers that a call sent out to
-        have this: that they come back is no reason to rely on their words."""
+        """Adds a text and its names, in their form. `sent` are texts of the model or of strangers that a call sent out
+        to get this: that they come back is no reason to trust their words."""
         apart = {word for one in sent for word in _WORD.findall(one)}
         self._words.update(word for word in _WORD.findall(text) if word not in apart)
         self._names.update(name for name in names if identifies(name) and apart.isdisjoint(_WORD.findall(name)))
 
     def compose(self, text: str, names: list[str]) -> bool:
-        """Whether the text is composed of them. Both are in their form."""
+        """Whether the text is composed of trusted words. Both are in their form."""
         count = loose = 0
         for word in _WORD.finditer(text):
             count += 1

@@ -1,8 +1,8 @@
-"""A conversation that comes whole with every request, as chat interfaces have it: what is new in it goes to a session.
+"""A conversation that arrives whole with every request, as chat interfaces send it: the new part goes to a session.
 
-The messages are those of OpenAI's chat completions. What stands in the user's place is the user's words; what a tool
-returned is observed once, under the name of the tool whose call it answers, and the model has of it what it may have.
-The client runs the tools, so what it says that they returned is taken as it is; a result of no call is refused.
+The messages are those of OpenAI's chat completions. Messages in the user's place are the user's words. The result of a
+tool is observed once, under the name of the tool whose call it answers, and the model gets what it may have of it. The
+client runs the tools, so its word about their results is taken. A result without a call is refused.
 
     for result in conversation.new(messages):
         conversation.keep(result, session.observe(result.call, result.value))
@@ -26,7 +26,7 @@ from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.session import Session
 from policyengine.model.decision import RuleError
 
-# So many calls and results of one conversation are remembered. What is forgotten is observed again.
+# The most calls and results of a conversation that are remembered. What is forgotten is observed again.
 MOST = 10_000
 _STATED = denied(RuleError("", codes.MALFORMED.id, "this call was not decided in this conversation"), "")
 
@@ -34,12 +34,12 @@ Message = Mapping[str, Any]
 
 
 class Unreadable(ValueError):
-    """The messages have a form that is not known; the text may be told."""
+    """The messages have an unknown form. The text of the error may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool returned: `text` as the messages have it, `value` as rules read it."""
+    """What a tool returned: `text` as in the messages, `value` as rules read it."""
 
     key: tuple[str, str]
     call: ToolCall

@@ -1,4 +1,4 @@
-"""What came back of a call, kept as it is now: whoever made it may go on changing it."""
+"""The result of a call, copied when it arrives: whoever made it may change it later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def as_it_is(value: Any, sent: Any) -> bytes:
-    """A value, and what was sent out for it, as they are now; nothing where that cannot be kept."""
+    """Copies of a value and of what was sent out for it; None if they cannot be copied."""
     try:
         return marshal.dumps((value, sent))
     except ValueError:

@@ -1,8 +1,8 @@
 """Days and times of day in the spellings that people use, each in one form.
 
-In: a text in its form (`normal_form.form`). Out: a day as `2026-03-05`, one whose year nobody says as `--03-05`, a time
-of day as `15:30`. Whoever says a day without a year says it of every year. Of several days with one month or year
-behind them (`May 5th to May 8th 2026`, `5 to 8 May`) each has it.
+In: a text in its form (`normal_form.form`). Out: a day as `2026-03-05`, a day without a year as `--03-05`, a time of
+day as `15:30`. A day without a year stands for that day of every year. If several days share one month or year (`May
+5th to May 8th 2026`, `5 to 8 May`), each of them has it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a session needs of its engine: each call as the engine has it."""
+"""The calls of its engine that a session needs, with the signatures of the engine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a session did so far, as rules read it: `history`, the calls that ran, with what came back of each.
+"""What a session did so far, as rules read it: `history`, the calls that ran, with their results.
 
-It stays in this process. Where it is not known in full (another process, more calls or longer results than are kept)
-there is none, and a rule that reads it cannot be evaluated: a `permit` then grants nothing.
+It stays in this process. If it is not known in full (in another process, or with more calls or longer results than are
+kept), it is absent, and a rule that reads it cannot be evaluated: a `permit` then grants nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class History:
         self.full = not known
 
     def add_lazily(self, tool: str, kept: bytes) -> None:
-        """As `add`, as soon as somebody asks. `kept` are the result and the arguments."""
+        """As `add`, but only once somebody reads the history. `kept` are the result and the arguments."""
         with self._adding:
             if self.full:
                 return
@@ -60,7 +60,7 @@ class History:
         self._done.append({"tool": tool, "args": dict(arguments), "result": result if plain else None})
 
     def read(self) -> list[dict[str, Any]] | None:
-        """The calls, oldest first; None where they are not all known."""
+        """The calls, oldest first; None if they are not all known."""
         with self._adding:
             self._bring()
             return None if self.full else list(self._done)

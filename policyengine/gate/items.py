@@ -1,8 +1,8 @@
-"""Which items of a result its label `untrusted`, or `untrusted_...`, is about.
+"""The items of a result that a label `untrusted` or `untrusted_...` is about.
 
-In: the label rules that were set, and the result. Out: the ways to what is not trusted, `()` for all of it. A rule that
-asks one list of the result item by item is asked again for each item alone; of a rule that asks anything else, and of
-one that is set for no item alone, everything is meant.
+In: the label rules that were set, and the result. Out: the paths to what is not trusted; `()` stands for all of it. A
+rule that tests the items of one list in the result is evaluated again for each item alone. If a rule tests anything
+else, or holds for no single item, the whole result is untrusted.
 """
 
 from __future__ import annotations

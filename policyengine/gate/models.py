@@ -1,13 +1,13 @@
-"""The calls of a model: admitted and reserved before, settled after, and what it says released.
+"""The calls of a model: admitted and reserved before, settled after, and their texts released.
 
-    asked = asking.admit(session, messages)     # nothing to ask of where no model is named
+    asked = asking.admit(session, messages)     # allowed at once if no model is named
     if not asked.allowed: ...                   # `asked.reason` in the model's place
-    with asked:                                 # `asked.ended()` where it fails or is cut off
+    with asked:                                 # `asked.ended()` if it fails or is cut off
         answer = model(asked.messages)
     asked.settle(tokens)
     text = asking.release(session, answer)
 
-A host that names no model has nothing admitted, and one that names no output has nothing released.
+If a host names no model, nothing is admitted; if it names no output, nothing is released.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class ModelCall:
     grant: Grant | None = field(default=None, repr=False)
 
     def settle(self, tokens: int | None) -> None:
-        """The model used so many tokens; None where it did not say, and the estimate stays. Raises StoreError and
-        SettleError: a budget that cannot be kept ends the run."""
+        """Settles the call with the tokens that the model used. With None, when the model did not report them, the
+        estimate stays. Raises StoreError and SettleError: a budget that cannot be kept ends the run."""
         if self.grant is not None and self.grant.id:
             self.grant.settle(_cost(tokens))
 
@@ -44,7 +44,7 @@ class ModelCall:
             await self.grant.settle_async(_cost(tokens))
 
     def ended(self) -> None:
-        """The call failed or was cut off: the estimate stays charged, and what it held is free."""
+        """The call failed or was cut off: the estimate stays charged, and what was held in flight is freed."""
         with suppress(StoreError, SettleError):
             self.settle(None)
 

@@ -1,8 +1,9 @@
-"""What counts as the same value: texts in one form, and the parts of a text that name something.
+"""The normal form of values: which texts count as the same, and which parts of a text name something.
 
-Two spellings that mean the same to whoever acts on them have one form: Unicode and case, blanks, a URL's scheme and
-host, a path's `./`, a number's zeros, a date's order, an account number's groups. A form never makes two things one
-that an action would tell apart; where that is in doubt they stay two: a value is then less trusted, and not more.
+Spellings that mean the same to anybody who acts on them have one form: Unicode and case, blanks, the scheme and host of
+a URL, the `./` of a path, the zeros of a number, the order of a date, the groups of an account number. A form never
+merges two things that an action would distinguish. In doubt they stay different: a value is then trusted less, never
+more.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _URL = re.compile(r"(?:(https?)://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(:\d+)?(/[^?#]*
 
 
 def form(text: str) -> str:
-    """The one form of a text."""
+    """The form of a text."""
     if text.isascii():
         # Of such a text the rest changes nothing more.
         return " ".join(text.lower().split())
@@ -60,7 +61,8 @@ def form(text: str) -> str:
 
 
 def value_form(value: object) -> str:
-    """The one form of a whole value: a number is its decimal, a date its ISO form, an account number its characters."""
+    """The form of a whole value: a number becomes its decimal, a date its ISO form, an account number its
+    characters."""
     if isinstance(value, bool) or value is None:
         return str(value).casefold()
     if isinstance(value, int | float):
@@ -93,7 +95,7 @@ def one_thing(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """A decimal without the zeros and commas that mean nothing; empty for what is not a number."""
+    """A decimal without meaningless zeros and commas; empty for what is not a number."""
     if not _NUMBER.match(text):
         return ""
     try:
@@ -152,7 +154,7 @@ def identifies(token: str) -> bool:
 
 
 def _url(scheme: str, host: str, port: str, path: str, rest: str) -> str:
-    """Without what goes without saying: https, its port, and a last `/`. Plain http, another port and another host are
+    """A URL without what is implied: https, its port, and a trailing `/`. Plain http, another port or another host is
     another place."""
     plain = scheme == "http"
     usual = port == (":80" if plain else ":443")
@@ -164,7 +166,7 @@ def _ungrouped(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """A path without what changes nothing. One that climbs stays as it is."""
+    """A path without the parts that change nothing. A path that climbs stays as it is."""
     parts = text.split("/")
     if ".." in parts:
         return text

@@ -1,8 +1,8 @@
-"""What a tool returned is worth: the action `receive` on the tool, with the result in the context.
+"""What the result of a tool is worth: the action `receive` on the tool, with the result in the context.
 
-Label rules on `receive` mark the session, whatever else is decided: what came in has been seen. A label that cannot be
-evaluated is set. Where the policies permit, forbid or require anything on `receive`, that is decided as well, and a
-result that is not allowed does not reach the model.
+Label rules about `receive` mark the session, whatever else is decided, because the result has been seen. A label that
+cannot be evaluated is set. If the policies permit, forbid or require anything about `receive`, that is decided as well,
+and a result that is not allowed does not reach the model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The scalars that a value is made of, and its parts by their JSON Pointers. Without recursion."""
+"""The scalars in a value, and its parts by their JSON Pointers. Without recursion."""
 
 from __future__ import annotations
 

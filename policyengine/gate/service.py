@@ -1,4 +1,4 @@
-"""What an engine does for agents: it opens a session, which is the gate of its tools."""
+"""The half of an engine for agents: it opens sessions, which gate their tools."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Gates(Releases):
         id: str | None = None,
         name: str | None = None,
     ) -> Session:
-        """A new session of a principal and the agent that acts for it, or with `id` one that was opened before. With
-        `name` it is new the first time, and the same one from then on: for a host that may forget which it had.
-        `prompt` are the user's own words. `entities` are what the host knows at the start, such as the user's accounts
-        and contacts: values from it are trusted. `context` is what every request of the session has.
-        `grants` is what the session is narrowed to, as `Session.narrow` does. Raises StoreError, and UnknownSession for
-        an `id` of nobody or of somebody else."""
+        """A new session of a principal and the agent that acts for it, or with `id` a session that was opened before.
+        With `name`, the first call makes the session and later calls return it, for hosts that may forget which one
+        they had. `prompt` holds the words of the user. `entities` is what the host knows at the start, such as the
+        accounts and contacts of the user; values from it are trusted. `context` is part of every request of the
+        session. `grants` narrows the session, as `Session.narrow` does. Raises StoreError, and UnknownSession for an
+        `id` that is unknown or belongs to somebody else."""
         known = _context(principal, agent, context)
         opened, resumed = id, True
         if opened is None:

@@ -1,11 +1,10 @@
-"""One agent's session with its tools: what may run, on what arguments, and what its results are worth.
+"""One agent's session with its tools: which calls may run, with which arguments, and what their results are worth.
 
-The host calls `call` before a tool runs, runs it with `call.arguments` and nothing else, and hands what comes back to
-`observe`. Everything that is asked of the store is asked by the engine's own `authorize`; each method has an async form
-around the same steps. Whatever goes wrong on the way (a policy that errs, a store that is away, a trail that is full)
-is a call that does not run.
+The host calls `call` before a tool runs, runs it with `call.arguments` and nothing else, and passes the result to
+`observe`. All requests go through `authorize` of the engine. Each method has an async form with the same steps.
+Whatever fails on the way (a rule errs, a store is unavailable, a trail is full), the call does not run.
 
-What the session has seen stays in this process: in another one, the sources of its arguments are unknown.
+What the session has seen stays in this process: in another process, the sources of its arguments are unknown.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ from policyengine.state.store import StoreError
 
 _BEGINNING = Lock()
 _TEXTS = frozenset({str})
-# So often a call is asked about anew because a reload came between its request and its decision.
+# How often a call is asked about again because a reload came between its request and its decision.
 TRIES = 8
 _RELOADED = "the policies change all the time; ask again"
 
 
 class Session:
-    """A gate for one session. `id` is that of the state store."""
+    """A gate for one session. `id` is the id in the state store."""
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class Session:
             self.say(prompt)
 
     def say(self, text: str) -> None:
-        """The user said this: their words, and no one else's."""
+        """Records the words of the user."""
         if text not in self._said:
             self._said.append(text)
             self._saw(text, USER)
@@ -113,8 +112,8 @@ class Session:
         return tuple(self._said)
 
     def narrow(self, grants: Collection[Any]) -> None:
-        """Narrows the session to these grants, texts or objects, of those that it has. A new session has all, and
-        nothing widens one again. Rules read them as `session.grants`. Raises StoreError, TypeError and ValueError."""
+        """Narrows the session to these of its grants, texts or objects. A new session has all grants, and nothing
+        widens a session again. Rules read them as `session.grants`. Raises StoreError, TypeError and ValueError."""
         self._ways.sessions().narrow(self.id, self._principal, self._context, grants=grants)
 
     async def narrow_async(self, grants: Collection[Any]) -> None:
@@ -131,9 +130,10 @@ class Session:
         fulfilled: Collection[str] = (),
         approval: str | None = None,
     ) -> ToolCall:
-        """Whether a tool may run on these arguments. `fulfilled` are the types of obligation that the host carries out
-        itself, `approval` the id of an approval of this very call. Never raises for what the arguments hold. What was
-        decided is a copy, and what may run is that: the arguments may be changed meanwhile by whoever proposed them."""
+        """Decides whether a tool may run with these arguments. `fulfilled` are the types of obligation that the host
+        fulfils itself, `approval` is the id of an approval of exactly this call. Never raises for what the arguments
+        hold. The decision is about a copy of the arguments, and only that copy may run, because the proposer may change
+        the originals meanwhile."""
         arguments = copied(arguments)
         for _ in range(TRIES):
             asked, revision = self._asked(tool, arguments)
@@ -262,8 +262,8 @@ class Session:
     # ---- after it ran ----
 
     def observe(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
-        """What a tool returned, and what of it the model may have. Only what is handed in here is known to the session;
-        `cost` settles what the call reserved."""
+        """Records what a tool returned, and says what the model may have of it. The session knows only what is passed
+        to this method; `cost` settles what the call reserved."""
         received = self._received(call, result)
         try:
             if call.grant is not None and call.grant.id:
@@ -326,8 +326,8 @@ class Session:
     # ---- around it ----
 
     def tools(self, names_: Iterable[str]) -> list[str]:
-        """Those of these tools that some arguments could be allowed for in this session, now. An approval or a limit
-        hides none. Nothing is listed where the session cannot be read."""
+        """The tools for which some arguments could be allowed in this session, now. Approvals and limits hide no tool.
+        The list is empty if the session cannot be read."""
         try:
             known = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
@@ -349,9 +349,9 @@ class Session:
         return tool_list.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON
+        """By tool and argument, the bounds that every allowed call in this session keeps to, now, as keywords of JSON
         Schema; `argument_bounds.with_limits` puts them into a tool's schema. A model that knows them makes fewer calls
-        that are denied; each call is decided all the same. Nothing is told where the session cannot be read."""
+        that are denied; each call is decided all the same. Empty if the session cannot be read."""
         try:
             read = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
@@ -360,11 +360,11 @@ class Session:
         return argument_bounds.argument_limits(self._ways.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
-        """As `tools`, but for what this session did so far: a list that others may rely on."""
+        """As `tools`, but without what this session did so far: a list that can be cached."""
         return tool_list.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
 
     def listed_limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """As `limits`, but for what this session did so far."""
+        """As `limits`, but without what this session did so far."""
         return tool_list.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
 
     async def listed_async(self, names_: Iterable[str]) -> list[str]:

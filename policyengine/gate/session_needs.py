@@ -1,7 +1,7 @@
-"""What the rules in force ask of a session, so that nothing else is made for them. Found once per snapshot.
+"""What the rules in force need from a session, so that nothing else is computed. Found once per snapshot.
 
-It follows from the checked policies alone, and is generous: whatever may be read is there, for rules that are only
-tried as well.
+It follows from the checked policies alone and errs on the safe side: whatever a rule may read is included, also for
+rules that are only tried.
 """
 
 from __future__ import annotations

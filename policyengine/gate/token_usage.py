@@ -1,4 +1,4 @@
-"""How many tokens a call of a model used, in the words of frameworks and providers."""
+"""The tokens that a call of a model used, in the words of frameworks and providers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USED = (
 
 
 def tokens_of(usage: Any) -> int | None:
-    """What was used; None where not all of it is said."""
+    """The number of tokens; None if a part of it is missing."""
     if not isinstance(usage, Mapping):
         return None
     for names in _USED:

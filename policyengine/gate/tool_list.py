@@ -1,9 +1,9 @@
-"""Which tools a list shows: all but those that no arguments could be allowed for.
+"""Which tools a list shows: all except those for which no arguments could be allowed.
 
-It is the residual of the policies over a tool of which only the name is known. An approval, a limit and an obligation
-hide nothing: they are met on the way.
+It is the residual of the policies for a tool of which only the name is known. Approvals, limits and obligations hide no
+tool, because they can be met later.
 
-A long list is found in slices of counted work, so that an event loop has its turn after each.
+A long list is computed in slices of counted work, so that the event loop has its turn after each.
 """
 
 from __future__ import annotations

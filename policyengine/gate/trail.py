@@ -1,13 +1,13 @@
 """Where the values of a session came from.
 
-In: everything that came into the session, with its source. Out: for a value, the sources of it and of its parts. Work
-grows with the value that is asked about, not with what the session has seen: texts are looked up by their words.
+In: everything that came into the session, with its source. Out: for a value, the sources of the value and of its parts.
+The work grows with the value, not with what the session has seen, because texts are looked up by their words.
 
-A value that one source says is from that source, from the most trusted if several do: what the user said stays the
-user's words, though an attacker repeats them. A text that no source says as a whole is composed: it is the model's, and
-that of every tool that said an identifier or a run of words in it. It is not the user's, whatever parts of it are: a
-recipient with a second one behind it is nobody whom the user named. It is from `composed` as well if every word
-of it is from somebody who may be relied on (`composed_text.py`).
+If a source says a value as a whole, the value comes from that source; if several do, from the most trusted one. What
+the user said stays the user's words, even if an attacker repeats them. A text that no source says as a whole is
+composed: it comes from the model, and from every tool that said an identifier or a run of words in it. It does not come
+from the user, whatever its parts are: the user has not named a recipient if a second one follows it. It comes from
+`composed` as well if each of its words is trusted (`composed_text.py`).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from policyengine.gate.normal_form import form, identifies, names, number, text_
 from policyengine.gate.scalars import PLAIN, pointers, scalars
 
 MODEL, EVERYBODY = "model", "*"
-# So many words in a row, and no fewer, tell where a piece of prose came from.
+# The number of consecutive words that identify the source of a piece of prose.
 RUN = 4
-# What a session remembers, in characters. More is not indexed: values from it are unknown.
+# The most characters that a session remembers. More is not indexed: values from it are unknown.
 MOST = 4_000_000
-# And the sources of so many texts, until the next one comes in.
+# The sources of at most so many texts are remembered, until the next one comes in.
 REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who said something. `rank` orders sources by trust: the smaller the more. `readers` are the forms of those who
-    may see it, None if everybody may."""
+    """The source of a value. `rank` orders sources by trust; lower is more trusted. `readers` are the forms of those
+    who may see the value; None stands for everybody."""
 
     name: str
     trusted: bool
@@ -48,7 +48,7 @@ class Origin:
     readers: frozenset[str] | None = None
 
     def __hash__(self) -> int:
-        # Sets of these are made for every argument, and readers can be many: the name tells nearly all of them apart.
+        # Sets of origins are made for every argument; readers can be many, and the name tells nearly all of them apart.
         return hash(self.name)
 
     @property
@@ -59,15 +59,15 @@ class Origin:
 USER = Origin("user", True, 0)
 SYSTEM = Origin("system", True, 1)
 MADE = Origin(MODEL, False, 9)
-# Readers: nobody. A value of which nothing is known could be anybody's secret.
+# Readers: nobody. An unknown value could be a secret of anybody.
 UNKNOWN = Origin("unknown", False, 10, frozenset())
-# Beside the model: of a text whose every word is one that may be relied on.
+# Added to the model for a text whose every word is trusted.
 PUT_TOGETHER = Origin(COMPOSED, False, 8)
 _PUT_TOGETHER = frozenset({MADE, PUT_TOGETHER})
 
 _INNER = RUN + 1
 
-# Behind what is not trusted.
+# The rank of a trusted field is behind that of untrusted sources.
 FIELD_RANK = 6
 
 
@@ -76,8 +76,8 @@ def tool_source(name: str, trusted: bool) -> Origin:
 
 
 def field_source(name: str) -> Origin:
-    """A trusted part of what a tool returned. Its rank is behind that of what is not trusted: a value that strangers
-    say as well may be theirs."""
+    """A trusted part of a result. It ranks behind untrusted sources: a value that strangers say as well may be
+    theirs."""
     return Origin(name, True, FIELD_RANK)
 
 
@@ -88,7 +88,7 @@ class _Text:
 
 
 class _Waiting(Struct, frozen=True, gc=False):
-    """What came in, as it was then, with what was sent out for it."""
+    """What came in, as it was at that time, with what was sent out for it."""
 
     kept: str | bytes
     source: Origin
@@ -97,8 +97,8 @@ class _Waiting(Struct, frozen=True, gc=False):
 
 
 class Trail:
-    """What one session has seen. With `forgot` it saw more before, and nobody knows what: whatever is not known to be
-    from somebody may be from anybody then."""
+    """Everything that one session has seen. With `forgot`, the session saw more before, and nobody knows what: any
+    value without a known source may then come from anybody."""
 
     def __init__(self, forgot: bool = False) -> None:
         self._forgot = forgot
@@ -107,18 +107,18 @@ class Trail:
         self._values: dict[str, Origin] = {}
         self._runs: dict[tuple[str, ...], Origin] = {}
         self._texts: list[_Text] = []
-        # In which texts a word stands.
+        # The texts that contain a word.
         self._words: dict[str, list[int]] = {}
         self._relied_on = TrustedWords()
         self._size = 0
-        # Calls of one session may come back at the same time, in threads.
+        # Calls of one session may return at the same time, in threads.
         self._adding = Lock()
-        # What came in and was not asked about since, oldest first, and how long it is; who brings it in, does so alone.
+        # What came in and was not asked about since, oldest first, with its length. One thread at a time brings it in.
         self._waiting: deque[_Waiting] = deque()
         self._waiting_size = 0
         self._bringing = Lock()
-        # How often something began or ended to be added; and what was found of texts meanwhile. A call is decided, and
-        # its result observed, about the same ones.
+        # The number of times that an addition began or ended, and what was found of texts since. A call is decided, and
+        # its result observed, about the same texts.
         self._changes = 0
         self._found: dict[tuple[int, str], frozenset[Origin]] = {}
         self.full = False
@@ -228,7 +228,7 @@ class Trail:
             said = self._values.get(value_form(value))
             return self._composed if said is None else self._from(said)
         if type(value) is not str:
-            # A text of a subclass may be equal to another text, and would find what is remembered of that.
+            # A text of a subclass may be equal to another text, and would find what is remembered about that one.
             return self._of_text(value)
         key = (self._changes, value)
         origins = self._found.get(key)
@@ -243,11 +243,11 @@ class Trail:
         known = text_form(text)
         said = self._said_of(known)
         if said is not None and said.rank <= SYSTEM.rank:
-            # Nobody is trusted more, so nothing that stands elsewhere changes this.
+            # No source is trusted more, so what other texts say changes nothing.
             return frozenset({said})
         each = text.split(" ")
         words = names(text, each)
-        # It may stand as a whole in somebody else's words, too.
+        # Other sources may say it as a whole, too.
         whole = self._containing(text, each, words)
         if said is not None:
             return self._from(said if whole is None or said.rank <= whole.rank else whole)
@@ -262,18 +262,18 @@ class Trail:
         return said
 
     def _from(self, said: Origin) -> frozenset[Origin]:
-        """The source of what somebody said. A trusted field is believed as far as nobody else said the same."""
+        """The source of a value. A trusted field is believed only as long as nobody else said the same."""
         return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
 
     def _containing(self, text: str, each: list[str], words: list[str]) -> Origin | None:
-        """The most trusted source that says the text as a whole, from word to word."""
+        """The most trusted source that says the text as a whole, on word boundaries."""
         if not text or not words:
             return None
         if len(each) > _INNER and tuple(each[1:_INNER]) not in self._runs:
-            # Whoever says all of it says the words after its first one in a row.
+            # A source that says all of it also says the words after the first one in a row.
             return None
         rarest: list[int] | None = None
-        # Who says the text says each of its words, so only texts with the rarest of them have to be read through.
+        # A source of the text says each of its words, so only the texts with the rarest word must be read through.
         for word in words[:32]:
             stands_in = self._words.get(word)
             if stands_in is None:
@@ -289,8 +289,8 @@ class Trail:
         return best
 
     def _parts(self, text: str, each: list[str], words: list[str]) -> frozenset[Origin]:
-        """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
-        the text. The model put it together."""
+        """The sources of the parts of a composed text. The user and the system are not among them: they said parts, not
+        the text."""
         said: set[Origin | None] = set()
         # A word of letters alone identifies nothing: "invoice" in a mail to a stranger is not what a page said.
         for name in filterfalse(str.isalpha, words):
@@ -310,7 +310,7 @@ class Trail:
         return frozenset(origins)
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        """Where each argument and each part of one came from, as `context.provenance` has it."""
+        """Where each argument and each part of an argument came from, in the form of `context.provenance`."""
         if not args:
             return {}
         stated: dict[str, list[dict[str, Any]]] = {}
@@ -322,8 +322,7 @@ class Trail:
         return stated
 
     def readable(self, args: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Who may see each argument and each part of one, as `context.readers` has it: as they are spelled in the
-        arguments, where they are."""
+        """Who may see each argument and each part of one, as `context.readers` has it, spelled as in the arguments."""
         spelled = [leaf for leaf in scalars(args) if isinstance(leaf, str) and leaf != EVERYBODY]
         stated: dict[str, list[str]] = {}
         for path, value in pointers(args):
@@ -350,7 +349,7 @@ class Trail:
         return self._echoes(args)
 
     def _echoes(self, args: Any) -> dict[str, Origin]:
-        # The least trusted: a trusted tool that gives back what it was sent would vouch for a stranger's address.
+        # The least trusted: a trusted tool that returns what it was sent would vouch for the address of a stranger.
         return {value_form(leaf): max(self._of(leaf), key=_doubt) for leaf in scalars(args)}
 
 

@@ -1,6 +1,7 @@
-"""Around the searches of others: what they find, less what the caller may not see.
+"""Adapters for other libraries: around searches, so that only what the caller may see comes out, and around agents, so
+that each call is gated.
 
-`retrieval` needs no library and works around any search; `langchain` and `llamaindex` need theirs, and are imported by
+`retrieval` needs no library and works around any search. The other modules need their libraries and are imported by
 their own names.
 """
 

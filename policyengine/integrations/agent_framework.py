@@ -2,10 +2,10 @@
 
     agent = protect(Agent(client, tools=tools), PolicyInterceptor(engine, principal=ann))
 
-The framework has the hooks built in, but whether it calls them depends on the layers of the chat client: where they are
-in the wrong order it warns, and runs the tools. Such an agent is refused before it starts. Middleware of one run, and
-what a context provider adds, comes behind the hooks: the first is refused, the second is not seen. An agent that a tool
-runs and nobody protected has the hooks of the agent whose tool it is.
+The framework has the hooks built in, but whether it calls them depends on the layers of the chat client: if they are in
+the wrong order, it warns and runs the tools. Such an agent is refused before it starts. Middleware of a run comes
+behind the hooks and is refused. Middleware that a context provider adds also comes behind them, but cannot be seen. An
+unprotected agent that a tool runs has the hooks of the agent to which the tool belongs.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
     emitter.register(PolicyInterceptor(engine, principal=ann))
 
-One session of hooks is one session of the gate. `input` is the user's words; what goes into the model is admitted and
-what it cost settled; each call of a tool is decided on its arguments, what it returned is observed, and what is said is
-released. What was changed is a `transform`, what a person may lift a `deny` with an `approval`, what the host owes is a
-warning, and a fault of ours is a `deny` whose reason begins with `runtime_error:`.
+One session of hooks is one session of the gate. `input` is the user's words. The input of the model is admitted, and
+its cost settled; each call of a tool is decided on its arguments, its result is observed, and the output is released. A
+change is a `transform`, a denial that a person may lift is a `deny` with an `approval`, an obligation of the host is a
+warning, and an internal error is a `deny` whose reason begins with `runtime_error:`.
 
-A host that lifts a denial runs the tool on its own word: what it returned is observed all the same.
+A host that lifts a denial runs the tool on its own authority; its result is observed all the same.
 """
 
 from __future__ import annotations

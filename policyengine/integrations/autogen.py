@@ -2,9 +2,10 @@
 
     agent = protect(AssistantAgent("payer", model_client=client, tools=tools), session)
 
-A workbench stands between an agent and all its tools, those of MCP servers and those added while it runs among them;
-so it is wrapped, and so are the handoffs, which an agent calls past it. Teams, agents that are tools, and those that
-hold others are gated with all that is in them. An agent that runs code, or runs its tools itself, is refused.
+A workbench stands between an agent and all its tools, including the tools of MCP servers and tools that are added while
+it runs, so it is wrapped. So are the handoffs, which an agent calls directly. Teams, agents that serve as tools, and
+agents that hold others are gated with everything in them. Agents that run code, or run their tools themselves, are
+refused.
 """
 
 from __future__ import annotations
@@ -143,8 +144,8 @@ class _Protects:
 
 
 class GatedWorkbench(Workbench):
-    """A workbench that shows what could be called, and runs what may run. It streams nothing of a tool: what comes in
-    between has not been looked at."""
+    """A workbench that shows the tools that could be called, and runs the calls that may run. It streams no partial
+    results of a tool, because nobody has checked them."""
 
     def __init__(
         self,

@@ -1,14 +1,15 @@
-"""The Claude Agent SDK: options with hooks that gate every call of a tool, those of agents within the agent among them.
+"""The Claude Agent SDK: options with hooks that gate every call of a tool, including the calls of agents within the
+agent.
 
     options = protect(ClaudeAgentOptions(mcp_servers=servers, setting_sources=[]), session)
 
-Hooks of one kind run at once, so what another makes of a call would not be decided: options with others are refused.
-A hook that fails denies, and a program that would not call it does not start. Nothing is allowed by these hooks either:
-what the policies allow, the program's own permissions decide. The model is asked, and what it says is said, without
-them; use `session.release` on what it says at the end.
+Hooks of one kind run in parallel, so a change that another hook makes to a call would not be decided: options with
+other hooks are refused. A hook that fails denies the call, and a program that would not call the hook does not start.
+The hooks allow nothing by themselves: the permissions of the program still apply to what the policies allow. Calls and
+answers of the model do not pass through them; use `session.release` on its final answer.
 
-What a tool says when it fails cannot be changed by a hook. A server of this process says it as a result; where another
-says what may not be told, or nobody can look at it, no call of the session runs any more.
+A hook cannot change what a tool says when it fails. A server of this process returns that as a result instead. If
+another server says something that may not be shown, or that cannot be checked, no further call of the session runs.
 """
 
 from __future__ import annotations

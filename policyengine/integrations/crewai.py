@@ -1,14 +1,14 @@
-"""CrewAI: hooks that gate every call of a tool within a `with`, whichever agent of a crew makes it.
+"""CrewAI: hooks that gate every call of a tool within a `with` block, whichever agent of a crew makes it.
 
     with gated(session):
         crew.kickoff(inputs={"topic": topic})
 
-Hooks see what is added while a crew runs: delegation, memory, tools of MCP servers. CrewAI goes on where a hook raises,
-and runs the tool; so nothing is raised here: what goes wrong blocks the call, or takes the place of what came back.
-Hooks are for the whole process: once this is in use, a crew outside of any `gated` runs no tools and asks no model. A
-hook that comes after the gate could change what was decided, and blocks the call as well.
+Hooks also see what is added while a crew runs: delegation, memory, tools of MCP servers. If a hook raises, CrewAI
+continues and runs the tool. So nothing is raised here: an error blocks the call, or takes the place of the result.
+Hooks belong to the whole process: once this is in use, a crew outside of any `gated` runs no tools and calls no model.
+A hook that comes after the gate could change what was decided, so it blocks the call as well.
 
-What a crew does without a hook is not seen: functions that a flow hands to `LLM.call` itself.
+Calls that pass no hook are not seen: functions that a flow passes to `LLM.call` itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From a chunk, as a search returns it, to the document that policies speak about.
+"""From a chunk, as a search returns it, to the document that policies judge.
 
-A store that keeps attributes under a prefix, in a nested object or in columns returns them so. What cannot be read is
-no document, and no document is never permitted.
+A store may return attributes under a prefix, in a nested object or in columns. A chunk that cannot be read is no
+document, and is never permitted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class _Unreadable(Exception):
-    """What a place holds is not what the mapping says."""
+    """A place holds something else than the mapping says."""
 
 
 def attributes(

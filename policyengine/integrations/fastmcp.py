@@ -1,9 +1,9 @@
-"""FastMCP servers: a middleware that gates the tools, resources and prompts of a server of your own.
+"""FastMCP servers: a middleware that gates the tools, resources and prompts of your own server.
 
     server = FastMCP("shop", middleware=[PolicyMiddleware(session_of)])
 
-`session_of` is a function from the middleware's context to the session of the gate, which is opened for whoever is
-authenticated there. Put it last, so that it is innermost.
+`session_of` is a function from the context of the middleware to the session of the gate for the authenticated caller.
+Put the middleware last, so that it is innermost.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Finders of others behind our interface: Presidio's analyzer, and the plug-ins of detect-secrets.
+"""Finders of other libraries behind our interface: the analyzer of Presidio, and the plug-ins of detect-secrets.
 
-They read the whole of a text, so a stream that needs one is buffered. What they raise is a failure of the finder.
+They read a whole text, so a stream that needs one is buffered. If they raise, the finder has failed.
 """
 
 from __future__ import annotations

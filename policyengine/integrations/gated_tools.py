@@ -1,6 +1,6 @@
-"""What is gated however it came in: added to a list of tools while an agent runs, or assigned to an agent anew.
+"""Tools that are gated however they arrive: added to a list while an agent runs, or assigned to an agent.
 
-Whoever goes through a list of tools is shown those that could be called by then.
+Iterating over the list yields the tools that could be called at that time.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def is_protected(agent: Any, *by: Any) -> bool:
 
 
 class GatedTools(list[Any]):
-    """`gate` makes a gated tool of one that is none yet, once for each; what it raises, whoever reads the list has.
-    `shown` keeps those that are to be seen."""
+    """`gate` makes a gated tool from one that is not gated yet, once for each tool; if it raises, so does reading the
+    list. `shown` keeps the tools that may be seen."""
 
     def __init__(
         self,

@@ -2,14 +2,14 @@
 
     runner = Runner(app_name="shop", agent=agent, plugins=[PolicyPlugin(engine, principal=ann)], ...)
 
-A plugin sees sub-agents, which the callbacks of an agent do not. But the callbacks of an agent come after those of a
-plugin and may change what it looked at; so before each call of a model the tools of that call are wrapped themselves,
-and a tool that is not is denied. One that a confirmation resumes is wrapped by then. What the plugin would not see is
-refused when it begins: live runs, code that a model writes, agents and tools that run elsewhere. Put it first in
-`plugins`.
+A plugin sees sub-agents, which the callbacks of an agent do not. But the callbacks of an agent run after those of a
+plugin and may change what it has checked. So the tools themselves are wrapped before each call of a model, and a tool
+that is not wrapped is denied. A tool that a confirmation resumes has been wrapped by then. What the plugin would not
+see is refused at the start: live runs, code that a model writes, and agents and tools that run elsewhere. Put it first
+in `plugins`.
 
-One session of the kit is one session of the gate. An agent within a tool joins the session of that tool: what it is
-told to do is a model's words.
+One session of the kit is one session of the gate. An agent within a tool joins the session of that tool: its
+instructions are the words of a model.
 """
 
 from __future__ import annotations

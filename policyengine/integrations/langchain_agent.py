@@ -1,11 +1,11 @@
-"""LangChain agents: a middleware that gates every tool call, and the tools that a model is shown.
+"""LangChain agents: a middleware that gates every tool call, and the list of tools that a model sees.
 
     agent = create_agent(model, tools, middleware=[PolicyMiddleware(engine, principal=ann)])
 
 One run is one session of the gate (`policyengine.gate`): the human messages are the user's words, each call is decided
-on its final arguments, and what a tool returns is observed before the model has it. Put it last in `middleware`, so
-that it is innermost: what another one rewrites is then decided as it runs. An agent within a tool that has such a
-middleware as well joins the session of that tool: what it is told to do is a model's words. Calls of one that has none
+on its final arguments, and the result of a tool is observed before the model gets it. Put it last in `middleware`, so
+that it is innermost and decides about a call after others have rewritten it. An agent within a tool that has such a
+middleware as well joins the session of that tool: its instructions are the words of a model. If it has none, its calls
 are decided in that session as well (`langchain_nested`).
 """
 

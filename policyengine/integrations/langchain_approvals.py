@@ -1,7 +1,7 @@
 """Approvals as interrupts of a graph: a call that needs a person stops the run until somebody has decided.
 
-What a person approves is what runs: the approval is bound to this call, with these arguments. What the run is resumed
-with is not believed; the store knows what was decided. Other arguments are another call, which asks anew.
+A person approves exactly what runs: the approval is bound to this call, with these arguments. The value that resumes
+the run is not trusted; the store knows the decision. Other arguments are another call, which needs a new approval.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What LangChain and LangGraph have in common: a call of a tool that goes through the gate, and the messages of it.
+"""What LangChain and LangGraph share: a call of a tool that passes the gate, and its messages.
 
-A tool answers with a message, or with a command that brings messages. All of them are looked at before the model has
-them; a message that a tool wrote in the user's place says so from then on, and is never taken for the user's words.
+A tool answers with a message, or with a command that carries messages. All of them are checked before the model gets
+them. A message that a tool wrote in the user's place is marked, and never counts as the user's words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tools that run within a tool that the gate runs: those of an agent or a graph in it that has no gate of its own.
+"""Tools that run within a gated tool: the tools of an inner agent or graph that has no gate of its own.
 
-LangChain tells callbacks of every tool that begins, and hands them on to all that runs within. So one of ours decides
-each such call on its arguments, in the session of the tool around it, and what is denied does not begin. Only what that
-tool returns at the end is looked at: what returns within it stays within it.
+LangChain notifies callbacks of every tool that starts, and passes the callbacks on to everything that runs within. A
+callback of ours decides each such call on its arguments, in the session of the outer tool, and a denied call does not
+start. Only the final result of the outer tool is checked; results within it stay within it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GATED = "policyengine_gated"
 
 
 class DeniedWithin(PermissionError):
-    """A tool within a tool may not run; the text may be told."""
+    """A tool within a tool may not run. The text may be shown."""
 
 
 class _Watch(BaseCallbackHandler):

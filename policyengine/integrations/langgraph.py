@@ -1,9 +1,9 @@
-"""LangGraph: a `ToolNode` whose calls go through the gate, for graphs that are built by hand.
+"""LangGraph: a `ToolNode` whose calls pass the gate, for graphs that you build yourself.
 
     graph.add_node("tools", tool_node(tools, lambda request: request.runtime.context["session"]))
 
-The gate is inside any `wrap_tool_call` of your own, so that what that rewrites is decided as it would run. A graph
-within a tool has a node of its own; give it the same session.
+The gate is inside any `wrap_tool_call` of your own, so that it decides about a call after you have rewritten it. A
+graph within a tool has its own node; give it the same session.
 """
 
 from __future__ import annotations

@@ -3,14 +3,14 @@
     gate = PolicyProxy(engine, principal=lambda key: {"type": "User", "id": key.user_id})     # in gate.py
     litellm_settings: {callbacks: ["gate.gate"]}                       # in the configuration of the proxy
 
-A conversation comes whole with every request: what the user said and what tools returned is taken from it. Before the
-model is asked, its use and what goes in are decided, a budget is reserved, and tools are left out that could not be
-called; after it, the budget is settled from the usage, each call of a tool is decided, and what is said is released. A
-call that may not run is not in the answer: its reason is, and `finish_reason` is `content_filter`. In a stream, calls
-wait for the end. Put the callback last: what another one rewrites is then decided as it runs.
+Every request carries the whole conversation: what the user said and what tools returned is read from it. Before the
+model is called, its use and its input are decided, a budget is reserved, and tools that could not be called are left
+out. Afterwards the budget is settled from the usage, each call of a tool is decided, and the text is released. A call
+that may not run is replaced by its reason, and `finish_reason` is `content_filter`. In a stream, calls wait for the
+end. Put the callback last, so that it decides about a request after others have rewritten it.
 
-What the gate does not see is refused: other interfaces than chat completions, tools that run at the model's provider or
-in the proxy, and parameters that nobody here knows (`parameters` adds to those).
+What the gate cannot check is refused: interfaces other than chat completions, tools that run at the provider of the
+model or in the proxy, and unknown parameters (`parameters` adds known ones).
 """
 
 from __future__ import annotations

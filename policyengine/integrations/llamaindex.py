@@ -1,6 +1,6 @@
 """LlamaIndex: a retriever and a node postprocessor that let through only what the caller may see.
 
-`metadata_filters` asks the vector store for as much of that as it can be asked for.
+`metadata_filters` asks the vector store for as much of that as it can express.
 """
 
 from __future__ import annotations
@@ -135,10 +135,9 @@ class PermittedRetriever(BaseRetriever):
 
 
 class PermittedNodes(BaseNodePostprocessor):
-    """Of the nodes that something else retrieved, those that the caller may see. It fetches no others in their place.
+    """The nodes that the caller may see, of those that something else retrieved. It fetches no others in their place.
 
-    filter_for, document_of, record_labels: as for `PermittedRetriever`.
-    """
+    filter_for, document_of, record_labels: as for `PermittedRetriever`."""
 
     filter_for: Callable[[], Filter]
     document_of: DocumentOf = METADATA

@@ -2,9 +2,9 @@
 
     agent = FunctionAgent(tools=protect(tools, session), llm=llm)
 
-LlamaIndex has no place between an agent and its tools, so what runs is wrapped itself: it is then gated whoever calls
-it, every agent of an `AgentWorkflow` among them. What a model is asked with and says is seen by `protect_agents`. An
-agent or a workflow that a tool runs and nobody protected is gated by the session of that tool, or refused there.
+LlamaIndex has no hook between an agent and its tools, so the tools themselves are wrapped. They are then gated whoever
+calls them, including every agent of an `AgentWorkflow`. `protect_agents` also gates the input and the output of the
+models. An unprotected agent or workflow that a tool runs is gated by the session of that tool, or refused there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""LlamaIndex: a filter as MetadataFilters, which each of its vector stores makes its own query of.
+"""LlamaIndex: a filter as MetadataFilters, from which each of its vector stores makes its own query.
 
-The stores behind them differ: in what an operator does with a value of another type or with none, in whether filters
-nest, and in how they quote. So nothing here is exact, only what every store finds in the same way is asked for, and a
-text that a store could take for more than a text (several paste it into SQL) is not asked for at all.
+The stores differ: in what an operator does with a missing value or a value of another type, in whether filters nest,
+and in how they quote. So no query is exact, a query contains only conditions that every store treats the same, and it
+never contains a text that a store could read as more than a text (several paste it into SQL).
 """
 
 from __future__ import annotations

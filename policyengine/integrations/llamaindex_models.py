@@ -1,7 +1,8 @@
 """LlamaIndex: a model whose calls are admitted, settled and released.
 
-Out: the same model, of a class of its own. It answers as a whole, a stream in one piece: its text is released then.
-What was admitted goes in, files as files; where something would have to be changed that is not text, the call fails.
+Out: the same model, as an instance of a new class. It answers at once, a stream in one piece, because its text is
+released then. The admitted input is passed on, files as files; if a change to something other than text were needed,
+the call fails.
 """
 
 from __future__ import annotations

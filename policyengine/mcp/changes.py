@@ -1,7 +1,7 @@
-"""Word of lists that changed, from the servers behind to the clients in front.
+"""Notices that lists have changed, from the servers behind the gateway to the clients in front of it.
 
-A server of the revision 2026-07-28 is listened to, and so is this gateway (`subscriptions/listen`); others say it on
-their own, to whoever has seen a list.
+A server of the revision 2026-07-28 is listened to, and so is this gateway (`subscriptions/listen`). Older servers
+notify everybody who has seen a list.
 """
 
 from __future__ import annotations

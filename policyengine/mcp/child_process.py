@@ -1,7 +1,7 @@
-"""A server behind that is started here: its standard streams, read and written where messages are handled, and its end.
+"""A server that the gateway starts as a child process: its standard streams, handled on the event loop, and its end.
 
-The library has a task for each direction, and hands every message from one to the other. A server is asked to end by
-the end of its input, then told to, and then made to, with all that it has started.
+The library would use a task for each direction and hand every message from one to the other. The child is first asked
+to end, by the end of its input; then told to; and then killed, with everything that it has started.
 """
 
 from __future__ import annotations

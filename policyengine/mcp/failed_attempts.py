@@ -1,7 +1,8 @@
-"""Failed attempts to come in over HTTP: counted by address, told in one line and one event each, then told to wait.
+"""Failed attempts to sign in over HTTP: counted by address, reported in one line and one event each, then told to wait.
 
-A token that is good is never refused for what others tried. A request without one is not an attempt: clients begin so,
-to be told where tokens are to be had."""
+A good token is never refused because of what others tried. A request without a token is not an attempt: clients begin
+that way, to be told where to get a token.
+"""
 
 from __future__ import annotations
 

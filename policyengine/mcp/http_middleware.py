@@ -1,7 +1,7 @@
-"""The gateway over HTTP, for those who may come in: in front of the application of the `mcp` library.
+"""Authentication and sessions of the gateway over HTTP, in front of the application of the `mcp` library.
 
-Where the protocol has no sessions, an answer brings a cookie, and whoever sends it back has a session of their own: the
-answer to `server/discover`, with which a client begins, or else the first that belongs to a session.
+If the protocol has no sessions, an answer sets a cookie, and a client that sends it back has its own session: the
+answer to `server/discover`, with which a client begins, or else the first answer that belongs to a session.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages in which a gateway lists tools: what is one message is read and written at once, and so not too long."""
+"""The pages in which a gateway lists tools: a message is read and written at once, so it must not be too long."""
 
 from __future__ import annotations
 

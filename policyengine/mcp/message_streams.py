@@ -1,4 +1,4 @@
-"""Messages over streams of bytes, one a line, whichever end of a pipe this is."""
+"""Messages over byte streams, one on each line, for either end of a pipe."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What tools looked like when somebody last looked at them.
+"""Pins: what tools looked like when somebody last reviewed them.
 
-A server can change a tool's description or schema after it was approved, and so tell a model something else. A pin is
-the digest of a tool's definition; a tool without its pin, or with another digest, is withheld until somebody pins it
+A server can change the description or schema of a tool after it was approved, and so tell a model something else. A pin
+is the digest of a tool's definition. A tool without a pin, or with another digest, is withheld until somebody pins it
 again.
 """
 

@@ -1,4 +1,4 @@
-"""Resources, prompts, completions, and what a client wants to hear of: each decided under the name of its method."""
+"""Resources, prompts, completions, and subscriptions: each decided under the name of its method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a gateway: the servers behind it, and clients in front of it over standard streams or HTTP."""
+"""Runs a gateway: the servers behind it, and clients in front of it over standard streams or HTTP."""
 
 from __future__ import annotations
 

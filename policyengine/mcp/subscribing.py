@@ -1,8 +1,9 @@
-"""What clients want to be told of: resources that change, and what servers write to their logs.
+"""What clients subscribe to: resources that change, and the logs of servers.
 
-Who asked for it is told, and nobody else. A resource is subscribed to at the server behind once, for as long as
-somebody wants it: by `resources/subscribe`, or by listening where that server is of the revision 2026-07-28. What a log
-says is a stranger's, as the result of a tool is: it is looked at, and marks the session of whom it is told.
+Only a client that asked is notified. The gateway subscribes to a resource at its server once, for as long as any client
+wants it: by `resources/subscribe`, or by listening if the server is of the revision 2026-07-28. Log messages are the
+words of a stranger, like the results of tools: they are checked, and they mark the session of the client that receives
+them.
 """
 
 from __future__ import annotations

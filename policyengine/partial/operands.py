@@ -1,5 +1,6 @@
-"""What an expression is, seen from a gap: the caller's, a value of the unknown entity, or something that depends on
-both."""
+"""What an expression is, seen from a gap: a value of the caller, a value of the unknown entity, or something that
+depends on both.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from policyengine.partial.gap import Gap
 
 @dataclass(frozen=True, slots=True)
 class GivenValue:
-    """The caller, or the policy itself, has its value, or it has none."""
+    """The caller or the policy determines its value, or that it has none."""
 
     expr: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Erring:
-    """It has no value, whatever the unknown entity may be."""
+    """It has no value, whatever the unknown entity is."""
 
 
 @dataclass(frozen=True, slots=True)

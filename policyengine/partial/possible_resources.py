@@ -1,7 +1,8 @@
-"""Which of many resources somebody could be allowed something of, where no more is known of them than their names.
+"""Which of many resources a caller could be allowed to use, when only their names are known.
 
-It says of each what its residual says: whether anything is left. What rules do not tell apart is found out once; of
-the rest, what is asked is put together once for all that are of one names, and only the rules are asked of each.
+For each resource, the answer is whether its residual leaves anything. Resources that no rule distinguishes are
+evaluated once. For the others, the questions are put together once for all resources with the same known names, and
+only the rules are evaluated for each.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from policyengine.partial.residual import Partial
 
 
 class PossibleResources:
-    """What somebody asks of resources of the type of the one that the request is about."""
+    """What a caller asks about resources of the type in its request."""
 
     def __init__(
         self, partial: Partial, request: Request, fulfilled: Collection[str], approved: Collection[str]
@@ -35,7 +36,7 @@ class PossibleResources:
         self._questions: dict[frozenset[str], list[tuple[Gap, GapCaller]] | None] = {}
 
     def is_possible(self, id_: str) -> bool:
-        """Whether the one with this id could be allowed."""
+        """Whether the resource with this id could be allowed."""
         uid = Uid(self._type, id_)
         own = self._mentioned.own
         if uid in own.said or uid in own.named:

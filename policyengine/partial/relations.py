@@ -1,4 +1,6 @@
-"""Equality, order and patterns between a value of the unknown entity and a given value, or another value of its own."""
+"""Equality, order and patterns between a value of the unknown entity and either a given value or another of its own
+values.
+"""
 
 from __future__ import annotations
 

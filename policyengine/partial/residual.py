@@ -1,6 +1,6 @@
-"""Policies and a request with a gap, to what must be true of the unknown entity for the request to be allowed.
+"""From policies and a request with a gap to what must be true of the unknown entity for the request to be allowed.
 
-Of an entity that the source knows, what the source says wins over what the entity says of itself. All of it holds for
+If the source knows an entity, its record takes precedence over what the entity says of itself. All of this holds for
 the principal and for every agent that acts for it.
 """
 
@@ -37,13 +37,13 @@ from policyengine.schema.schema import CALL, TOOL, Schema
 
 # As many entities of the source are looked at one by one before the formula is put together; more when they come up.
 MAX_RECORDS = 32
-# So many gaps are remembered, with what the rules are lowered to for them.
+# The most gaps that are remembered, each with the lowered rules.
 MAX_GAPS = 200
 _AS_DECLARED = Source("", "the arguments are those that the tool declares")
 
 
 class Partial:
-    """What answers for a snapshot when part of a request is unknown. Remembers what it finds out about the policies."""
+    """Answers for a snapshot when part of a request is unknown. Remembers what it learns about the policies."""
 
     def __init__(self, policies: PolicySet, schema: Schema, world: World) -> None:
         self._policies = policies
@@ -53,12 +53,12 @@ class Partial:
         self._reads = Reads()
         self._tools = tuple((name, tool.args) for name, tool in sorted(schema.tools.items()))
         self._alike: dict[tuple[str, str], ResourceClasses] = {}
-        # What two threads find for one key is the same.
+        # Two threads that compute the same key get equal results.
         self._gaps: BoundedCache[Any, Gap] = BoundedCache(MAX_GAPS)
         self._lowered: BoundedCache[Any, LoweredRules] = BoundedCache(MAX_GAPS)
 
     def prepare(self, earlier: Partial) -> None:
-        """Finds the rules for all that filters and searches of the earlier policies were about."""
+        """Finds the rules for everything that filters and searches of the earlier policies asked about."""
         for unknown, principal, action, resource, known in list(earlier._lowered):
             gap = self._gap(unknown, principal, resource, known)
             if not_applicable(self._schema, principal, action, resource) is None:
@@ -106,7 +106,7 @@ class Partial:
         return disj(conj(one_of(ID, STRING, records, True), whole), sourced)
 
     def mentions(self, request: Request) -> Mentions:
-        """What the request mentions, for several questions about it."""
+        """The mentions in the request, for several questions about it."""
         return Mentions(request, self._schema)
 
     def named(
@@ -257,5 +257,5 @@ def _with(request: Request, unknown: Unknown, known: Mapping[str, Any], id_: str
 
 
 def _unused(records: Mapping[str, Any]) -> str:
-    """An id that none of the records has."""
+    """An id that no record has."""
     return "-" * (1 + max(map(len, records))) if records else "-"

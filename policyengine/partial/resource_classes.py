@@ -1,9 +1,10 @@
-"""Resources of one type that no rule tells apart: what is left of the policies for one of them is left for all.
+"""Classes of resources that no rule distinguishes: what is left of the policies for one of them is left for all of
+them.
 
-In: policies, and a resource of which no more is known than its name and what the entity source says of it. Out: a key;
-two resources with the same key have the same residual, but for the name in it. What tells them apart is the rules that
-name them, what the rules read of what the source says, and where such a thing mentions other entities. Where a rule
-reads the name itself, each is on its own.
+In: policies, and a resource of which only the name and the record in the entity source are known. Out: a key. Two
+resources with the same key have the same residual, except for the name in it. Resources are distinguished by the rules
+that name them, by what the rules read of their records, and by other entities that a record mentions. If a rule reads
+the name itself, each resource is a class of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a formula is true of: the specification that every other reading of formulas is proved equal to.
 
-A thing is an entity as a request would carry it. Everything here rests on the guard and the operators of the language.
+A thing is an entity as a request would carry it. Everything here uses the guard and the operators of the language.
 """
 
 from __future__ import annotations

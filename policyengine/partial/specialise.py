@@ -1,7 +1,7 @@
-"""A condition with all that is known put in its place as constants: equal to the first for every document.
+"""A condition with everything that is known put in as constants. It is equal to the original for every document.
 
-What has no literal stays as it is, and so does what has no value. An entity is written as what it is called only where
-nothing else of it matters: what it is in may have come with the request.
+Values without a literal, and expressions without a value, stay as they are. An entity is written by its name only where
+nothing else about it matters, because its parents may have come with the request.
 """
 
 from __future__ import annotations

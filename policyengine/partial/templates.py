@@ -1,9 +1,9 @@
 """How a kind of atom is tested on a plain document, in Python.
 
-In a template `v` is the value at the atom's path (None if it is not there), `w` the same where it is looked at first,
-`c` the atom's constant, `d` the document, and `s(d)` asks the specification about this atom. None is of no type, so it
-needs no second look; any other value of an unexpected class does, as it may be an unusual form of the right thing, such
-as a text of a subclass of `str`.
+In a template, `v` is the value at the path of the atom (None if there is none), `w` is the same where it is read first,
+`c` is the constant of the atom, `d` is the document, and `s(d)` asks the specification about this atom. None has no
+type, so it needs no further look. Any other value of an unexpected class does: it may be an unusual form of the right
+value, such as a text of a subclass of `str`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Hierarchies: what is in what, where one of the two is the unknown entity or what it refers to."""
+"""Hierarchies: whether one entity is in another, where one of them is the unknown entity or something that it refers
+to.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What may come in: an admission, before and after its decision. The twin of a release check, before the model.
+"""What may come in: an admission, before and after its decision. The counterpart of a release check, in front of the
+model.
 
-The request is `invoke` on a model, with `context.input`; whatever the policies say of `invoke` applies as well.
+The request is `invoke` on a model, with `context.input`. Everything that the policies say about `invoke` applies.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def prepare(
     inspection: Inspection,
     source_of: SourceOf | None,
 ) -> Admission:
-    """Look at it as far as these rules need it. Never raises for what it holds."""
+    """Scans the input as far as these rules need. Never raises for what it holds."""
     known: dict[str, Any] = dict(context) if isinstance(context, Mapping) else {}
 
     def refused(code: str, message: str) -> Admission:

@@ -1,4 +1,4 @@
-"""What a release check and an admission say."""
+"""The results of a release check and of an admission."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Admitted(Released):
-    """What was asked to go into a model. `text` is what may."""
+    """What was to go into a model. `text` is the part that may."""
 
     told: Told | None = field(default=None, repr=False, compare=False)
 
@@ -76,8 +76,8 @@ def _forgotten(decision: Decision) -> str:
 
 
 class NotReleased(PermissionError):
-    """A stream that ends here, as nothing more of it may leave. `released` says why; the text is fit to be shown. With
-    `cut` a rule with `on stream cut` holds of what has come, and what came before that has gone."""
+    """Ends a stream of which nothing more may leave. `released` says why; its text may be shown. With `cut`, a rule
+    with `on stream cut` holds for what has arrived, and what came before has been sent."""
 
     def __init__(self, released: Released, cut: bool = False) -> None:
         super().__init__(released.reason or "it may not leave")

@@ -1,4 +1,4 @@
-"""Carrying out what a decision orders on content: all of it, or nothing leaves."""
+"""Carries out what a decision orders on content: all of it, or nothing leaves."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What is left of the content; `errors` where something could not be done, and then there is nothing. `found` is
-    what was looked for in order to be treated."""
+    """What is left of the content. If `errors` is not empty, something could not be done and nothing is left. `found`
+    are the findings that were to be treated."""
 
     value: Any = None
     errors: tuple[RuleError, ...] = ()
@@ -48,8 +48,7 @@ def ordered(decision: Decision, fulfilled: Collection[str]) -> Orders:
 
 
 def check_replacements(read: Orders, registry: Registry) -> None:
-    """Raises CannotCarryOut where a replacement holds what is to be removed. What others' finders make of it is not
-    asked."""
+    """Raises CannotCarryOut if a replacement contains what is to be removed. Plugged finders are not asked."""
     texts = {treatment.text for _, treatment in read.treatments if treatment.how == "replace" and treatment.text}
     if not texts:
         return

@@ -1,8 +1,9 @@
-"""A stream of chunks, released as it comes or, where the rules look at the whole of it, when it has ended.
+"""A stream of chunks, released as it arrives or, if the rules look at the whole of it, when it has ended.
 
-Each kind of text in it (text, reasoning; per choice) is one text, however many messages and blocks it goes through, so
-that a value that begins in one and ends in the next is one value. Chunks come out in the order in which they came, each
-when its text may go. Chunks that call tools come last, as they were: no tool may run on what a later check would stop.
+Each kind of text in the stream (text or reasoning, per choice) is one text, however many messages and blocks it spans,
+so that a value that begins in one chunk and ends in the next is one value. Chunks leave in the order in which they
+arrived, each as soon as its text may. Chunks that call tools come last and unchanged: no tool may run on what a later
+check would stop.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Classifiers that somebody plugs in: a text to a score, which rules read and which decides nothing by itself.
+"""Classifiers that somebody plugs in: from a text to a score. Rules read the score; it decides nothing by itself.
 
-One that fails, takes too long, answers no number from 0 to 1, or is one more than may be asked at once is *absent*: a
-rule that reads its score errs, and a rule that asks `has` first has said what is to happen then.
+A score is *absent* if the classifier fails, takes too long, returns no number from 0 to 1, or exceeds the calls that
+may run at once. A rule that reads an absent score errs; a rule that tests `has` first says what happens then.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What is looked at, as pieces of text with a place each, and the same with other texts in their places.
+"""Content as pieces of text, each with its place, and the way back with other texts in those places.
 
-A text is one piece. JSON is one piece per string, number and key, each decoded, so that no escape hides a value and
-what comes back is JSON again; a member's name stands before its value when it is looked at, since it tells what the
-value is.
+A text is one piece. JSON is one piece for each string, number and key, all decoded, so that no escape hides a value and
+the result is JSON again. A scan reads the name of a member before its value, because the name says what the value is.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _LONGEST_NUMBER = 40
 
 
 class Unscannable(Exception):
-    """What was given cannot be looked at. The message shows no value."""
+    """The input cannot be scanned. The message shows no value."""
 
 
 def too_long(most: int) -> str:

@@ -1,9 +1,8 @@
-"""The chunks of others' streams: which texts one has, and the same chunk with other texts.
+"""The chunks of other libraries' streams: the texts in a chunk, and the same chunk with other texts.
 
-Read are plain texts, chat completion chunks of OpenAI and events of its Responses, events of Anthropic's messages, and
-message chunks of LangChain, as objects or as the dictionaries that they are on the wire. Everything in a chunk that is
-a text is either one of those that are treated, or the name of something; where a text stands at any other place, the
-chunk is refused, since nobody knows what is in it.
+These are plain texts, chat completion chunks of OpenAI and events of its Responses API, events of Anthropic's messages,
+and message chunks of LangChain, as objects or as dictionaries. Every text in a chunk is either one of those that are
+treated, or the name of something. A chunk with text at any other place is refused, because nobody knows what is in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Giving tokenized values back, before and after the decision about it.
+"""Turns tokens back into values, before and after the decision about it.
 
-The request is `detokenize` on an `Output`; whatever the policies say of that applies. A token that does not open, for
-whatever reason, makes the whole a denial, and the denial does not say which reason: nobody finds out whose it is.
+The request is `detokenize` on an `Output`, and whatever the policies say about that applies. If a token does not open,
+for whatever reason, the whole request is denied, and the denial does not give the reason: nobody learns whose token it
+is.
 """
 
 from __future__ import annotations

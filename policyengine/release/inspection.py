@@ -1,4 +1,4 @@
-"""How texts are looked at in this deployment: with which finders, classifiers and keys, and how much at most."""
+"""How texts are scanned in this deployment: with which finders, classifiers and keys, and how much at most."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is to go into a model, as segments and files: a text, a file, or messages as the model interfaces have them.
+"""What is to go into a model, as segments and files: a text, a file, or messages in the form of model interfaces.
 
-Every text in a message is looked at, at whatever place it stands, but for its role and types. Whose words they are
-follows from the role of the message, and what a tool returned is a tool's words in whatever message it comes.
+Every text in a message is scanned, wherever it is, except its role and types. The role of the message determines whose
+words a text is. What a tool returned is the words of a tool, whatever message carries it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What can be told of release policies before any text comes: whether a stream goes as it comes, and misspelt kinds."""
+"""What can be said about release policies before any text arrives: whether streams must wait for their end, and
+misspelt kinds.
+"""
 
 from __future__ import annotations
 

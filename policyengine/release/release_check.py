@@ -1,7 +1,7 @@
-"""A release check, before and after its decision. Pure, but for the classifiers that are asked.
+"""A release check, before and after its decision. Pure, except that classifiers are called.
 
-`prepare` looks at the text, as far as rules read it, and makes the request; whoever has the store decides; `conclude`
-carries out what is ordered. What could not be looked at is absent, so that a rule that reads it errs, with the usual
+`prepare` scans the text as far as rules read it, and makes the request. The caller, who has the store, decides it.
+`conclude` carries out what is ordered. What could not be scanned is absent, so a rule that reads it errs, in the usual
 direction: it denies, or it permits nothing.
 """
 
@@ -43,7 +43,7 @@ Deciding = Callable[[Mapping[str, Any]], Decision]
 
 @dataclass(frozen=True, slots=True)
 class ReleaseCheck:
-    """A text, and what is known of it: the request's resource, and what stands beside it."""
+    """A text, and what is known about it: the resource of the request, and what belongs to it."""
 
     content: Content
     resource: Mapping[str, Any]
@@ -62,7 +62,7 @@ def prepare(
     needs: TextNeeds,
     inspection: Inspection,
 ) -> ReleaseCheck:
-    """Look at a text as far as these rules need it. Never raises for what it holds."""
+    """Scans a text as far as these rules need. Never raises for what it holds."""
     described = dict(known_of(output))
     tenant = str(described.get("tenant", ""))
     empty = ReleaseCheck(text_content(""), {}, inspection, tenant, expected)

@@ -1,7 +1,7 @@
-"""A stream that is released: the chunks that may go, for `for` and `async for`, and what was decided about them.
+"""A released stream: the chunks that may leave, for `for` and `async for`, and the decision about them.
 
-Whether it goes as it comes follows from the checked policies: where no rule looks at the text, the decision is made
-before the first chunk, and each chunk goes once nothing in it can be part of a match that is still coming.
+The checked policies determine whether it streams. If no rule looks at the text, the decision is made before the first
+chunk, and each chunk leaves once nothing in it can be part of a match that is still arriving.
 """
 
 from __future__ import annotations

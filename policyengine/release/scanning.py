@@ -1,4 +1,4 @@
-"""Looking at content: what finders find in it, as rules read it and as people may see it. Never a value."""
+"""Scans content: the findings, in the form that rules read and in the form that people may see. Never a value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ContentFinding:
 
 
 def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
-    """What is found in each reading. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
+    """The findings in each reading. Raises DetectorFailed, and UnknownKind for a kind that no finder finds."""
     wanted = frozenset(kinds)
     texts = [segment.before + segment.text for segment in content.segments]
     findings = find_many(texts, wanted, registry)

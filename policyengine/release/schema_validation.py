@@ -1,9 +1,8 @@
-"""Whether JSON is of a schema, with an amount of work that is known before: nobody who sends a schema, or a text, holds
-others up.
+"""Whether JSON matches a schema, with bounded work, so that a large schema or text delays nobody.
 
-The library is `jsonschema`, without what has no bound. A schema refers to nothing outside itself, so that nothing is
-fetched. Expressions are RE2. Elements are told apart by their text. How often keywords are asked is counted, references
-among them, so that a schema that doubles at each step ends.
+The library is `jsonschema`, without its unbounded parts. A schema cannot refer to anything outside itself, so nothing
+is fetched. Expressions are RE2. Elements are compared by their text. Every evaluation of a keyword is counted,
+references included, so a schema that doubles at each step ends.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _left: ContextVar[int] = ContextVar("policyengine_schema_work")
 
 
 class TooMuchWork(Exception):
-    """A text for which a schema asks for more than is done."""
+    """A schema needs more work for this text than is allowed."""
 
 
 def check_schema(schema: Any) -> None:

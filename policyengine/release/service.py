@@ -1,6 +1,6 @@
-"""What an engine does with texts: release checks, whole or as they come, and admission to a model.
+"""The half of an engine for texts: release checks, whole or as a stream, and admission to a model.
 
-It goes through `authorize`, so that limits and labels apply; where none does, no store is asked.
+All requests go through `authorize`, so that limits and labels apply. If none applies, no store is called.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CHANGING = RuleError("", codes.NOT_LOOKED_AT.id, "the policies change all the ti
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What the rules of one snapshot need to know of texts."""
+    """What the rules of one snapshot need to know about texts."""
 
     snapshot: Snapshot
     output: TextNeeds

@@ -1,9 +1,8 @@
-"""The documents that went into a context window, on their way from where they were retrieved to `release`.
+"""The documents that went into a context window, from retrieval to `release`.
 
 In: what retrieval lets through: documents, the results of a search, the chunks of a library's retriever. Out: the
-documents as `output.sources` holds them, and what their decisions said beyond an allow: the labels that the session
-has to carry, and what has to be done to texts that draw on them. What no document can be had from makes a release a
-denial.
+documents in the form of `output.sources`, and what their decisions require beyond an allow: the labels that the session
+must carry, and what must be done to texts that draw on them. If an item yields no document, the release is denied.
 """
 
 from __future__ import annotations

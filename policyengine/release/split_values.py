@@ -1,7 +1,7 @@
-"""What is split over texts that are not one, and stand beside each other: messages of two speakers, pages of a file.
+"""Values that are split over adjacent texts that are not one text: messages of two speakers, pages of a file.
 
-Whoever reads them one after the other may put a value together. Each of them also ends where it ends, so a value is
-only found over them where neither has one of its kind there by itself.
+A reader of both texts could put the value together. Each text also ends where it ends, so a split value is found only
+if neither text has a value of its kind there by itself.
 """
 
 from __future__ import annotations

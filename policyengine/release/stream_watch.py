@@ -1,6 +1,7 @@
-"""What rules that do not hold a stream back learn of it: what has come of each of its texts, looked at once.
+"""What rules that cut a stream learn of it: each of its texts so far, scanned once.
 
-A text passes on once all that begins in it has been found: so what is asked about it is asked before any of it goes.
+A text passes on only when everything that begins in it has been found, so the rules are asked about it before any of it
+leaves.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LEAST = 256
 
 @dataclass(frozen=True, slots=True)
 class StreamSoFar:
-    """What has come of a stream. `text` is empty where nobody asks for it."""
+    """What has arrived of a stream. `text` is empty if no rule reads it."""
 
     found: tuple[ContentFinding, ...]
     size: int
@@ -34,7 +35,7 @@ class StreamSoFar:
 
 
 class CutOff(Exception):
-    """A rule holds of what has come: nothing more may go."""
+    """A rule holds for what has arrived: nothing more may leave."""
 
     def __init__(self, decision: Decision, found: tuple[ContentFinding, ...]) -> None:
         super().__init__("the stream is cut")

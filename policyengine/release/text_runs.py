@@ -1,6 +1,6 @@
-"""Which texts of a value go on in one another: those of the blocks of a message, and of messages in a row.
+"""The texts of a value that continue one another: those in the blocks of a message, and of messages in a row.
 
-Only the shape is looked at, as the model interfaces have it. All other texts of a value are texts of their own.
+Only the shape of the value is used, as model interfaces define it. All other texts of a value stand alone.
 """
 
 from __future__ import annotations

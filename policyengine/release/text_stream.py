@@ -1,11 +1,11 @@
-"""Carrying out orders on a text that comes in pieces.
+"""Carries out orders on a text that arrives in pieces.
 
-What comes out, put together, is exactly `edits.applied` of the whole, for every way to cut it. That needs no splitter
-of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
-what is found once those are gone on W more. So a character may go once 2 W more have come. What has gone is kept to
-look at as far as `detect.stream_window` says. Where finders know from where on a match may still begin, all before that
-may go at once: of ordinary prose, everything but the last word. Where a value has to be known from end to end it is 4
-W: one for the match, one for what overlaps it.
+The output, put together, is exactly `edits.applied` of the whole text, for every way to cut it. No splitter is needed
+for that: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
+what is found once those are gone depends on W more. So a character may leave once 2 W more have arrived. What has left
+is kept for scanning as far as `detect.stream_window` says. If finders know where a match may still begin, everything
+before that may leave at once: in ordinary prose, everything but the last word. Values that must be known from end to
+end need 4 W: W for the match, and W for what overlaps it.
 """
 
 from __future__ import annotations

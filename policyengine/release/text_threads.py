@@ -1,8 +1,8 @@
-"""Where texts are looked at beside an event loop: in threads of their own.
+"""Threads that scan texts for callers in an event loop.
 
-The event loop's own threads are few, and belong to whoever embeds the engine: one that waits for a classifier there
-holds up what has nothing to do with it. No more of these threads wait at a time than classifiers run, since what finds
-no place among them is not waited for (see `classifiers`): so some are always free.
+The default threads of an event loop are few and belong to whoever embeds the engine: a thread that waits for a
+classifier there would delay unrelated work. At most as many of these threads wait as classifiers run at once, because a
+call that finds no free place is not waited for (see `classifiers`). So some threads are always free.
 """
 
 from __future__ import annotations
@@ -24,5 +24,5 @@ _threads = ThreadPoolExecutor(WORKERS + COMPUTING, thread_name_prefix="texts")
 
 
 async def in_text_thread(work: Callable[[], T]) -> T:
-    """What it returns, or raises, without blocking the event loop."""
+    """What the work returns or raises, without blocking the event loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, work)

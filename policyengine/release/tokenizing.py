@@ -1,7 +1,5 @@
-"""What stands for a value: a keyed hash, which is the same for the same value, or a token that gives it back.
-
-Both belong to one tenant and one kind: the same value of another tenant has another hash, and a token opens for nobody
-else. Without a key there is neither, and nothing leaves.
+"""What replaces a value: a keyed hash, which is the same for the same value, or a token that can be turned back into
+it.
 """
 
 from __future__ import annotations

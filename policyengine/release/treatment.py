@@ -1,8 +1,4 @@
-"""What policies order done to a text: obligations, read once, as treatments of what was found in it.
-
-The strongest treatment of a kind is the one that leaves least of the value: redact, replace, hash, tokenize, mask. Of
-two masks it is the one that keeps less. So the order in which rules are written changes nothing.
-"""
+"""What policies order for a text: obligations, read once, as treatments of the findings in it."""
 
 from __future__ import annotations
 

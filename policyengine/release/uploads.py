@@ -1,9 +1,4 @@
-"""Files that are to go into a model: what they really are, and the texts in them.
-
-What a file is follows from its bytes, never from its name. A file of a kind that is not opened here, or that is
-damaged, locked, too large or holds a picture or another archive, is *not scannable*: what is in it is unknown, and a
-rule says whether it may go. Archives are expanded by counting, so that a small one cannot become a large one.
-"""
+"""Files that are to go into a model: what they really are, and the texts in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an output has to be: JSON of a schema, a text that an expression matches, or of a media type."""
+"""What an output must be: JSON that matches a schema, a text that matches an expression, or a text of a media type."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Who may administer the service: the policies of `admin.pol`, or those that the settings name, decide.
 
-In: a caller and an action. Out: a decision of the same engine that answers everybody else. The policies are read once,
-when the service starts. Where they declare the action `ask`, they decide about every request, too: see
+In: a caller and an action. Out: a decision, by the same engine that answers all other requests. The policies are read
+once, when the service starts. If they declare the action `ask`, they also decide about every request: see
 `rate_limits.py`.
 """
 

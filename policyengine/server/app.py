@@ -1,7 +1,7 @@
-"""The service put together: settings in, an ASGI application out.
+"""The service put together: from settings to an ASGI application.
 
-The policies are loaded when the application starts, and it does not start on invalid ones. From then on a change is
-loaded beside the policies that answer and takes their place only if it is good.
+The policies are loaded when the application starts, and it does not start with invalid ones. From then on, a change is
+loaded beside the current policies and replaces them only if it is valid.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The step `authenticate`: who asks, or a refusal that tells nothing apart that an attacker could use.
+"""The step `authenticate`: who sends the request, or a refusal that tells an attacker nothing.
 
 In: the settings, and each request before anything else is done with it. Out: a Caller or a Refusal. Every endpoint but
-`/healthz` is closed to whoever cannot say who they are. Without credentials in the settings there is no service, unless
-it is `insecure`, and then for this machine only.
+`/healthz` requires credentials. Without credentials in the settings the service does not start, unless it is
+`insecure`, and then it serves this machine only.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def _certificates(settings: Settings) -> dict[str, Caller]:
 
 
 class Insecure:
-    """Everybody on this machine may ask everything. Whoever is not on it, or was led here by another name, may not."""
+    """Everybody on this machine may ask everything. Requests from elsewhere, or under another host name, are
+    refused."""
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
         server = incoming.scope.get("server")

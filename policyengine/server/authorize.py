@@ -1,7 +1,7 @@
-"""The endpoints that remember: authorize, what becomes of a reservation, and sessions.
+"""The endpoints that remember: authorize, reservations, and sessions.
 
 A request to authorize is an evaluation with `session`, `idempotency_key` and `lease` beside its subject. Only the
-caller that got a reservation may settle it. `?status=429` asks for that status where a limit has no room.
+caller that made a reservation may settle it. `?status=429` asks for that status if a limit has no room.
 """
 
 from __future__ import annotations

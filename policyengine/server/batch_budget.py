@@ -1,8 +1,8 @@
-"""How much work one batch may ask for. It is counted and never timed: the same batch always has the same answer.
+"""The work that one batch may ask for. It is counted and never timed, so the same batch always gets the same answer.
 
-One unit is about a plain decision. An item counts one for each kilobyte begun of its text, times one for its principal
-and one for each agent behind it; one for 50 elements that quantifiers may look at; and ten for each rule that cannot be
-evaluated, as that is found out at length. Items that are equal count once.
+One unit is about a plain decision. An item counts one for each started kilobyte of its text, times one for its
+principal and one for each agent behind it. It counts one for each 50 elements that quantifiers may visit, and ten for
+each rule that cannot be evaluated, because explaining the error takes long. Equal items count once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOOKS = 50
 
 
 class BatchBudget:
-    """What one batch may still spend. Raises RequestError (413) when it is known to ask for more."""
+    """What one batch may still spend. Raises RequestError (413) once it is known to ask for more."""
 
     def __init__(self, units: int, batch: Batch, world: World, dear: QuantifierCounts) -> None:
         self._units = units

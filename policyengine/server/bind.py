@@ -1,7 +1,7 @@
-"""Requests of bound callers: filled in with what is known of the caller, or refused with 403.
+"""Requests of bound callers: completed with what is known of the caller, or refused with 403.
 
-In: a caller and a checked request. Out: the request as it is to be answered. It is looked at against the snapshot that
-answers it. A caller that is bound to nothing passes as it came.
+In: a caller and a checked request. Out: the request as it is to be answered. It is checked against the snapshot that
+answers it. Requests of a caller without bindings pass unchanged.
 """
 
 from __future__ import annotations

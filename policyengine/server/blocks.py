@@ -1,5 +1,6 @@
 """The kill switch over HTTP, for administrators: `POST /v1/block`, `POST /v1/unblock`, `GET /v1/blocks`; and `POST
-/v1/admin/void`, for a store that nobody noticed was restored."""
+/v1/admin/void`, for a store whose restoration no node could notice.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The cookie of the page for those who approve: a credential, and who somebody is whose credential does not say it.
+"""The cookie of the approval page: a credential, and the name of the user if the credential does not give it.
 
-It is believed as little as the header that it stands for: the credential is checked with each request.
+It is trusted no more than the header that it replaces: the credential is checked with each request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How long a connection may take for what it is at: one timer for all that follow one another.
+"""How long a connection may take for its current step: one timer for all steps.
 
-To make a timer takes longer than to answer a request, so it is not made anew for each: one that comes too early looks
-how long there is still to go.
+Making a timer takes longer than answering a request, so there is no new one for each. A timer that fires too early
+checks how much time is left.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Work for somebody who may leave before the answer is there.
+"""Work for a client that may disconnect before the answer is there.
 
-What is not begun by then is not begun any more, and what only computes ends with its slice: else the questions of those
-who have left would hold up all that come after them. What has begun to change something is done, and told.
+Work that has not begun by then is never begun, and pure computation ends with its slice: otherwise the requests of
+clients that have left would delay all others. Work that has begun to change something is completed, and reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _next_slice(slices: Generator[None, None, T]) -> T | None:
 
 
 async def in_thread(threads: ThreadPools, kind: Kind, receive: Receive, work: Callable[..., T], *args: Any) -> T:
-    """What it returns, or raises. Raises Disconnected, and RequestError as `ThreadPools.begin`."""
+    """What the work returns or raises. Raises Disconnected, and RequestError as `ThreadPools.begin` does."""
     left = Event()
     async with _watched(receive) as leaving:
         # Whoever left as soon as they had asked is told of in the next turns of the event loop.

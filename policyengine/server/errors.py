@@ -1,9 +1,9 @@
-"""Errors on the wire, in one shape: problem details (RFC 9457), with the identifier of the request.
+"""Errors on the wire, in one form: problem details (RFC 9457), with the identifier of the request.
 
     {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "...", "request_id": "..."}
 
-A message is written for the person who reads it, and shows no value of the request. An error never carries a
-decision: whoever asks gets a decision with status 200, or none.
+A message is written for the person who reads it, and shows no value of the request. An error never contains a decision:
+a decision always has status 200.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`POST /v1/explain`: the decision about a request, and why it is what it is.
+"""`POST /v1/explain`: the decision about a request, and the reasons for it.
 
-A request is that of an evaluation, and so is the decision; beside it stands what each rule about the action said. No
-approval is used, nothing is charged, and nothing is marked: what limits and sessions hold now is not asked.
+The request is that of an evaluation, and so is the decision. Beside it is what each rule about the action said. No
+approval is used, nothing is charged, and nothing is marked; the current state of limits and sessions is not read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stream for log lines that never fails: a log that nobody can read any more is no reason to refuse a request."""
+"""A stream for log lines that never fails: a log that cannot be written is no reason to refuse a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TextIO
 
 
 class FailsafeStream:
-    """Writes to whatever stream `find` gives at that moment. What cannot be written is dropped, and counted."""
+    """Writes to the stream that `find` returns at that moment. What cannot be written is dropped and counted."""
 
     def __init__(self, find: Callable[[], TextIO | None]) -> None:
         self._find = find

@@ -1,9 +1,9 @@
-"""Evaluations that wait for nothing: read, decided and answered in one go.
+"""The fast path for evaluations that wait for nothing: read, decided and answered in one go.
 
-In: an engine and the body of an evaluation or of a batch, of a caller that is bound to nothing. Out: what
-`evaluation.py` answers to it, or None for what is not so plain, and then nothing has happened: it presents an approval,
-looks at very many elements, cannot be read the quick way, or has more to it than a turn of the event loop. A law holds
-the two together.
+In: an engine and the body of an evaluation or a batch, from a caller without bindings. Out: the answer that
+`evaluation.py` would give, or None, and then nothing has happened. None means that the request presents an approval,
+visits very many elements, cannot be read by the fast reader, or takes more than one turn of the event loop. A law holds
+the two paths together.
 """
 
 from __future__ import annotations

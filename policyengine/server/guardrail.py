@@ -1,12 +1,13 @@
-"""LiteLLM's generic guardrail API: a proxy asks this service before and after a model, without any code of ours in it.
+"""LiteLLM's generic guardrail API: a proxy asks this service before and after a model, without any of our code in it.
 
-Before: the model's use and what goes in are decided and the estimate is charged, the tools that no call could be
-allowed of are left out, and what tools returned is observed. After: each call of a tool is decided, and the texts are
-released as one. A conversation comes whole with every request; the answer to a request finds it by the id of the call.
+Before the model, its use and its input are decided, the estimate is charged, tools for which no call could be allowed
+are left out, and the results of tools are observed. After it, each call of a tool is decided, and the texts are
+released as one. Every request carries the whole conversation; the answer to a request finds its conversation by the id
+of the call.
 
-What the API cannot say is blocked: that no tool is left (it ignores an empty list), and that a call runs with other
-arguments. Where the proxy drops what is changed of a text, as it does in a stream unless it is told otherwise,
-`rewrites` stays off, and such a text is blocked as well.
+What the API cannot express is blocked: that no tool is left (it ignores an empty list), and that a call runs with other
+arguments. If the proxy drops changes to a text, as it does in a stream by default, `rewrites` stays off, and a text
+that would change is blocked as well.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """API keys over HTTP, for administrators: `GET /v1/admin/keys`, `POST /v1/admin/keys`, and below it `rotate`, `revoke`
 and `check`.
 
-The policies of administration decide about the action `admin_keys`; where a new text is shown, which opens what the key
-does, they are told its scopes as `context.grants`. A caller that is bound to a tenant makes keys of that tenant, and
-those of others are as good as not there. A text is in one answer, and in no log line and no event.
+The policies of administration decide about the action `admin_keys`. Where the text of a key is shown, they receive its
+scopes as `context.grants`. A caller that is bound to a tenant makes keys of that tenant, and keys of other tenants do
+not exist for it. The text of a key is in one answer, and in no log line and no event.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The step `limit`: whether this caller may ask this, here and now.
 
-A caller without the scope of an endpoint is refused with 403, one that asks too often with 429 and the time to wait:
-by what this process counts, and by the `limit` rules of administration, which all processes count together.
+A caller without the scope of an endpoint is refused with 403. A caller that asks too often is refused with 429 and the
+time to wait: by the counts of this process, and by the `limit` rules of administration, which all processes count
+together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the listener answers by itself, before any application is asked."""
+"""The answers that the listener gives itself, before any application is called."""
 
 from __future__ import annotations
 

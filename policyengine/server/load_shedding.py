@@ -1,10 +1,10 @@
-"""Whether there is too much to do: how long requests wait for their turn, and which of them are told so.
+"""Load shedding: whether requests wait too long for their turn, and which of them are refused.
 
-In: of each request how long it has waited between its arrival and its turn, and the time. Out: whether it is refused.
-Reads no clock. A pause of the machine makes requests wait as well, but few of them, and not for long: only where many
-requests of several windows in a row had to wait is there too much to do. From then on whoever has waited for longer
-than a few others take is refused, and what is refused costs little, so that those that are answered are not later than
-in a process that is busy. It ends with a window in which nobody was refused, or in which nobody asked.
+In: for each request, how long it waited between its arrival and its turn, and the time. Out: whether it is refused.
+Reads no clock. When the machine pauses, requests wait as well, but only a few of them and not for long. So the process
+counts as overloaded only if many requests in several consecutive windows had to wait. From then on, requests that
+waited longer than a few others take are refused. A refusal costs little, so the requests that are answered are not
+later than in a busy process. Shedding ends with a window in which nothing was refused, or nothing was asked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LAST = 0.1
 
 
 class Backlog:
-    """That of one process. `most` are the seconds that a request may wait."""
+    """The backlog of one process. `most` is the number of seconds that a request may wait."""
 
     __slots__ = ("_bad", "_before", "_end", "_late", "_refused", "_seen", "_total", "_work", "is_shedding", "most")
 

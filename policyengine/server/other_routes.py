@@ -1,4 +1,4 @@
-"""Requests of all routes that are not questions: metadata, health, pages. Another application answers them."""
+"""All routes that are not questions: metadata, health, pages. Another application answers them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Page tokens: where the next page of a search starts, sealed so that nobody can change it.
+"""Page tokens: where the next page of a search starts, sealed against changes.
 
-A token holds the revision that answered, a digest of the search, the limit and the last result. It is good for the same
-search of the same revision, with a service that has the same key.
+A token holds the revision that answered, a digest of the search, the limit and the last result. It is valid for the
+same search in the same revision, at a service that has the same key.
 """
 
 from __future__ import annotations

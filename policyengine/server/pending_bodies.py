@@ -1,7 +1,7 @@
-"""Requests whose bodies are still to come, of all connections of a process: how many bytes they may have together.
+"""Requests whose bodies are still arriving, for all connections of a process: how many bytes they may hold together.
 
-Such a request takes no place among those under way until all of it is there, however slowly its client sends. A body
-that is longer than is kept here goes on as it comes.
+Such a request does not count as under way until all of it is there, however slowly its client sends. The rest of a
+longer body is passed on as it arrives.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How often a caller may ask: `limit` rules about the action `ask`, over the state store that all processes share.
 
-In: the policies of administration, where they declare `ask`; each caller with the endpoint that it asks. Out: None, or
-a Refusal: 429 with a true `Retry-After` where a limit has no room, 403 where the policies deny, 503 where the store is
-away and the limit does not say otherwise. Policies that do not declare `ask` cost nothing. The kill switch is not asked
-here: what it blocks is denied where it is decided.
+In: the policies of administration, if they declare `ask`, and each caller with its endpoint. Out: None, or a Refusal:
+429 with an exact `Retry-After` if a limit has no room, 403 if the policies deny, 503 if the store is unavailable and
+the limit does not say otherwise. Policies that do not declare `ask` cost nothing. The kill switch is not consulted
+here: what it blocks is denied in the decision.
 """
 
 from __future__ import annotations

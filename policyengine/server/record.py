@@ -1,4 +1,4 @@
-"""What remains of a request: one record for each decision that was answered."""
+"""What remains of a request: one record for each answered decision."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The bytes of a 200 with JSON, as uvicorn writes them of what `errors.send_json` says.
+"""The head of a 200 response with JSON, as bytes: what uvicorn writes for `errors.send_json`.
 
-What does not depend on the request is put together once for each second, as the date is in it.
+The part that does not depend on the request is built once a second, because it contains the date.
 """
 
 from __future__ import annotations

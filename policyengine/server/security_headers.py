@@ -1,7 +1,7 @@
-"""The headers that every answer has, so that no browser does with it what nobody meant.
+"""The security headers of every answer, which keep browsers from misusing it.
 
-They are those of OWASP's REST Security Cheat Sheet. Answers are about one caller and one moment, so that nobody keeps
-them; no page frames them or runs anything in them.
+They are the headers of OWASP's REST Security Cheat Sheet. An answer is for one caller and one moment, so nothing may
+cache it; no page frames it or runs anything in it.
 """
 
 from __future__ import annotations

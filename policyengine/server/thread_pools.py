@@ -1,9 +1,9 @@
-"""What is not done in the event loop but in threads: what computes for long, looks at texts, or waits for a store.
+"""Threads for work that must not block the event loop: long computation, scanning of texts, and waiting for a store.
 
-Each kind has threads of its own, and only so many requests of it are taken at once: a store that hangs holds up those
-who need it, and neither a search nor a decision. What computes shares the interpreter with the event loop, so few do.
-Whoever looks at texts and waits for a classifier gives way to others meanwhile. Code for rules that were not asked
-before is made once, whoever waits for it.
+Each kind of work has its own threads, and a bound on its requests: a store that hangs delays the requests that need it,
+but no search or decision. Computation shares the interpreter with the event loop, so it has few threads. A scan that
+waits for a classifier gives way to others meanwhile. Code for rules that were not used before is made once, however
+many requests wait for it.
 """
 
 from __future__ import annotations
@@ -25,30 +25,31 @@ T = TypeVar("T")
 
 
 Kind = Literal["computing", "texts", "waiting"]
-# So many of each kind work at once; and its part of all requests that may be under way.
+# The threads of each kind; and the part of all requests that each kind may have under way.
 THREADS: dict[Kind, int] = {"computing": 2, "texts": 2, "waiting": 32}
 PARTS: dict[Kind, float] = {"computing": 1 / 8, "texts": 1 / 8, "waiting": 3 / 8}
-# So many of all are left to those that wait for nothing.
+# The part of all requests that is left to those that wait for nothing.
 REST = 1 / 8
-# So long, in seconds, a request waits for the code that it needs.
+# The seconds that a request waits for the code that it needs.
 MAKING = 30.0
 # Streams go on for as long as their callers like.
 STREAMS = 1 / 4
 # So many of all of them look at once.
 LOOKING = 2
-# So many large batches have a slice in each turn of the event loop; others wait.
+# The number of large batches that have a slice in each turn of the event loop; others wait.
 SLICING = 4
 # Their part of all requests: those that wait for a slice, too.
 SLICED = 1 / 8
 _WORDS: dict[Kind, str] = {
     "computing": "that take long to compute", "texts": "about texts", "waiting": "that wait for the state",
 }  # fmt: skip
-# After so long, in seconds, a thread that computes makes way for the event loop.
+# The seconds after which a computing thread makes way for the event loop.
 SWITCH = 0.000_5
 
 
 class ThreadPools:
-    """The threads of one service. `concurrency` is how many requests may be under way at once, of all kinds."""
+    """The threads of one service. `concurrency` is the number of requests that may be under way at once, of all
+    kinds."""
 
     def __init__(self, concurrency: int) -> None:
         self._pools = {kind: _Pool(kind, max(1, int(part * concurrency))) for kind, part in PARTS.items()}

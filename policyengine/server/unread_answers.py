@@ -1,7 +1,7 @@
-"""Answers that nobody reads, of all connections of a process: how many bytes they may have together.
+"""Answers that clients do not read, for all connections of a process: how many bytes they may hold together.
 
-A transport keeps what its peer does not read, for as long as a peer may take. Beyond the bound those that have waited
-for longest are cut off.
+A transport keeps what its peer has not read, for as long as the peer may take. Beyond the bound, the connections that
+have waited longest are closed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What follows from a grant: people are told of limits, and a denial for want of room owes what rules impose on it."""
+"""What follows from a grant: limits are reported to people, and a denial for lack of room owes the obligations of its
+rules.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What people are told of limits: a share of a ceiling was reached, the ceiling of a limit that denies nothing was
-passed, or a limit has blocked a key.
+"""What people are told about limits: usage reached a share of the ceiling, usage passed the ceiling of a limit that
+denies nothing, or a limit has blocked a key.
 
-It is told once each time that it happens: by the request, or its settlement, with which what counts went from below to
-above.
+It is reported each time that it happens, by the request or settlement that takes usage from below the threshold to
+above it.
 """
 
 from __future__ import annotations

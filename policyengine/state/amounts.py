@@ -1,6 +1,6 @@
 """Numbers of a request as integers that add up exactly: millionths of what the policy counts.
 
-What is finer than a millionth is rounded to the safe side: an amount up, a ceiling down.
+Anything finer than a millionth is rounded to the safe side: amounts up, ceilings down.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What an operation does: the documents it names and the time, to the documents to write and the outcome.
+"""The effect of an operation: from the documents that it names and the time, to the documents to write and the outcome.
 
-Pure, and the specification of every store. `writes` maps a key to its new document and to when that may be forgotten;
-None removes it. An outcome that is a refusal writes nothing, but for what a refusal itself leaves behind.
+Pure, and the specification of every store. `writes` maps each key to its new document and to the time from which the
+document may be forgotten; None removes it. An outcome that is a refusal writes nothing, except what the refusal itself
+leaves behind.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from policyengine.state.windows import Concurrent, Window, held_window
 
 
 class Applied(Struct, frozen=True, gc=False):
-    """`writes`: by key, the new document and the time from which on it may be forgotten."""
+    """`writes`: by key, the new document and the time from which it may be forgotten."""
 
     outcome: Outcome
     writes: Mapping[str, tuple[Document | None, int]] = {}

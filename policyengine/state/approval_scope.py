@@ -1,11 +1,11 @@
 """What an approval is bound to: who does what for whom, to which thing, with which arguments, in which circumstances.
 
-In: a request. Out: one digest, equal for equal requests and for no others. It is taken of the RFC 8785 form of
+In: a request. Out: a digest, equal for equal requests and for no others. It is computed from the RFC 8785 form of
 
     {"tenant", "principal", "agents", "action", "resource", "args", "context", "session"}
 
-Entities count by type and id: what else is known of them is read again when the approval is used, and so is the time.
-Of the context every member counts that a policy could read. Arguments count as they are, to the last digit.
+Entities count by type and id. Other attributes are read again when the approval is used, and so is the time. Every
+member of the context that a policy could read counts. Arguments count exactly, to the last digit.
 """
 
 from __future__ import annotations

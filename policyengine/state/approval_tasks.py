@@ -1,4 +1,4 @@
-"""A request for approval as people and programs are shown it, and how its document begins."""
+"""A request for approval as people and programs see it, and the beginning of its document."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What becomes of a request for approval, and whether an approval covers what is about to run.
+"""The states of a request for approval, and whether an approval covers what is about to run.
 
-Pure, and the specification of every store; `stores/approvals.lua` says the same in Redis. A ticket is pending until
-enough different people have approved what each rule demands, one has rejected it, it was cancelled, or its time is
-over. Those states are final; an approval can only be revoked. Whoever asked, and who acts for them, never decides.
+Pure, and the specification of every store; `stores/approvals.lua` does the same in Redis. A ticket is pending until
+enough different people have approved what each rule demands, one person has rejected it, it is cancelled, or its time
+is over. Those states are final; an approval can only be revoked. The requester, and agents that act for the requester,
+never decide.
 """
 
 from __future__ import annotations

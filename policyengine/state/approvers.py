@@ -1,6 +1,6 @@
-"""Who may approve a request: those that `by` names, and only where no policy about `approve` says otherwise.
+"""Who may approve a request: the members of the group that `by` names, unless a policy about `approve` denies it.
 
-Never who asked, nor an agent: neither one that acts for them, nor one that acts for somebody else.
+The requester may never approve, and neither may an agent, whether it acts for the requester or for somebody else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POLICY = "the policies about `approve` do not allow this approver"
 
 
 class Ineligible(Exception):
-    """Who may not approve, and why."""
+    """Somebody may not approve, and why."""
 
 
 def eligible(

@@ -1,7 +1,7 @@
-"""An approval as part of authorizing: what to ask for where one is missing, and using one that is presented.
+"""Approvals in the course of authorizing: what to ask for if one is missing, and using one that is presented.
 
-An approval is named by its id. What that names is looked up in the store, by nobody's word, and compared with the
-request that is about to run.
+A request names an approval by its id. The store says what the id stands for, nothing else is believed, and the result
+is compared with the request that is about to run.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _structure(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a rule says of the approval that it demands. `within` is in microseconds."""
+    """The approval that a rule demands. `within` is in microseconds."""
 
     by: tuple[str, str]
     within: int

@@ -1,6 +1,6 @@
-"""Blocks for a host and its operators: setting one, lifting it, and the list of those that stop somebody now.
+"""Blocks for a host and its operators: setting and lifting blocks, and the list of current blocks.
 
-Each method has an async form around the same operation.
+Each method has an async form with the same operation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The RFC 8785 form of JSON.
 
-Most of what is asked about has nothing in it that this form and Python's own differ in; that is written in C. Whatever
-could differ is left to the library: an order of names that is not ASCII, a number that is not a small integer.
+For most values, this form and the form that Python writes in C are the same. The library writes the rest: names that
+are not ASCII, whose order could differ, and numbers that are not small integers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What documents say of the charges that were made: a meter of its limit, and a lease of what it was charged to.
+"""What documents record about charges: a meter its limit, and a lease what it was charged to.
 
 Pure.
 """

@@ -1,7 +1,8 @@
-"""Which meters a request is charged to, and how much: from the limits that its decision names.
+"""The meters to which a request is charged, and the amounts, from the limits that its decision names.
 
-Pure. A key that is absent, an amount without an estimate and a ceiling that is not a number are errors of the limit,
-which denies. With delegation a meter is charged once: the largest amount that is asked of it, under the lowest ceiling.
+Pure. A missing key, an amount without an estimate and a ceiling that is not a number are errors of the limit, and the
+limit then denies. With delegation a meter is charged once: the largest of the amounts, under the lowest of the
+ceilings.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from policyengine.state.windows import SECOND, Concurrent, Window, calendar, mea
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """A request as it came, which is only looked at as a whole when its real cost is known."""
+    """A request as it came. It is read as a whole only once its real cost is known."""
 
     principal: Any
     action: Any
@@ -44,7 +45,7 @@ class Seen(Struct, frozen=True, gc=False):
 
 
 class Metered(Struct, frozen=True, gc=False):
-    """A charge, and what it is evaluated from: when the real cost is known, its amount is evaluated again."""
+    """A charge, and what it is computed from: when the real cost is known, the amount is computed again."""
 
     charge: Charge
     limit: LimitRule

@@ -1,7 +1,8 @@
-"""The charges of a request, found fast: what its limits read, compiled once for the limits that a decision names.
+"""The charges of a request, computed fast: what its limits read is compiled once for the limits that a decision names.
 
-`quick` gives what `charges` gives, or None: for a request with agents, a limit that reads more than plain attributes, a
-value that is not as declared, an entity that a source knows. `charges` is the specification and then does the work.
+`quick` returns what `charges` returns, or None: for a request with agents, a limit that reads more than plain
+attributes, a value of an undeclared type, or an entity that a source knows. `charges`, the specification, then does the
+work.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The straight way of a request that charges limits and does nothing else, which nearly all are.
+"""The fast path for requests that charge limits and do nothing else, as nearly all requests do.
 
-In: a request without session, idempotency key and approval. Out: what is to be committed and what the answer is made
-of, or None: then `authorizing` decides, and is the specification of this. What every request has to go through belongs
-there; here belongs what tells those apart that can go without.
+In: a request without a session, an idempotency key or an approval. Out: the commit and the parts of the answer, or
+None. With None, `authorizing` decides; it is the specification of this module. Steps that every request needs belong
+there; here belongs only what recognises the requests that can do without.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class ChargingPlan(Struct, frozen=True, gc=False):
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):
-    """An allowed request on its way to the store: what is to be committed, and what the answer is made of. Its grant
-    takes it for its terms: what was charged is made of the request once somebody settles it."""
+    """An allowed request on its way to the store. Its grant uses it as its terms: the charges are made of the request
+    again when somebody settles it."""
 
     id: str
     owner: str

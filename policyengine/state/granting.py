@@ -1,4 +1,4 @@
-"""The answer to a request, from what became of its commit; and denials for other reasons than the policies.
+"""The answer to a request, from the outcome of its commit; and denials for reasons other than the policies.
 
 Pure.
 """

@@ -1,4 +1,4 @@
-"""Ids that nobody guesses, and nobody else has: 128 bits from the operating system, as text."""
+"""Unique ids that nobody can guess: 128 bits from the operating system, as text."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Bytes kept on disk from one process to the next, each under a key.
 
-What is kept here decides who gets access to what, so it has to be as hard to change as the policies: it lies in a
-directory that belongs to the user this process runs as and that nobody else can write to, and anything else that is
-found in its place is not read. Bytes come back as they were put or not at all. No failure is an error: what cannot be
-read is not there, and what cannot be written is made again the next time.
+The cache determines who gets access to what, so it must be as hard to change as the policies. It lives in a directory
+that belongs to the user of this process and that nobody else can write to; anything else in its place is not read.
+Bytes are returned exactly as they were stored, or not at all. No failure is an error: what cannot be read counts as
+missing, and what cannot be written is made again the next time.
 """
 
 from __future__ import annotations

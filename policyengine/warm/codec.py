@@ -1,8 +1,8 @@
 """Trees, typed policies and findings as plain data, and back.
 
-In: values of the classes listed here. Out: nested lists of plain scalars, as any data format can hold them; reading
-them makes values of these classes and no others, so that what is read is data and never code. Reading what was not
-written here raises, or gives values of other types than expected, but has no other effect.
+In: values of the classes listed here. Out: nested lists of plain scalars, which any data format can hold. Reading them
+makes values of these classes and no others, so that what is read is data and never code. Reading anything that was not
+written here raises, or returns values of unexpected types, but has no other effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from policyengine.syntax import ast
 
 
 class Unstorable(Exception):
-    """A value that has no form as plain data."""
+    """A value that cannot be written as plain data."""
 
 
 # Tags of what is not a dataclass; those of dataclasses follow.

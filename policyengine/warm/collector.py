@@ -1,6 +1,6 @@
-"""The garbage collector of the process, out of the way while policies are loaded and while they are served.
+"""The garbage collector of the process, kept out of the way while policies are loaded and served.
 
-It belongs to the host, so only who owns the process asks for that: `Engine.load` does not.
+The collector belongs to the host, so only the owner of a process asks for this: `Engine.load` does not.
 """
 
 from __future__ import annotations

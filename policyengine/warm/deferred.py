@@ -1,6 +1,6 @@
-"""A rule that is read in two steps: what it is about at once, what it asks when somebody wants to know.
+"""A rule that is read in two steps: its head at once, and the rest when somebody needs it.
 
-Of many rules only a few ever concern a request, and the index tells them by their heads.
+Only a few of many rules ever concern a request, and the index finds them by their heads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What reading and checking one module came to, as bytes, and back.
+"""The result of reading and checking one module, as bytes, and back.
 
-In: a Parsed and its ModuleRules. Out: bytes that hold the tree without its rules and claims, the findings, and what the
-rules mean. Reading them back gives the same, under the texts given; it raises, with whatever exception, for bytes that
-`pack` did not write.
+In: a Parsed and its ModuleRules. Out: bytes that hold the tree without its rules and claims, the findings, and the
+meaning of the rules. Reading them back gives the same, under the texts given. It raises, with any exception, for bytes
+that `pack` did not write.
 """
 
 from __future__ import annotations

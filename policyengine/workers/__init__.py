@@ -1,5 +1,5 @@
-"""Several processes that answer as one service: whoever starts them, and what they tell each other through it.
+"""Several processes that answer as one service: the supervisor, and what the workers tell each other through it.
 
-`supervisor.py` starts processes and replaces those that ended; `hub.py` is its end of their talk, `sibling.py` is that
-of each of them. They swap policies on one signal, and each can speak for all.
+`supervisor.py` starts processes and replaces those that have ended. `hub.py` is its end of their conversation, and
+`sibling.py` is the end of each worker. The workers switch policies on one signal, and each can report for all.
 """

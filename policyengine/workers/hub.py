@@ -1,8 +1,8 @@
-"""The supervisor's end of the talk of its workers.
+"""The supervisor's end of the conversation with its workers.
 
-It knows which revision answers, has all of them swap to the next one on one signal, once all have it ready, and gives
-each the reports of all. A worker that cannot follow holds the others up for PATIENCE seconds, and catches up
-when it can. What those counted that have ended is not lost.
+It knows which revision answers, lets all workers switch to the next one on one signal, once all have it ready, and
+gives each worker the reports of all. A worker that cannot follow delays the others for PATIENCE seconds, and catches up
+when it can. The counts of workers that have ended are kept.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Worker:
 
 
 class Hub:
-    """Runs in a thread of its own from `start` to `stop`. `wanted` is how many workers there should be."""
+    """Runs in its own thread from `start` to `stop`. `wanted` is the number of workers that there should be."""
 
     def __init__(self, directory: Path, wanted: Callable[[], int] = lambda: 1) -> None:
         self.path = directory / "hub"

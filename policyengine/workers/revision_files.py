@@ -1,6 +1,6 @@
-"""The files of a revision as they were read, kept for processes that start while others lie there.
+"""The files of a revision as they were read, kept for processes that start while other files are on disk.
 
-They are in a directory of this user alone, one file a revision, and are gone with the service.
+They are in a directory of this user alone, one file for each revision, and are removed with the service.
 """
 
 from __future__ import annotations

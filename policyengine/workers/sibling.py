@@ -1,7 +1,7 @@
-"""One worker's end of the talk with its supervisor.
+"""A worker's end of the conversation with its supervisor.
 
-It says when prepared policies begin to answer: once all workers have them ready. A worker whose
-supervisor is gone ends.
+It says when prepared policies begin to answer: once all workers have them ready. A worker whose supervisor is gone
+ends.
 """
 
 from __future__ import annotations

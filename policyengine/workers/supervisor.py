@@ -1,7 +1,7 @@
-"""Starts worker processes, and replaces those that ended, until it is told to stop.
+"""Starts worker processes, and replaces those that have ended, until it is told to stop.
 
-A replacement that cannot start is tried again, later and later, while the others go on; nothing but a signal ends the
-service once one of them has answered. Where not one ever does, the service ends, with a status that says so.
+A replacement that cannot start is tried again, at longer and longer intervals, while the others go on. Once a worker
+has answered, only a signal ends the service. If no worker ever answers, the service ends with a status that says so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Told = Callable[[int | None, int | None], None]
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, with replacements that never end the service."""
+    """The supervisor of uvicorn, with replacements that never end the service."""
 
     def __init__(self, config: Config, sockets: list[socket], hub: Hub, told: Told) -> None:
         super().__init__(config, sockets)

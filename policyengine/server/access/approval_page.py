@@ -1,8 +1,8 @@
-"""The page for those who approve: what waits, what exactly it is, and two buttons.
+"""The page for approvers: the waiting tasks, exactly what would run, and two buttons.
 
 A browser signs in with a token or an API key, which it keeps in a cookie that no script and no other site can use; or
-it comes through something that signs it in. Whoever the credential is for is the approver; a credential for nobody,
-such as that of a service, names one. A decision is taken only from this page's own form.
+it comes through a proxy that signs it in. The person that the credential is for is the approver. A credential for
+nobody, such as that of a service, names the approver. A decision is accepted only from the page's own form.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a denial says of how to ask for an approval, and what an approval changes about an evaluation.
+"""How a denial tells the client to ask for an approval, and how an approval changes an evaluation.
 
-A denial for which nothing but approvals is missing gets `context.access_request`, with a token that only this service
-can have made. Without a public URL that is https nothing is sent, as nobody could use it.
+A denial that lacks nothing but approvals gets `context.access_request`, with a token that only this service can have
+made. Without a public https URL nothing is sent, because nobody could use it.
 """
 
 from __future__ import annotations
