@@ -20,10 +20,10 @@ from policyengine.callers import api_key, claims, token
 from policyengine.callers.caller import Caller
 from policyengine.callers.certificate import identities
 from policyengine.callers.claims import ClaimsMapping
+from policyengine.callers.expected_token import ExpectedToken
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import Keyring
 from policyengine.callers.keys import Key
-from policyengine.callers.token import ExpectedToken
 
 # Good credentials that are remembered, and for how many seconds at most.
 _REMEMBERED = 10_000

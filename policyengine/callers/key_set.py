@@ -16,6 +16,7 @@ from cachetools import TTLCache
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from policyengine.callers.expected_token import ALGORITHMS
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
@@ -25,14 +26,6 @@ _LEAST_RSA_BITS = 2048
 
 PublicKey = RSAKey | ECKey | OKPKey
 _KINDS: Mapping[str, type[PublicKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-# What a key must be for an algorithm: its kind and, where there are several, its curve.
-ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
-    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
-    "ES256": ("EC", "P-256"),
-    "ES384": ("EC", "P-384"),
-    "ES512": ("EC", "P-521"),
-    "Ed25519": ("OKP", "Ed25519"),
-}
 Keys = Mapping[str, PublicKey]
 
 

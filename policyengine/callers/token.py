@@ -16,42 +16,18 @@ from typing import Any, cast
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from policyengine.callers.key_set import ALGORITHMS, PublicKey, suits
+from policyengine.callers.expected_token import ALGORITHMS, ExpectedToken
+from policyengine.callers.key_set import PublicKey, suits
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
 MOST_BYTES = 16 << 10
-MOST_SKEW = 300.0
 _PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _KID = re.compile(r"[\x21-\x7e]{1,256}")
 # Headers that bring a key, change what is signed, or wrap another token.
 _REFUSED = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip", "enc", "cty", "epk"})
 _REGISTRY = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
 _REGISTRY.max_header_length = MOST_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedToken:
-    """What a token of one issuer must be. Times are in seconds. Raises ValueError for what no token should be.
-
-    `types` are values of `typ`, in lower case and without `application/`. `lifetime` is the longest that a token may
-    be good for; `skew` is how far two clocks may be apart.
-    """
-
-    issuer: str
-    audiences: frozenset[str]
-    algorithms: frozenset[str]
-    types: frozenset[str] = frozenset({"at+jwt", "jwt"})
-    lifetime: float = 86_400.0
-    skew: float = 60.0
-
-    def __post_init__(self) -> None:
-        if not self.issuer or not self.audiences or not self.algorithms or not self.types:
-            raise ValueError("an issuer has a name, audiences, algorithms and types")
-        if not self.algorithms <= set(ALGORITHMS):
-            raise ValueError(f"an algorithm is one of {', '.join(ALGORITHMS)}")
-        if not 0 <= self.skew <= MOST_SKEW or self.lifetime <= 0:
-            raise ValueError(f"the skew is at most {MOST_SKEW:.0f} seconds, and the lifetime more than none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ T = TypeVar("T", bound=BaseModel)
 class GatewaySettings(BaseModel):
     """What a protected resource is told of itself (RFC 9728), and of the issuers of its tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     resource: Text = Field(description="the URL that clients reach it at; the audience of their tokens (RFC 8707)")
     scopes: list[Text] = Field([], description="what a token has to have in its scope")

@@ -12,7 +12,7 @@ Text = Annotated[str, Field(min_length=1)]
 class GuardrailSettings(BaseModel):
     """What is said of a request of a LiteLLM proxy, where it has nothing of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     enabled: bool = Field(False, description="answer at /beta/litellm_basic_guardrail_api")
     decides: list[Literal["invoke", "call", "release"]] = Field(

@@ -13,12 +13,11 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from policyengine.callers.caller import Scope
 from policyengine.callers.claims import ClaimsMapping
+from policyengine.callers.expected_token import ExpectedToken
 from policyengine.callers.tenancy import Tenancy
-from policyengine.callers.token import ExpectedToken
 from policyengine.events.sinks.webhook import secret_key
 from policyengine.settings.guardrail import GuardrailSettings
 from policyengine.settings.prices import PriceSettings
@@ -51,7 +50,7 @@ def _origin(url: str) -> str:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class KeySettings(_Part):
@@ -240,10 +239,10 @@ class ApprovalSettings(_Part):
     callbacks: list[Callback] = []
 
 
-class Settings(BaseSettings):
-    """The settings of one service."""
+class Settings(_Part):
+    """The settings of one service. File and environment are read by `loading.py`, with an eye on what is unknown."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = ConfigDict(validate_default=True)
 
     policies: Annotated[Path, BeforeValidator(_named)] = Field(description="a directory of .pol files, or one file")
     entities: Annotated[Path | None, BeforeValidator(_named)] = Field(None, description="a JSON file of entities")
@@ -320,10 +319,3 @@ class Settings(BaseSettings):
     def has_credentials(self) -> bool:
         """Whether anybody can say who they are."""
         return self.keys.store is not None or bool(self.issuers) or bool(self.certificates)
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # File and environment are read by `loading.py`, with an eye on what is unknown.
-        return (init_settings,)

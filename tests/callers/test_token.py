@@ -17,8 +17,8 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from policyengine.callers import token
+from policyengine.callers.expected_token import ExpectedToken
 from policyengine.callers.key_set import KeySet, read_keys, suits
-from policyengine.callers.token import ExpectedToken
 
 NOW = 1_700_000_000.0
 RSA = RSAKey.generate_key(2048, {"kid": "r1"})
