@@ -25,6 +25,8 @@ from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.session import Session
 from policyengine.model.decision import RuleError
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault
 
 # The most calls and results of a conversation that are remembered. What is forgotten is observed again.
 MOST = 10_000
@@ -112,22 +114,25 @@ def stated(tool: str, args: Any) -> ToolCall:
 def calls_of(message: Message) -> list[tuple[str, str, Any]]:
     """The calls in a message of a model: id, name, arguments. Arguments that are not JSON stay text, and the
     gate refuses them. Raises Unreadable for a call that is not of a function."""
-    calls = []
-    for one in message.get("tool_calls") or ():
+    calls, said = [], message.get("tool_calls")
+    if said is not None and not isinstance(said, list | tuple):
+        raise Unreadable("`tool_calls` must be a list")
+    for one in said or ():
         function = one.get("function") if isinstance(one, Mapping) else None
         if not isinstance(function, Mapping) or one.get("type") not in (None, "function"):
             raise Unreadable("a tool call must be of type `function` and have a `function`")
-        calls.append((str(one.get("id")), str(function.get("name")), arguments(function.get("arguments"))))
+        calls.append((str(one.get("id")), str(function.get("name")), read_arguments(function.get("arguments"))))
     return calls
 
 
-def arguments(given: Any) -> Any:
-    """What a model gave as arguments."""
+def read_arguments(given: Any) -> Any:
+    """What a model gave as arguments. Text that is no JSON stays text, and the gate refuses it. So does text with a key
+    twice, or whatever else readers of JSON disagree about: what runs could be something else than was decided."""
     if not isinstance(given, str):
         return given
     try:
-        return json.loads(given or "{}")
-    except (ValueError, RecursionError):
+        return parse_json(given or "{}")
+    except Fault:
         return given
 
 

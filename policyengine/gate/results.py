@@ -12,6 +12,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from policyengine.gate.call import Observed
+from policyengine.model.json_text import parse_loosely
+from policyengine.model.values import Fault
 
 # What is nested deeper is read as a text.
 DEEPEST = 60
@@ -23,10 +25,11 @@ def looked_at(result: Any) -> Any:
 
 
 def read(text: str) -> Any:
-    """A text: as the object or list that it is in JSON, or as it is."""
+    """A text: as the object or list that it is in JSON, or as it is. One with a key twice stays text: of such a key one
+    value would be looked at, and the model reads both."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_loosely(text)
+    except Fault:
         return text
     return value if isinstance(value, dict | list) else text
 

@@ -31,7 +31,7 @@ from litellm.proxy._types import ProxyException
 from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
-from policyengine.gate.conversation import Conversation, Unreadable, arguments, beginning
+from policyengine.gate.conversation import Conversation, Unreadable, beginning, read_arguments
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.run_call import called_async
 from policyengine.release.answers import NotReleased
@@ -265,7 +265,7 @@ class PolicyProxy(CustomLogger):
                     setattr(message, name, await terms.release_async(conversation.session, str(said)))
         kept, refused = [], []
         for call in message.tool_calls or ():
-            name, given = str(call.function.name), arguments(call.function.arguments)
+            name, given = str(call.function.name), read_arguments(call.function.arguments)
             decided = await called_async(conversation.session, name, given, self._approve)
             if not decided.allowed:
                 refused.append(decided.reason)

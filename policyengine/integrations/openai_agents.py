@@ -30,6 +30,7 @@ from openai.types.responses import Response, ResponseCompletedEvent, ResponseOut
 from policyengine.call_approvals import Repeated, ask_async
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
+from policyengine.gate.conversation import read_arguments
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.run_call import run_async, within
 from policyengine.gate.session import Session
@@ -211,18 +212,10 @@ def _gated(tool: FunctionTool, session: Session, asks: _Asks | None) -> Callable
             return await asks.approval(of, call, context.tool_call_id) if asks is not None else None
 
         decided = asks.decided(context.tool_call_id) if asks is not None else None
-        ran = await run_async(session, tool.name, _arguments(given), perform, approve=approve, decided=decided)
+        ran = await run_async(session, tool.name, read_arguments(given), perform, approve=approve, decided=decided)
         return ran.value if isinstance(ran.value, str) or ran.allowed else str(ran.value)
 
     return invoked
-
-
-def _arguments(given: str) -> Any:
-    """What a model gave as arguments; what is not JSON is refused by the gate as such."""
-    try:
-        return json.loads(given or "{}")
-    except (ValueError, RecursionError):
-        return given
 
 
 def _enabled(tool: FunctionTool, session: Session) -> Callable[[Any, Any], Any]:

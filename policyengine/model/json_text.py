@@ -21,6 +21,18 @@ def parse_json(data: bytes | str) -> Any:
     return _parse_strictly(data) if value is _UNSURE else value
 
 
+def parse_loosely(text: str) -> Any:
+    """As `parse_json`, for what programs write that is no JSON: NaN, Infinity and half a surrogate pair are read. A key
+    that is there twice is refused here as well. Raises Fault."""
+    value = _parse_plain(text)
+    if value is not _UNSURE:
+        return value
+    try:
+        return _LOOSE.decode(text)
+    except (ValueError, RecursionError):
+        raise Fault(codes.MALFORMED.id, "not JSON") from None
+
+
 def _parse_plain(data: bytes | str) -> Any:
     """The value of a text that a fast parser reads and that has no key twice; _UNSURE for any other text.
 
@@ -84,4 +96,5 @@ def _float(text: str) -> float:
     return value
 
 
+_LOOSE = json.JSONDecoder(object_pairs_hook=_object)
 _STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)

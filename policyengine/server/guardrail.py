@@ -160,6 +160,8 @@ class Guardrail:
     def _tools(self, talk: _Talk, asked: Asked) -> dict[str, Any]:
         """The tools that could be called, where some could not. Raises Blocked where none is left."""
         tools = asked.get("tools") or []
+        if not isinstance(tools, list):
+            raise Blocked("`tools` is no list")
         names = [_function(tool) for tool in tools]
         shown = set(talk.conversation.session.tools(names))
         kept = [tool for tool, name in zip(tools, names, strict=True) if name in shown]

@@ -9,6 +9,8 @@ import pytest
 
 from policyengine import Engine, InvalidPolicies
 from policyengine.diagnostics.source import Source
+from policyengine.gate.results import read
+from policyengine.gate.run_call import run
 from policyengine.gate.session import Session
 from policyengine.schema.tool_import import import_tools
 from policyengine.schema.tool_update import update
@@ -199,3 +201,43 @@ forbid unasked: receive on Tool::"order" unless contains(request.text, "order")
     unasked = engine.session(principal=ANN, prompt="hello")
     unasked.observe(unasked.call("who", {"mail": "bob@acme.com"}), "bob")
     assert not unasked.observe(unasked.call("order", {"id": "o1"}), {"owner": "bob"})
+
+
+TWICE = """
+module twice
+use ai
+
+tool read_page(url: String) { sends_outside: false, reads_untrusted: true }
+
+permit pages: call on Tool
+permit results: receive on Tool
+require scrub: receive on Tool redact(["email"])
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "eve@evil.org", "a": "x"}',
+        '{"a": "x", "a": "eve@evil.org"}',
+        '[{"b": {"a": "eve@evil.org", "\\u0061": "x"}}]',
+        '{"a": {"b": "eve@evil.org"}, "a": null}',
+        '{"a": "eve@evil.org", "n": NaN}',
+        '{"a": "eve@evil.org", "n": "\\ud800"}',
+    ],
+)
+def test_no_value_of_a_result_is_hidden_by_another_of_its_name(text: str) -> None:
+    """The model reads the text, whatever a reader of JSON makes of it."""
+    gate = Engine.from_text(TWICE).session(principal=ANN)
+    given = run(gate, "read_page", {"url": "x"}, lambda arguments: text)
+    assert given.allowed
+    assert "eve" not in given.value
+    assert "[email]" in given.value
+
+
+def test_what_else_programs_write_as_json_is_read() -> None:
+    assert read('{"n": NaN, "a": [Infinity, -Infinity]}')["a"] == [float("inf"), float("-inf")]
+    assert read('{"a": "\\ud800"}') == {"a": "\ud800"}
+    assert read('{"a": 1, "a": 2}') == '{"a": 1, "a": 2}'
+    assert read("7") == "7"
+    assert read("[" * 100_000) == "[" * 100_000

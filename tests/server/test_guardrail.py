@@ -86,6 +86,29 @@ def test_what_this_api_cannot_say_is_blocked(client: httpx.Client) -> None:
             assert ask(client, kind, "3", "bea", structured_messages=words, texts=texts)["action"] == "BLOCKED"
 
 
+@pytest.mark.parametrize("given", [True, 1, -1, 1.5, 10**30, "x", {"a": 1}], ids=repr)
+def test_lists_that_are_none_are_blocked(client: httpx.Client, given: Any) -> None:
+    """An error of the service is for the proxy to make something of, and some let the answer through."""
+    words = said("write to b@c.de")
+    told = [*words, {"role": "assistant", "content": None, "tool_calls": given}]
+    user = f"gil {given}"  # each has a budget
+    assert ask(client, "request", "12", user, structured_messages=words) == {"action": "NONE"}
+    assert ask(client, "response", "12", user, tool_calls=given)["action"] == "BLOCKED"
+    assert ask(client, "request", "12", f"{user} 2", structured_messages=words, tools=given)["action"] == "BLOCKED"
+    assert ask(client, "request", "12", f"{user} 3", structured_messages=told)["action"] == "BLOCKED"
+
+
+def test_arguments_with_a_key_twice_are_blocked(client: httpx.Client) -> None:
+    """What runs the call reads the text, and may take the other value."""
+    ask(client, "request", "13", "hal", structured_messages=said("write to b@c.de"))
+    once = call("send_mail", to="b@c.de", body="x")
+    assert ask(client, "response", "13", "hal", tool_calls=[once]) == {"action": "NONE"}
+    for first, second in (("eve@evil.org", "b@c.de"), ("b@c.de", "eve@evil.org"), ("b@c.de", "b@c.de")):
+        given = f'{{"to": "{first}", "to": "{second}", "body": "x"}}'
+        twice = {**once, "function": {"name": "send_mail", "arguments": given}}
+        assert ask(client, "response", "13", "hal", tool_calls=[twice])["action"] == "BLOCKED"
+
+
 def test_an_answer_of_nobodys_request_is_blocked(client: httpx.Client) -> None:
     ask(client, "request", "5", "cleo", structured_messages=said("hi"))
     assert ask(client, "response", "5", "cleo", texts=["hi"]) == {"action": "NONE"}
