@@ -156,24 +156,24 @@ def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
             return None
         else:
             keys += 1 + len(context)
-        principal, what = subject.properties, resource.properties
+        principal, target = subject.properties, resource.properties
         if principal is UNSET:
             keys -= 1
             principal = {}
-        if what is UNSET:
+        if target is UNSET:
             keys -= 1
-            what = {}
-        if "parents" in principal or "parents" in what:
+            target = {}
+        if "parents" in principal or "parents" in target:
             return None
-        keys += len(principal) + len(what)
+        keys += len(principal) + len(target)
         # A property cannot pass for its identity.
         principal["type"], principal["id"] = subject.type, subject.id
-        what["type"], what["id"] = resource.type, resource.id
+        target["type"], target["id"] = resource.type, resource.id
         if action.properties is UNSET:
-            add((principal, action.name, what, context))
+            add((principal, action.name, target, context))
         else:
             keys += 1 + len(action.properties)
-            add((principal, {**action.properties, "name": action.name}, what, context))
+            add((principal, {**action.properties, "name": action.name}, target, context))
     # See `_read`: there are no other keys, so that nothing is nested either.
     return parts_read if text.count(b":") == keys else None
 
@@ -238,18 +238,18 @@ def _without_repeats(body: bytes, asked: _Texts, known: Iterable[bytes]) -> byte
 def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | None:
     """The parts of items, which are all that there is in the text of `whole`. None if it is not plainly so."""
     keys, entities = 0, 0
-    who: dict[str, Any] | None
-    what: dict[str, Any] | None
+    principal: dict[str, Any] | None
+    target: dict[str, Any] | None
     read: list[_Found] = []
     add = read.append
     for item in items:
         # One after the other, as this is most of what reading a batch takes.
         subject, action, resource, context = item.subject, item.action, item.resource, item.context
         if subject is UNSET:
-            who = None
+            principal = None
         elif subject.properties is UNSET:
             keys += 3
-            who = {"type": subject.type, "id": subject.id}
+            principal = {"type": subject.type, "id": subject.id}
         else:
             properties = subject.properties
             if "parents" in properties:
@@ -257,42 +257,42 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
             keys += 4 + len(properties)
             entities += 1
             # A property cannot pass for its identity.
-            who = {**properties, "type": subject.type, "id": subject.id}
+            principal = {**properties, "type": subject.type, "id": subject.id}
         if resource is UNSET:
-            what = None
+            target = None
         elif resource.properties is UNSET:
             keys += 3
-            what = {"type": resource.type, "id": resource.id}
+            target = {"type": resource.type, "id": resource.id}
         else:
             properties = resource.properties
             if "parents" in properties:
                 return None
             keys += 4 + len(properties)
             entities += 1
-            what = {**properties, "type": resource.type, "id": resource.id}
-        what_for: str | dict[str, Any] | None
+            target = {**properties, "type": resource.type, "id": resource.id}
+        asked_action: str | dict[str, Any] | None
         if action is UNSET:
-            what_for = None
+            asked_action = None
         elif action.properties is UNSET:
             keys += 2
-            what_for = action.name
+            asked_action = action.name
         else:
             keys += 3 + len(action.properties)
             entities += 1
-            what_for = {**action.properties, "name": action.name}
+            asked_action = {**action.properties, "name": action.name}
         if context is UNSET:
-            add((who, what_for, what, None))
+            add((principal, asked_action, target, None))
             continue
         keys += 1 + len(context)
         if "supported_obligations" in context and not _are_texts(context["supported_obligations"]):
             return None
         if "metered_limits" in context:
-            said = context["metered_limits"]
-            if said.__class__ is not bool and not _are_texts(said):
+            metered = context["metered_limits"]
+            if metered.__class__ is not bool and not _are_texts(metered):
                 return None
         if context and any(map(_is_slip, context)):
             return None
-        add((who, what_for, what, context))
+        add((principal, asked_action, target, context))
     if isinstance(whole, _Batch):
         keys += 1
         if whole.options is not UNSET:
@@ -307,8 +307,8 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
         return read
     # Somewhere further down there may be an entity.
     return [
-        (_of(who), _of(action) if isinstance(action, dict) else action, _of(what), _of(around))
-        for who, action, what, around in read
+        (_of(principal), _of(action) if isinstance(action, dict) else action, _of(target), _of(request_context))
+        for principal, action, target, request_context in read
     ]
 
 
@@ -336,8 +336,8 @@ def _plainly(value: dict[str, Any], deep: int) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for name, each in value.items():
         if each.__class__ is list:
-            for one in each:
-                if one.__class__ is dict or one.__class__ is list:
+            for element in each:
+                if element.__class__ is dict or element.__class__ is list:
                     raise _Rare
         elif each.__class__ is dict:
             if not deep:

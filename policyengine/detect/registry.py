@@ -156,7 +156,7 @@ def _grouped(finders: Iterable[Finder]) -> Groups:
     groups: dict[str | None, list[Finder]] = {}
     for finder in finders:
         groups.setdefault(finder.holds, []).append(finder)
-    return tuple((None if holds is None else re.compile(holds), tuple(those)) for holds, those in groups.items())
+    return tuple((None if holds is None else re.compile(holds), tuple(holders)) for holds, holders in groups.items())
 
 
 def width(kinds: Iterable[str], known: Registry) -> int | None:
@@ -173,29 +173,29 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
     """From where on a match of these kinds may still begin; None where one may anywhere. Of a finder that does not say
     it, its width does; a match that reaches it may go on then, and is one run all the same. Raises UnknownKind."""
     finders = needed(kinds, known)
-    those: dict[str | None, list[Begins]] = {}
+    by_opening: dict[str | None, list[Begins]] = {}
     for finder in finders:
         if finder.begins is None and finder.width is None:
             return None
-        one = finder.begins if finder.begins is not None else by_width(finder.width or 0)
-        if one not in those.setdefault(finder.opens, []):
-            those[finder.opens].append(one)
-    if not those:
+        beginning = finder.begins if finder.begins is not None else by_width(finder.width or 0)
+        if beginning not in by_opening.setdefault(finder.opens, []):
+            by_opening[finder.opens].append(beginning)
+    if not by_opening:
         return None
-    always = tuple(those.get(None, ()))
-    some = [(re.compile(opens).search, tuple(each)) for opens, each in those.items() if opens is not None]
-    opening = re.compile("|".join(f"(?:{opens})" for opens in those if opens is not None)).search
+    always = tuple(by_opening.get(None, ()))
+    some = [(re.compile(opens).search, tuple(each)) for opens, each in by_opening.items() if opens is not None]
+    opening = re.compile("|".join(f"(?:{opens})" for opens in by_opening if opens is not None)).search
 
     def earliest(text: str, start: int) -> int:
         until = len(text) if not some else last_word(text, start)
-        for one in always:
-            here = one(text, start)
+        for beginning in always:
+            here = beginning(text, start)
             if here < until:
                 until = here
         for opens, each in some if some and opening(text, start) is not None else ():
             if opens(text, start) is not None:
-                for one in each:
-                    here = one(text, start)
+                for beginning in each:
+                    here = beginning(text, start)
                     if here < until:
                         until = here
         return opened(text, start, until)
@@ -223,12 +223,12 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     return _told(findings, text, chosen, known) if findings else ()
 
 
-def _told(found: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
+def _told(findings: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
     # Only with a bracket can there be a replacement such as `[email]`, which is never a finding.
     if known.allowed or "[" in text:
-        counted = [one for one in found if _counts(one, text, chosen.kinds, known)]
+        counted = [finding for finding in findings if _counts(finding, text, chosen.kinds, known)]
     else:
-        counted = [one for one in found if one.kind in chosen.kinds]
+        counted = [finding for finding in findings if finding.kind in chosen.kinds]
     return tuple(counted) if len(counted) < 2 else tuple(sorted(set(counted), key=place))
 
 
@@ -250,8 +250,8 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
             if some := _ask(finder, view):
                 findings.setdefault(index, []).extend(some)
     told: list[tuple[Finding, ...]] = [()] * len(texts)
-    for index, those in findings.items():
-        told[index] = _told(those, texts[index], chosen, known)
+    for index, text_findings in findings.items():
+        told[index] = _told(text_findings, texts[index], chosen, known)
     return told
 
 
@@ -270,9 +270,9 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
 
     def quiet(finder: Finder) -> bool:
         low, view = from_near(_reach(finder))
-        for one in _ask(finder, view):
-            if start <= one.start + low < end:
-                there = moved(one, one.start + low, one.end + low)
+        for finding in _ask(finder, view):
+            if start <= finding.start + low < end:
+                there = moved(finding, finding.start + low, finding.end + low)
                 if _counts(there, text, chosen.kinds, known):
                     return False
         return True

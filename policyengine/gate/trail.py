@@ -184,10 +184,10 @@ class Trail:
         """Adds what waits. It leaves last: whoever finds nothing waiting finds it added."""
         with self._bringing:
             while self._waiting:
-                one = self._waiting[0]
-                value, sent = (one.kept, None) if isinstance(one.kept, str) else marshal.loads(one.kept)
-                self._add(value, one.source, self._echoes(sent), one.parts, one.readers)
-                self._waiting_size -= len(one.kept)
+                waiting = self._waiting[0]
+                value, sent = (waiting.kept, None) if isinstance(waiting.kept, str) else marshal.loads(waiting.kept)
+                self._add(value, waiting.source, self._echoes(sent), waiting.parts, waiting.readers)
+                self._waiting_size -= len(waiting.kept)
                 self._waiting.popleft()
 
     def _add_text(self, text: str, source: Origin, echoes: Mapping[str, Origin]) -> None:
@@ -196,24 +196,24 @@ class Trail:
             # From here on the session is not known in full.
             self.full = True
             return
-        said = form(text)
+        normal = form(text)
         at = len(self._texts)
-        self._texts.append(_Text(f" {said} ", source))
-        named = names(said)
+        self._texts.append(_Text(f" {normal} ", source))
+        named = names(normal)
         if source.trusted:
-            self._relied_on.add(said, named, (known for known, one in echoes.items() if not one.trusted))
+            self._relied_on.add(normal, named, (known for known, echo in echoes.items() if not echo.trusted))
         for name in set(named):
             origin = echoes.get(name, source)
             self._say(self._values, name, origin)
             self._words.setdefault(name, []).append(at)
-        words = said.split()
+        words = normal.split()
         for start in range(len(words) - RUN + 1):
             self._say(self._runs, tuple(words[start : start + RUN]), source)
 
-    def _say(self, known: dict[Any, Origin], what: Any, source: Origin) -> None:
-        before = known.get(what)
-        if before is None or source.rank < before.rank:
-            known[what] = source
+    def _say(self, known: dict[Any, Origin], key: Any, source: Origin) -> None:
+        earlier = known.get(key)
+        if earlier is None or source.rank < earlier.rank:
+            known[key] = source
 
     def of(self, value: Any) -> frozenset[Origin]:
         """Where a text, number or truth value came from."""
@@ -225,8 +225,8 @@ class Trail:
         if self.full:
             return frozenset({UNKNOWN})
         if not isinstance(value, str):
-            said = self._values.get(value_form(value))
-            return self._composed if said is None else self._from(said)
+            source = self._values.get(value_form(value))
+            return self._composed if source is None else self._from(source)
         if type(value) is not str:
             # A text of a subclass may be equal to another text, and would find what is remembered about that one.
             return self._of_text(value)
@@ -241,35 +241,35 @@ class Trail:
     def _of_text(self, value: str) -> frozenset[Origin]:
         text = form(value)
         known = text_form(text)
-        said = self._said_of(known)
-        if said is not None and said.rank <= SYSTEM.rank:
+        source = self._said_of(known)
+        if source is not None and source.rank <= SYSTEM.rank:
             # No source is trusted more, so what other texts say changes nothing.
-            return frozenset({said})
-        each = text.split(" ")
-        words = names(text, each)
+            return frozenset({source})
+        tokens = text.split(" ")
+        words = names(text, tokens)
         # Other sources may say it as a whole, too.
-        whole = self._containing(text, each, words)
-        if said is not None:
-            return self._from(said if whole is None or said.rank <= whole.rank else whole)
-        return self._from(whole) if whole is not None else self._parts(text, each, words)
+        whole = self._containing(text, tokens, words)
+        if source is not None:
+            return self._from(source if whole is None or source.rank <= whole.rank else whole)
+        return self._from(whole) if whole is not None else self._parts(text, tokens, words)
 
     def _said_of(self, known: str) -> Origin | None:
         """Who said a value, by its form."""
-        said = self._values.get(known)
+        source = self._values.get(known)
         in_any_year = self._values.get(any_year(known)) if len(known) == 10 else None
-        if said is None or (in_any_year is not None and in_any_year.rank < said.rank):
+        if source is None or (in_any_year is not None and in_any_year.rank < source.rank):
             return in_any_year
-        return said
+        return source
 
     def _from(self, said: Origin) -> frozenset[Origin]:
         """The source of a value. A trusted field is believed only as long as nobody else said the same."""
         return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
 
-    def _containing(self, text: str, each: list[str], words: list[str]) -> Origin | None:
+    def _containing(self, text: str, tokens: list[str], words: list[str]) -> Origin | None:
         """The most trusted source that says the text as a whole, on word boundaries."""
         if not text or not words:
             return None
-        if len(each) > _INNER and tuple(each[1:_INNER]) not in self._runs:
+        if len(tokens) > _INNER and tuple(tokens[1:_INNER]) not in self._runs:
             # A source that says all of it also says the words after the first one in a row.
             return None
         rarest: list[int] | None = None
@@ -283,29 +283,29 @@ class Trail:
                 rarest = stands_in
         best: Origin | None = None
         for at in rarest or ():
-            one = self._texts[at]
-            if (best is None or one.source.rank < best.rank) and _stands_in(text, one.text):
-                best = one.source
+            known_text = self._texts[at]
+            if (best is None or known_text.source.rank < best.rank) and _stands_in(text, known_text.text):
+                best = known_text.source
         return best
 
-    def _parts(self, text: str, each: list[str], words: list[str]) -> frozenset[Origin]:
+    def _parts(self, text: str, tokens: list[str], words: list[str]) -> frozenset[Origin]:
         """The sources of the parts of a composed text. The user and the system are not among them: they said parts, not
         the text."""
-        said: set[Origin | None] = set()
+        sources: set[Origin | None] = set()
         # A word of letters alone identifies nothing: "invoice" in a mail to a stranger is not what a page said.
         for name in filterfalse(str.isalpha, words):
             if identifies(name):
-                said.add(self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None))
-        if self._runs and len(each) >= RUN:
-            said.update(map(self._runs.get, zip(each, each[1:], each[2:], each[3:], strict=False)))
-        said.discard(None)
-        if not said:
+                sources.add(self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None))
+        if self._runs and len(tokens) >= RUN:
+            sources.update(map(self._runs.get, zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)))
+        sources.discard(None)
+        if not sources:
             # As most texts are: nobody said a part of it.
             by_model = self._rest is MADE and self._relied_on.compose(text, words)
             return _PUT_TOGETHER if by_model else self._composed
-        origins = {self._rest, *(one for one in said if one is not None and one.rank > SYSTEM.rank)}
-        told_by_model = self._rest is MADE and (len(origins) == 1 or all(one.trusted or one is MADE for one in origins))
-        if told_by_model and self._relied_on.compose(text, words):
+        origins = {self._rest, *(source for source in sources if source is not None and source.rank > SYSTEM.rank)}
+        by_model = self._rest is MADE and all(source.trusted or source is MADE for source in origins)
+        if by_model and self._relied_on.compose(text, words):
             origins.add(PUT_TOGETHER)
         return frozenset(origins)
 
@@ -317,7 +317,7 @@ class Trail:
         for path, value in pointers(args):
             plain = value.__class__ in PLAIN
             origins = self.of(value) if plain or not isinstance(value, Mapping | list | tuple) else self._composed
-            ordered = origins if len(origins) == 1 else sorted(origins, key=lambda one: (one.rank, one.name))
+            ordered = origins if len(origins) == 1 else sorted(origins, key=lambda origin: (origin.rank, origin.name))
             stated[path] = [source.entry for source in ordered]
         return stated
 
@@ -369,17 +369,17 @@ def _said(
         return
     todo: list[tuple[tuple[str | int, ...], Any, Origin]] = [((), value, source)]
     while todo:
-        way, one, around = todo.pop()
-        said_by = replace(parts[way], readers=around.readers) if way in parts else around
-        if way in readers:
-            said_by = replace(said_by, readers=readers[way])
-        if isinstance(one, Mapping):
-            yield from ((name, said_by) for name in one)
-            todo += (((*way, name), item, said_by) for name, item in one.items())
-        elif isinstance(one, list | tuple):
-            todo += (((*way, at), item, said_by) for at, item in enumerate(one))
+        path, inner, around = todo.pop()
+        said_by = replace(parts[path], readers=around.readers) if path in parts else around
+        if path in readers:
+            said_by = replace(said_by, readers=readers[path])
+        if isinstance(inner, Mapping):
+            yield from ((name, said_by) for name in inner)
+            todo += (((*path, name), item, said_by) for name, item in inner.items())
+        elif isinstance(inner, list | tuple):
+            todo += (((*path, at), item, said_by) for at, item in enumerate(inner))
         else:
-            yield from ((leaf, said_by) for leaf in scalars(one))
+            yield from ((leaf, said_by) for leaf in scalars(inner))
 
 
 def _stands_in(part: str, text: str) -> bool:

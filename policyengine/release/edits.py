@@ -62,10 +62,10 @@ def edits(
     matches = _matches(findings, orders)
     if parts:
         matches += [
-            replace(one, treatment=REDACT if one.treatment.needs_value else one.treatment)
-            for one in _matches(parts, orders)
+            replace(match, treatment=REDACT if match.treatment.needs_value else match.treatment)
+            for match in _matches(parts, orders)
         ]
-        matches.sort(key=lambda one: (one.start, one.end))
+        matches.sort(key=lambda match: (match.start, match.end))
     kept: list[_Match] = []
     gone: list[_Match] = []
     for match, dominated in _with_dominated(matches):
@@ -75,7 +75,7 @@ def edits(
             gone.append(_Match(match.start, match.end, match.kind, REDACT))
         else:
             gone.append(match)
-    written = [Edit(one.start, one.end, _written(one, text, keys), None) for one in kept]
+    written = [Edit(match.start, match.end, _written(match, text, keys), None) for match in kept]
     return sorted([*written, *_runs(gone, kept)], key=lambda edit: edit.start)
 
 
@@ -92,9 +92,9 @@ def found_beside(text: str, borders: Sequence[int], find: Find) -> Sequence[Find
     if not borders:
         return findings
     parts = (
-        moved(one, one.start + start, one.end + start)
+        moved(finding, finding.start + start, finding.end + start)
         for start, end in pairwise((0, *borders, len(text)))
-        for one in find(text[start:end])
+        for finding in find(text[start:end])
     )
     return sorted({*findings, *parts}, key=place)
 
@@ -115,7 +115,7 @@ def found_again(text: str, first: Sequence[Finding], find: Find, borders: Sequen
     if not first:
         return first
     masked, places = _masked(text, first)
-    second = [_placed(one, places) for one in found_beside(masked, _still(borders, places), find)]
+    second = [_placed(finding, places) for finding in found_beside(masked, _still(borders, places), find)]
     return [*first, *second] if second else first
 
 
@@ -136,12 +136,12 @@ def _still(borders: Sequence[int], places: list[_Place]) -> list[int]:
 _Place = tuple[int, int, bool]
 
 
-def _masked(text: str, found: Sequence[Finding]) -> tuple[str, list[_Place]]:
+def _masked(text: str, findings: Sequence[Finding]) -> tuple[str, list[_Place]]:
     """The text with the mark of a kind for each stretch that is covered, and where everything was before."""
     parts: list[str] = []
     places: list[_Place] = []
     at = size = 0
-    for start, end, kind in _covered(found):
+    for start, end, kind in _covered(findings):
         places.append((size, at, True))
         parts.append(text[at:start])
         size += start - at
@@ -156,15 +156,15 @@ def _masked(text: str, found: Sequence[Finding]) -> tuple[str, list[_Place]]:
     return "".join(parts), places
 
 
-def _covered(found: Sequence[Finding]) -> list[tuple[int, int, str]]:
+def _covered(findings: Sequence[Finding]) -> list[tuple[int, int, str]]:
     """The stretches that findings cover, in order, each with the kind that it begins with."""
     spans: list[tuple[int, int, str]] = []
-    for one in sorted(found, key=lambda each: (each.start, each.kind)):
-        if spans and one.start <= spans[-1][1]:
+    for finding in sorted(findings, key=lambda each: (each.start, each.kind)):
+        if spans and finding.start <= spans[-1][1]:
             start, end, kind = spans[-1]
-            spans[-1] = (start, max(end, one.end), kind)
+            spans[-1] = (start, max(end, finding.end), kind)
         else:
-            spans.append((one.start, one.end, one.kind))
+            spans.append((finding.start, finding.end, finding.kind))
     return spans
 
 
@@ -200,9 +200,9 @@ def _with_dominated(matches: list[_Match]) -> list[tuple[_Match, bool]]:
     dominated = [False] * len(matches)
     open_: list[int] = []
     for at, match in enumerate(matches):
-        open_ = [one for one in open_ if matches[one].end > match.start]
-        for one in open_:
-            weaker = at if matches[one].rank > match.rank else one
+        open_ = [earlier for earlier in open_ if matches[earlier].end > match.start]
+        for earlier in open_:
+            weaker = at if matches[earlier].rank > match.rank else earlier
             dominated[weaker] = True
         open_.append(at)
     return list(zip(matches, dominated, strict=True))

@@ -94,31 +94,39 @@ def _shifted(reading: Sequence[int], borders: Sequence[int], single: list[list[F
             yield moved(one, one.start + shift, one.end + shift)
 
 
-def _within(segment: Segment, found: Iterable[Finding]) -> list[Finding]:
+def _within(segment: Segment, findings: Iterable[Finding]) -> list[Finding]:
     """The findings in the text itself: what begins before it is cut where it begins."""
     shift, size = len(segment.before), len(segment.text)
     if not shift:
-        return list(found)
+        return list(findings)
     return [
-        Finding(one.kind, max(0, one.start - shift), min(size, one.end - shift), one.score, one.detector)
-        for one in found
-        if one.end > shift and one.start - shift < size
+        Finding(
+            finding.kind, max(0, finding.start - shift), min(size, finding.end - shift), finding.score, finding.detector
+        )
+        for finding in findings
+        if finding.end > shift and finding.start - shift < size
     ]
 
 
 def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFinding, ...]:
     """All findings, for people and for the answer."""
     told: list[ContentFinding] = []
-    for reading, those in zip(content.readings(), found, strict=True):
-        borders = content.joined(reading)[1] if len(reading) > 1 and those else []
-        for one in those:
+    for reading, reading_findings in zip(content.readings(), found, strict=True):
+        borders = content.joined(reading)[1] if len(reading) > 1 and reading_findings else []
+        for finding in reading_findings:
             # Once, where it begins: of one that goes on in the next segment, the end is counted on.
-            at = bisect_right(borders, one.start)
+            at = bisect_right(borders, finding.start)
             shift = borders[at - 1] if at else 0
             segment = content.segments[reading[at]]
             told.append(
                 ContentFinding(
-                    one.kind, one.start - shift, one.end - shift, one.score, one.detector, segment.path, segment.source
+                    finding.kind,
+                    finding.start - shift,
+                    finding.end - shift,
+                    finding.score,
+                    finding.detector,
+                    segment.path,
+                    segment.source,
                 )
             )
     return tuple(told)
@@ -127,13 +135,13 @@ def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFindin
 def as_attributes(found: Iterable[ContentFinding], *, with_source: bool = False) -> dict[str, Any]:
     """`findings` and `found`, as rules read them."""
     every, records = list(found), list[Mapping[str, Any]]()
-    for one in every:
+    for finding in every:
         record = {
-            "kind": one.kind.partition(".")[0], "type": one.kind, "start": one.start, "end": one.end,
-            "score": one.score, "detector": one.detector,
+            "kind": finding.kind.partition(".")[0], "type": finding.kind, "start": finding.start, "end": finding.end,
+            "score": finding.score, "detector": finding.detector,
         }  # fmt: skip
-        records.append({**record, "source": one.source} if with_source else record)
-    return {"findings": as_kinds(one.kind for one in every), "found": records}
+        records.append({**record, "source": finding.source} if with_source else record)
+    return {"findings": as_kinds(finding.kind for finding in every), "found": records}
 
 
 def as_kinds(kinds: Iterable[str]) -> list[str]:

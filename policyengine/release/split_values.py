@@ -49,16 +49,19 @@ def look_over(
                 continue
             known.add(pieces)
             number, first = pieces[0]
-            over[number].append(moved(first, first.start, first.start + sum(one.end - one.start for _, one in pieces)))
+            over[number].append(
+                moved(first, first.start, first.start + sum(piece.end - piece.start for _, piece in pieces))
+            )
             for number, piece in pieces:
                 parts.setdefault(number, []).append(piece)
     return over, parts
 
 
-def _has(looked: Iterable[Finding], piece: Finding) -> bool:
+def _has(findings: Iterable[Finding], piece: Finding) -> bool:
     group = piece.kind.partition(".")[0]
     return any(
-        one.start < piece.end and piece.start < one.end and one.kind.partition(".")[0] == group for one in looked
+        finding.start < piece.end and piece.start < finding.end and finding.kind.partition(".")[0] == group
+        for finding in findings
     )
 
 
@@ -69,21 +72,21 @@ def _going_over(
     reach = width(wanted, registry)
     chains = [texts] if reach is None else _near(texts, reach)
     findings = _found(chains, wanted, registry)
-    if any(_is_cut(chain, those) for chain, those in zip(chains, findings, strict=True)):
+    if any(_is_cut(chain, chain_findings) for chain, chain_findings in zip(chains, findings, strict=True)):
         chains = [texts]
         findings = _found(chains, wanted, registry)
-    for chain, those in zip(chains, findings, strict=True):
-        starts = [0, *accumulate(len(one.text) for one in chain)]
-        for one in those:
-            first, last = bisect_right(starts, one.start) - 1, bisect_right(starts, one.end - 1) - 1
-            if first < last and not one.kind.startswith(_MANNER):
+    for chain, chain_findings in zip(chains, findings, strict=True):
+        starts = [0, *accumulate(len(stretch.text) for stretch in chain)]
+        for finding in chain_findings:
+            first, last = bisect_right(starts, finding.start) - 1, bisect_right(starts, finding.end - 1) - 1
+            if first < last and not finding.kind.startswith(_MANNER):
                 yield tuple(
                     (
                         chain[at].number,
                         moved(
-                            one,
-                            chain[at].start + max(one.start, starts[at]) - starts[at],
-                            chain[at].start + min(one.end, starts[at + 1]) - starts[at],
+                            finding,
+                            chain[at].start + max(finding.start, starts[at]) - starts[at],
+                            chain[at].start + min(finding.end, starts[at + 1]) - starts[at],
                         ),
                     )
                     for at in range(first, last + 1)
@@ -93,27 +96,27 @@ def _going_over(
 def _near(texts: Sequence[_Stretch], reach: int) -> list[list[_Stretch]]:
     """What is within reach of where one text ends and the next begins."""
     chains: list[list[_Stretch]] = [[]]
-    for one in texts:
-        if len(one.text) <= 2 * reach:
-            chains[-1].append(one)
+    for stretch in texts:
+        if len(stretch.text) <= 2 * reach:
+            chains[-1].append(stretch)
         else:
-            chains[-1].append(replace(one, text=one.text[:reach], goes_on=True))
-            chains.append([replace(one, start=len(one.text) - reach, text=one.text[-reach:])])
+            chains[-1].append(replace(stretch, text=stretch.text[:reach], goes_on=True))
+            chains.append([replace(stretch, start=len(stretch.text) - reach, text=stretch.text[-reach:])])
     return [chain for chain in chains if len(chain) > 1]
 
 
 def _found(
     chains: Sequence[Sequence[_Stretch]], wanted: frozenset[str], registry: Registry
 ) -> list[tuple[Finding, ...]]:
-    return find_many(["".join(one.text for one in chain) for chain in chains], wanted, registry)
+    return find_many(["".join(stretch.text for stretch in chain) for chain in chains], wanted, registry)
 
 
-def _is_cut(chain: Sequence[_Stretch], found: Iterable[Finding]) -> bool:
+def _is_cut(chain: Sequence[_Stretch], findings: Iterable[Finding]) -> bool:
     """Whether a match may reach beyond what was read of these texts."""
-    start, end = len(chain[0].text), sum(len(one.text) for one in chain)
+    start, end = len(chain[0].text), sum(len(stretch.text) for stretch in chain)
     border = end - len(chain[-1].text)
     return any(
-        (chain[0].start > 0 and one.start == 0 and one.end > start)
-        or (chain[-1].goes_on and one.end == end and one.start < border)
-        for one in found
+        (chain[0].start > 0 and finding.start == 0 and finding.end > start)
+        or (chain[-1].goes_on and finding.end == end and finding.start < border)
+        for finding in findings
     )

@@ -166,7 +166,7 @@ class TextStream:
         until = max(at, until)
         self._note(findings_there, until)
         # One W for a match that overlaps it, and one for what is found once both are gone.
-        self._matters = max((one.end + 2 * self._width for one in findings_there), default=self._matters)
+        self._matters = max((finding.end + 2 * self._width for finding in findings_there), default=self._matters)
         self._done = until
         self._forget(findings_there)
         return pieces
@@ -174,18 +174,18 @@ class TextStream:
     def _settled(self, first: Sequence[Finding], begins: Begins) -> int:
         """Up to where everything is decided, whatever follows: what is found, and what is found once that is gone."""
         until = self._begun(self._seen, begins)
-        if self._borders and any(one.start < until for one in first):
+        if self._borders and any(finding.start < until for finding in first):
             # Once that is gone, the parts may be others: so it waits for the width.
             return self._done
-        if any(one.start < until for one in first):
-            until = settled(self._seen, [one for one in first if one.start < until], until, begins)
+        if any(finding.start < until for finding in first):
+            until = settled(self._seen, [finding for finding in first if finding.start < until], until, begins)
         else:
             until = self._begun(self._seen[:until], begins)
         if self._orders.needs_value:
             # A value is written once it is known what overlaps it.
-            for one in sorted(first, key=lambda each: each.start, reverse=True):
-                if one.start < until < one.end:
-                    until = one.start
+            for finding in sorted(first, key=lambda each: each.start, reverse=True):
+                if finding.start < until < finding.end:
+                    until = finding.start
         return max(until, self._done)
 
     def _begun(self, text: str, begins: Begins) -> int:
@@ -213,9 +213,9 @@ class TextStream:
     def _note(self, found: Sequence[Finding], until: int) -> None:
         """Keep what begins in what goes now."""
         self.found += (
-            moved(one, one.start + self._start, one.end + self._start)
-            for one in found
-            if self._done <= one.start < until and len(self.found) < MOST_FOUND
+            moved(finding, finding.start + self._start, finding.end + self._start)
+            for finding in found
+            if self._done <= finding.start < until and len(self.found) < MOST_FOUND
         )
 
     def _forget(self, found: Sequence[Finding]) -> None:

@@ -29,7 +29,7 @@ LEFT, REMOVED, HELD = "left", "removed", "held"
 
 def kinds_and_counts(findings: Iterable[ContentFinding]) -> str:
     """`email=2, phone=1`."""
-    counted = Counter(one.kind for one in findings)
+    counted = Counter(finding.kind for finding in findings)
     return ", ".join(f"{kind}={count}" for kind, count in sorted(counted.items())[:MOST_KINDS])
 
 
@@ -38,9 +38,9 @@ def told(
 ) -> R:
     """`step` is the action. Of a stream that has ended early, `read` are the orders that were carried out until then,
     and `gone` is up to where each of its texts may have gone, by path. Gives back what it is given."""
-    canaries = [one for one in released.findings if one.kind == CANARY]
+    canaries = [finding for finding in released.findings if finding.kind == CANARY]
     if canaries:
-        names = {one.detector.partition(":")[2] for one in canaries}
+        names = {finding.detector.partition(":")[2] for finding in canaries}
         fields: dict[str, Field] = {
             "action": step, "found": len(canaries), "canaries": tuple(sorted(names - {""})),
             "became": _became(canaries, released, read, gone), "decision": released.decision.decision,
@@ -55,7 +55,7 @@ def _became(
     """`left` if one of them, or a part of it, may have gone on as it was; `removed` if what has gone on is without
     them; `held` if nothing of them, and of what stands for them, has gone."""
     if gone is not None:
-        canaries = [one for one in canaries if gone.get(one.path, 0) > one.start]
+        canaries = [finding for finding in canaries if gone.get(finding.path, 0) > finding.start]
     elif not released.allowed:
         canaries = []
     if not canaries:
@@ -63,11 +63,13 @@ def _became(
     read = read if read is not None else orders(released.decision.obligations)
     if read.withhold is not None:
         return REMOVED
-    covering = [one for one in released.findings if read.of(one.kind) is not None]
+    covering = [finding for finding in released.findings if read.of(finding.kind) is not None]
     end = read.truncate if read.truncate is not None and not read.treatments else None
-    for one in canaries:
-        covered = any(each.path == one.path and each.start <= one.start and one.end <= each.end for each in covering)
-        if not covered and (end is None or one.start < end or one.path):
+    for finding in canaries:
+        covered = any(
+            each.path == finding.path and each.start <= finding.start and finding.end <= each.end for each in covering
+        )
+        if not covered and (end is None or finding.start < end or finding.path):
             return LEFT
     return REMOVED
 
@@ -86,9 +88,9 @@ def traced(step: str, released: R) -> R:
                 "policyengine.decision": decision.decision,
                 "policyengine.revision": decision.revision,
                 "policyengine.rules": list(decision.determining),
-                "policyengine.errors": sorted({one.code for one in (*decision.errors, *released.errors)}),
+                "policyengine.errors": sorted({error.code for error in (*decision.errors, *released.errors)}),
                 "policyengine.findings": kinds_and_counts(released.findings),
-                "policyengine.tried": [one.rule for one in decision.tried],
+                "policyengine.tried": [trial.rule for trial in decision.tried],
             },
         )
     return released

@@ -268,27 +268,27 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
         return Applied(_settled_before(asked, lease, actual, windows, documents, now))
     writes: dict[str, tuple[Document | None, int]] = {}
     uses, held = [], []
-    for one in lease["charges"]:
-        meter, window = one["meter"], windows.get(one["meter"], held_window(one))
-        document = held_document(documents, one)
+    for charge in lease["charges"]:
+        meter, window = charge["meter"], windows.get(charge["meter"], held_window(charge))
+        document = held_document(documents, charge)
         at = meters.time_of(document, now)
-        if one["kind"] == "concurrent":
+        if charge["kind"] == "concurrent":
             if asked.final:
                 document = meters.returned(document, window, at, 0, 0, asked.id)
         else:
             # What has been spent on the way is spent, whatever is said afterwards.
-            spent = max(actual.get(meter, one["counted"] if asked.final else 0), one["spent"])
+            spent = max(actual.get(meter, charge["counted"] if asked.final else 0), charge["spent"])
             # On the way, an estimate stays until more than it has been spent.
-            counted = spent if asked.final else max(spent, one["counted"])
-            document = _corrected(document, window, at, one, counted, asked.id)
-            one = {**one, "counted": counted, "spent": spent}
+            counted = spent if asked.final else max(spent, charge["counted"])
+            document = _corrected(document, window, at, charge, counted, asked.id)
+            charge = {**charge, "counted": counted, "spent": spent}
         if asked.final:
             # By this a retry, which is answered again, is told from another settlement, which is refused.
-            one = {**one, "said": actual.get(meter, -1)}
+            charge = {**charge, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
-        uses.append(held_use(one, document, window, at))
-        held.append(one)
+        uses.append(held_use(charge, document, window, at))
+        held.append(charge)
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
     writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
     return Applied(Done(now, tuple(uses), lease["expires"]), writes)
@@ -304,14 +304,14 @@ def _settled_before(
 ) -> Outcome:
     """Whoever did not hear the answer says the same again, and is told what it would have been."""
     # -1 is a meter that nothing was said of, -2 one that was never settled for good.
-    same = all(one.get("said", -2) == actual.get(one["meter"], -1) for one in lease["charges"])
+    same = all(charge.get("said", -2) == actual.get(charge["meter"], -1) for charge in lease["charges"])
     if lease["state"] != "settled" or not asked.final or not same:
         return Rejected(operations.ENDED)
     uses = []
-    for one in lease["charges"]:
-        window = windows.get(one["meter"], held_window(one))
-        document = held_document(documents, one)
-        uses.append(held_use(one, document, window, meters.time_of(document, now)))
+    for charge in lease["charges"]:
+        window = windows.get(charge["meter"], held_window(charge))
+        document = held_document(documents, charge)
+        uses.append(held_use(charge, document, window, meters.time_of(document, now)))
     return Done(now, tuple(uses), lease["expires"])
 
 
@@ -336,12 +336,12 @@ def _renew(asked: Renew, documents: Documents, now: int) -> Applied:
     until = now + asked.lease
     kept = max(_kept(lease), until)
     writes: dict[str, tuple[Document | None, int]] = {lease_key(asked.id): ({**lease, "expires": until}, kept)}
-    for one in lease["charges"]:
-        document = documents[one["meter"]]
+    for charge in lease["charges"]:
+        document = documents[charge["meter"]]
         # What runs at the same time is counted by its lease, and would be free again at the old end.
-        if one["kind"] == "concurrent" and document is not None:
+        if charge["kind"] == "concurrent" and document is not None:
             document = {**document, "leases": {**document["leases"], asked.id: until}}
-            writes[one["meter"]] = document, meters.expires(document, Concurrent(), now)
+            writes[charge["meter"]] = document, meters.expires(document, Concurrent(), now)
     return Applied(Done(now, (), until), writes)
 
 
@@ -351,19 +351,19 @@ def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
         return Applied(Rejected(operations.UNKNOWN_LEASE))
     if lease["state"] != "open" or lease["expires"] <= now:
         return Applied(Rejected(operations.ENDED))
-    if any(one["spent"] for one in lease["charges"]):
+    if any(charge["spent"] for charge in lease["charges"]):
         return Applied(Rejected(operations.SPENT))
     writes: dict[str, tuple[Document | None, int]] = {
         lease_key(asked.id): ({**lease, "state": "cancelled"}, _over(lease, now))
     }
-    for one in lease["charges"]:
-        document = documents[one["meter"]]
+    for charge in lease["charges"]:
+        document = documents[charge["meter"]]
         if document is not None:
-            window = held_window(one)
+            window = held_window(charge)
             at = meters.time_of(document, now)
-            given_back = meters.returned(document, window, at, one["counted"], one["at"], asked.id)
+            given_back = meters.returned(document, window, at, charge["counted"], charge["at"], asked.id)
             if given_back is not None:
-                writes[one["meter"]] = given_back, meters.expires(given_back, window, at)
+                writes[charge["meter"]] = given_back, meters.expires(given_back, window, at)
     return Applied(Done(now, ()), writes)
 
 

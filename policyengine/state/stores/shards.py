@@ -114,14 +114,14 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
         Commit(_id(where, asked.id), asked.owner, charges, asked.lease, asked.keep, held=True)
         for where, charges in away.items()
     ]
-    back = [Release(one.id, one.owner, one.charges) for one in made]
+    back = [Release(part.id, part.owner, part.charges) for part in made]
     # A retry is told what the first attempt was: held for anew, it would find its own charge in the way.
     kept = asked.once is not None and _first((yield [Read((asked.once,))]))
     again = isinstance(kept, DocumentsFound) and kept.documents[0] is not None
     if not again:
         # Where a shard is away, what the others hold is over by itself: nobody waits for that as well.
-        held = _sure((yield [Hold(one.id, one.charges, HOLD) for one in made]))
-        if any(not isinstance(one, Done) for one in held):
+        held = _sure((yield [Hold(part.id, part.charges, HOLD) for part in made]))
+        if any(not isinstance(answer, Done) for answer in held):
             # What else has no room is told as well, so that the answer says when all of it will have.
             mine = Hold(asked.id, here, HOLD)
             told = yield [*back, mine] if here else back
@@ -140,7 +140,7 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
         if not again and first != Rejected(operations.REUSED):
             yield back
         return first
-    uses = [use for one in (first, *_sure(others)) if isinstance(one, Done) for use in one.uses]
+    uses = [use for answer in (first, *_sure(others)) if isinstance(answer, Done) for use in answer.uses]
     return replace(first, uses=_in_order(uses, [charge.meter for charge in asked.charges]))
 
 
@@ -155,11 +155,11 @@ def _merged(answers: Sequence[Outcome], asked: Commit) -> Outcome:
         return next(answer for answer in answers if not isinstance(answer, Done))
     now, refusals = refused[0].now, list[LimitRefusal]()
     for answer in refused:
-        for one in answer.refusals:
-            at = None if one.retry_at is None else one.retry_at - answer.now + now
-            refusals.append(replace(one, retry_at=at))
+        for refusal in answer.refusals:
+            at = None if refusal.retry_at is None else refusal.retry_at - answer.now + now
+            refusals.append(replace(refusal, retry_at=at))
     order = [charge.meter for charge in asked.charges]
-    return Refused(now, tuple(sorted(refusals, key=lambda one: order.index(one.meter))))
+    return Refused(now, tuple(sorted(refusals, key=lambda refusal: order.index(refusal.meter))))
 
 
 def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
@@ -168,27 +168,29 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
         replace(
             asked,
             id=_id(where, asked.id),
-            actual=tuple(one for one in asked.actual if one[0] in meters),
-            windows=tuple(one for one in asked.windows if one[0] in meters),
+            actual=tuple(actual for actual in asked.actual if actual[0] in meters),
+            windows=tuple(window for window in asked.windows if window[0] in meters),
         )
         for where, meters in groups.items()
     ]
     # What this shard keeps does not tell whether the same was said before: what is charged there may.
-    refused = next((one for one in _sure(others) if not isinstance(one, Done)), None)
+    refused = next((answer for answer in _sure(others) if not isinstance(answer, Done)), None)
     if refused is not None:
         return refused
     away = {meter for meters in groups.values() for meter in meters}
-    [first] = _sure((yield [replace(asked, windows=tuple(one for one in asked.windows if one[0] not in away))]))
+    [first] = _sure(
+        (yield [replace(asked, windows=tuple(window for window in asked.windows if window[0] not in away))])
+    )
     if not isinstance(first, Done):
         return first
-    uses = [use for one in (first, *others) if isinstance(one, Done) for use in one.uses]
+    uses = [use for answer in (first, *others) if isinstance(answer, Done) for use in answer.uses]
     return replace(first, uses=_in_order(uses, [meter for meter, _ in asked.windows]))
 
 
 def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
     away = {meter for meters in groups.values() for meter in meters}
     # The tenant's shard first: a reservation that has ended there is not kept alive on the others.
-    [first] = _sure((yield [replace(asked, meters=tuple(one for one in asked.meters if one not in away))]))
+    [first] = _sure((yield [replace(asked, meters=tuple(meter for meter in asked.meters if meter not in away))]))
     if isinstance(first, Done):
         _sure((yield [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]))
     return first
@@ -203,7 +205,7 @@ def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
         if document is not None and document["owner"] == asked.owner and any(c["spent"] for c in document["charges"]):
             return Rejected(operations.SPENT)
     away = {meter for meters in groups.values() for meter in meters}
-    [first] = _sure((yield [replace(asked, meters=tuple(one for one in asked.meters if one not in away))]))
+    [first] = _sure((yield [replace(asked, meters=tuple(meter for meter in asked.meters if meter not in away))]))
     if isinstance(first, Done):
         _sure((yield parts))
     return first
@@ -212,7 +214,7 @@ def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
 def _read(asked: Read) -> Steps:
     answers = _sure((yield [Read((key,)) for key in asked.named]))
     documents = [answer for answer in answers if isinstance(answer, DocumentsFound)]
-    return DocumentsFound(max(one.now for one in documents), tuple(one.documents[0] for one in documents))
+    return DocumentsFound(max(answer.now for answer in documents), tuple(answer.documents[0] for answer in documents))
 
 
 def _sure(answers: Sequence[Answer]) -> list[Outcome]:
