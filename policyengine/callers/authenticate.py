@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 from policyengine.bounded_cache import BoundedCache
@@ -98,6 +99,13 @@ class Authenticator:
             return known.caller if self.issuers[known.issuer].keys.generation == known.basis else None
         ring = self.keyring
         return known.caller if ring is not None and ring.uses(key, known.basis, address, now) else None
+
+    def recognizing(self, known: GoodCredential, address: str | None) -> Callable[[], Caller | None]:
+        """As `caller_of`, for a connection that shows the same time after time."""
+        key, ring = known.key, self.keyring
+        if key is None or ring is None:
+            return partial(self.caller_of, known, address)
+        return ring.recognizing(known.caller, key, known.basis, known.until, address)
 
     def bearer(self, header: bytes, address: str | None) -> Caller | NeedsKeys | None:
         """The caller of an `Authorization` header. Raises keyring.Unknowable."""

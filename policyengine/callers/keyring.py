@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from policyengine.callers import api_key
+from policyengine.callers.caller import Caller
 from policyengine.callers.keys import Key, KeyUse, Secret, admits, good_until, matching
 from policyengine.callers.stores.store import KeyStore, KeyStoreError
 
@@ -104,6 +105,30 @@ class Keyring:
             return False
         self.used(key.id, address, now)
         return True
+
+    def recognizing(
+        self, caller: Caller, key: Key, known: object, until: float, address: str | None
+    ) -> Callable[[], Caller | None]:
+        """As `uses`, for one connection, from which a key was good that its text is until some time: the caller, for
+        as long as all of that holds."""
+        clock, id_ = self.clock, key.id
+        if not admits(key, address):
+            return lambda: None
+
+        def recognized() -> Caller | None:
+            now = clock()
+            if now >= until or self.known is not known or now - self._seen > self.grace:
+                return None
+            use = self._uses.get(id_)
+            if use is None:
+                self._uses[id_] = [1, now, address]
+            else:
+                use[0] += 1
+                use[1] = now
+                use[2] = address
+            return caller
+
+        return recognized
 
     def used(self, key_id: str, address: str | None, now: float) -> None:
         """Counts one use."""

@@ -144,10 +144,10 @@ class Authentication:
         header = headers.get(b"authorization")
         if header is None or self.proxies:
             return None
-        shown, address = peer.shown, peer.client[0] if peer.client else None
+        shown = peer.shown
         if shown is not None and shown[0] == header:
             # Most connections show the same time after time.
-            caller = self.authenticator.caller_of(shown[1], address)
+            caller = shown[1]()
             if caller is not None:
                 return caller
             # It may be good again by now, for another reason.
@@ -155,9 +155,10 @@ class Authentication:
         good = self.authenticator.good(header)
         if good is None:
             return None
-        caller = self.authenticator.caller_of(good, address)
+        recognized = self.authenticator.recognizing(good, peer.client[0] if peer.client else None)
+        caller = recognized()
         if caller is not None:
-            peer.shown = header, good
+            peer.shown = header, recognized
         return caller
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:

@@ -26,7 +26,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policyengine.authzen.endpoints import ACCESS_REQUESTS
 from policyengine.authzen.engine_arguments import arguments
 from policyengine.authzen.errors import Malformed
-from policyengine.callers.authenticate import GoodCredential
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.compile.compile_on_demand import ONLY_MADE, Unmade
@@ -93,11 +92,12 @@ class Incoming:
 
 @dataclass(slots=True)
 class Peer:
-    """The ends of a connection, as ASGI has them. `shown` is what it showed last, and what that was found to be."""
+    """The ends of a connection, as ASGI has them. `shown` is what it showed last, and what says whose that is for as
+    long as it is good."""
 
     server: tuple[str, int | None] | None
     client: tuple[str, int] | None
-    shown: tuple[bytes, GoodCredential] | None = None
+    shown: tuple[bytes, Callable[[], Caller | None]] | None = None
 
 
 Headers = Mapping[bytes, bytes]
