@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from policyengine.callers.keys import Key, KeyUse, as_json, from_json
-from policyengine.callers.stores.store import Keys, KeyStoreError
+from policyengine.callers.keys import Key, KeyUse, as_json
+from policyengine.callers.stores.store import Keys, KeyStoreError, keys_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -119,12 +119,4 @@ def _connect(address: str) -> psycopg.Connection[Any]:
 
 
 def _keys(db: psycopg.Connection[Any]) -> Keys:
-    keys = {}
-    for id_, body in db.execute("select id, body from policyengine_keys"):
-        try:
-            keys[id_] = from_json(json.loads(body))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise KeyStoreError(f"PostgreSQL: a key cannot be read: {error}") from None
-        if keys[id_].id != id_:
-            raise KeyStoreError("PostgreSQL: a key has another's id")
-    return keys
+    return keys_of(db.execute("select id, body from policyengine_keys"), "PostgreSQL")

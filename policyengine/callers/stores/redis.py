@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
-from policyengine.callers.keys import Key, KeyUse, as_json, from_json
-from policyengine.callers.stores.store import Keys, KeyStoreError
+from policyengine.callers.keys import Key, KeyUse, as_json
+from policyengine.callers.stores.store import Keys, KeyStoreError, keys_of
 
+T = TypeVar("T")
 _KEYS, _MARK, _USES = (f"policyengine:{{keys}}:{name}" for name in ("keys", "mark", "uses"))
 _SECONDS = 5.0
 # Somebody else's change in between makes this one start again; so many times at most.
@@ -38,36 +39,36 @@ class RedisStore:
         return _keys(bodies)
 
     def change(self, change: Callable[[Keys], Key]) -> Key:
-        with self._errors(), self._client.pipeline(transaction=True) as pipe:
-            for _ in range(_TRIES):
-                pipe.watch(_MARK, _KEYS)
-                _marked(pipe.get(_MARK))
-                changed = change(_keys(pipe.hgetall(_KEYS)))
-                pipe.multi()
-                pipe.hset(_KEYS, changed.id, json.dumps(as_json(changed)))
-                pipe.incr(_MARK)
-                try:
-                    pipe.execute()
-                except self._library.WatchError:
-                    continue
-                return changed
-        raise KeyStoreError("Redis: the keys keep changing")
+        def put(pipe: Any) -> Key:
+            _marked(pipe.get(_MARK))
+            changed = change(_keys(pipe.hgetall(_KEYS)))
+            pipe.multi()
+            pipe.hset(_KEYS, changed.id, json.dumps(as_json(changed)))
+            pipe.incr(_MARK)
+            return changed
+
+        return self._unless_changed(put, _MARK, _KEYS)
 
     def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
+        def add(pipe: Any) -> None:
+            known = _uses(pipe.hgetall(_USES))
+            pipe.multi()
+            for id_, use in uses.items():
+                use = known[id_] + use if id_ in known else use
+                pipe.hset(_USES, id_, json.dumps([use.count, use.last, use.address]))
+
+        self._unless_changed(add, _USES)
+
+    def _unless_changed(self, write: Callable[[Any], T], *watched: str) -> T:
+        """What `write` returns, which reads what is watched and says what is to be written, in one transaction."""
         with self._errors(), self._client.pipeline(transaction=True) as pipe:
             for _ in range(_TRIES):
-                pipe.watch(_USES)
-                known = _uses(pipe.hgetall(_USES))
-                added = {id_: known[id_] + use if id_ in known else use for id_, use in uses.items()}
-                pipe.multi()
-                for id_, use in added.items():
-                    pipe.hset(_USES, id_, json.dumps([use.count, use.last, use.address]))
-                try:
+                pipe.watch(*watched)
+                written = write(pipe)
+                with suppress(self._library.WatchError):
                     pipe.execute()
-                except self._library.WatchError:
-                    continue
-                return
-        raise KeyStoreError("Redis: the usage of keys keeps changing")
+                    return written
+        raise KeyStoreError("Redis: the keys keep changing")
 
     def uses(self) -> Mapping[str, KeyUse]:
         with self._errors():
@@ -115,16 +116,7 @@ def _marked(found: bytes | None) -> str:
 
 
 def _keys(bodies: Mapping[bytes, bytes]) -> Keys:
-    keys = {}
-    for name, body in bodies.items():
-        try:
-            id_ = name.decode()
-            keys[id_] = from_json(json.loads(body))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise KeyStoreError(f"Redis: a key cannot be read: {error}") from None
-        if keys[id_].id != id_:
-            raise KeyStoreError("Redis: a key has another's id")
-    return keys
+    return keys_of(((name.decode("utf-8", "replace"), body) for name, body in bodies.items()), "Redis")
 
 
 def _uses(bodies: Mapping[bytes, bytes]) -> Mapping[str, KeyUse]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from policyengine.callers.keys import Key, KeyUse, as_json, from_json
-from policyengine.callers.stores.store import Keys, KeyStoreError
+from policyengine.callers.keys import Key, KeyUse, as_json
+from policyengine.callers.stores.store import Keys, KeyStoreError, keys_of
 
 _OTHERS_CAN_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _WAIT = 5.0  # seconds, for somebody else's change
@@ -65,15 +65,7 @@ class SqliteStore:
         pass
 
     def _keys(self, db: sqlite3.Connection) -> Keys:
-        keys = {}
-        for id_, body in db.execute("select id, body from keys"):
-            try:
-                keys[id_] = from_json(json.loads(body))
-            except (ValueError, TypeError, RecursionError) as error:
-                raise KeyStoreError(f"{self._path}: a key in it cannot be read: {error}") from None
-            if keys[id_].id != id_:
-                raise KeyStoreError(f"{self._path}: a key in it has another's id")
-        return keys
+        return keys_of(db.execute("select id, body from keys"), str(self._path))
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -6,16 +6,30 @@ Each raises `KeyStoreError` when the store cannot be reached, or holds what it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from policyengine.callers.keys import Key, KeyUse
+from policyengine.callers.keys import Key, KeyUse, from_json
 
 Keys = Mapping[str, Key]
 
 
 class KeyStoreError(Exception):
     """The store cannot be used; the message says why, and shows no secret."""
+
+
+def keys_of(rows: Iterable[tuple[str, str | bytes]], store: str) -> Keys:
+    """The keys of rows, each an id and a JSON text. Raises KeyStoreError, which names the store."""
+    keys = {}
+    for id_, body in rows:
+        try:
+            keys[id_] = from_json(json.loads(body))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise KeyStoreError(f"{store}: a key in it cannot be read: {error}") from None
+        if keys[id_].id != id_:
+            raise KeyStoreError(f"{store}: a key in it has another's id")
+    return keys
 
 
 class KeyStore(Protocol):
