@@ -74,7 +74,7 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
             f"cannot be evaluated for {'it' if len(lacking) == 1 else 'them'}",
             f"{_head_word(base.expr, field.owners)}test it first with `is` or `has`",
         )
-    return Typed(_narrowed(expr, env))
+    return Typed(narrow(expr, env))
 
 
 def _is_pair(base: Expr, env: TypeEnv) -> bool:
@@ -192,11 +192,6 @@ def _takes_keys(base: Typed, env: TypeEnv) -> bool:
     return False
 
 
-def narrow(expr: Expr, env: TypeEnv) -> Expr:
-    """The expression with the type that is known at this point."""
-    return _narrowed(expr, env)
-
-
 def unknown(span: Span) -> Typed:
     return Typed(Const(value=None, type=UNKNOWN, span=span))
 
@@ -273,7 +268,8 @@ def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: T
     )  # fmt: skip
 
 
-def _narrowed(expr: Expr, env: TypeEnv) -> Expr:
+def narrow(expr: Expr, env: TypeEnv) -> Expr:
+    """The expression with the type that is known at this point."""
     path = path_of(expr)
     if path is None or path not in env.narrowing.types or not isinstance(expr.type, EntityT):
         return expr

@@ -52,7 +52,7 @@ def protect(
     engine: Engine | None = None,
 ) -> Agent[Any]:
     """The same agent, and all that it can hand over to, with tools that the session gates. `model`, `cost` and `output`
-    are those of `policyengine.gate.models.Asking`; a model of the run's own configuration goes past them, and past no
+    are as in `policyengine.gate.models`; a model of the run's own configuration goes past them, and past no
     gate. With `engine`, a call of a function that needs an approval interrupts the run, and runs once somebody has
     approved it in the store, whatever is said when the run goes on; one of an MCP server runs when the model makes it
     again after that. Raises ValueError, with the reason, for an agent

@@ -15,7 +15,7 @@ from policyengine.model.values import Entity, Fault, Uid, as_entity
 
 MAX_ANCESTORS = 100_000
 PARENTS = "parents"
-_ABSENT: Any = object()
+ABSENT: Any = object()
 
 
 class World:
@@ -61,15 +61,15 @@ class World:
 
     def recorded(self, entity: Entity, name: str, owners: Collection[str] | None) -> Any:
         """What is known of an attribute apart from the request. Raises Fault where nothing is."""
-        value = self.record(entity.uid).get(name, _ABSENT) if owners is None or entity.uid.type in owners else _ABSENT
-        if value is _ABSENT:
+        value = self.record(entity.uid).get(name, ABSENT) if owners is None or entity.uid.type in owners else ABSENT
+        if value is ABSENT:
             raise Fault(codes.NOT_KNOWN.id, f"the entity source has no `{name}` here")
         return value
 
     def find(self, entity: Entity, name: str) -> Any:
         """The attribute's value, or ABSENT: the record first, then what came with the request."""
-        value = self.record(entity.uid).get(name, _ABSENT)
-        return value if value is not _ABSENT else entity.attributes.get(name, _ABSENT)
+        value = self.record(entity.uid).get(name, ABSENT)
+        return value if value is not ABSENT else entity.attributes.get(name, ABSENT)
 
     def ancestors(self, entity: Entity) -> frozenset[Uid]:
         """Everything above the entity, at any distance. Raises Fault if a `parents` on the way is malformed."""
@@ -114,7 +114,7 @@ class World:
     def _listed(self, entity: Entity) -> Iterable[Any]:
         """What an entity has for its parents. Raises Fault if that is not a list."""
         parents = self.find(entity, PARENTS)
-        if parents is _ABSENT:
+        if parents is ABSENT:
             return ()
         if type(parents) not in (list, tuple):
             raise Fault(codes.MALFORMED.id, "`parents` is a list of entities")
@@ -122,7 +122,6 @@ class World:
         return listed
 
 
-ABSENT = _ABSENT
 _EMPTY: Mapping[str, Any] = {}
 
 

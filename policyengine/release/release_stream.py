@@ -246,12 +246,12 @@ class ReleaseStream:
         wide = width(read.kinds, known)
         if wide is None or read.withhold is not None:
             return None
-        look, watch = partial(_look, kinds=read.kinds, known=known), None
+        look, watch = partial(find, kinds=read.kinds, known=known), None
         if self._ways.needs.cutting.looks:
             watch = self._watch(known)
             if watch is None:
                 return None
-        starts, quiet = begins(read.kinds, known), partial(_quiet, kinds=read.kinds, known=known)
+        starts, quiet = begins(read.kinds, known), partial(nothing_begins, kinds=read.kinds, known=known)
         wait = _wait(read.kinds, known)
         return Chunks(
             lambda: TextStream(look, read, keys, wide, starts, quiet, wait),
@@ -279,7 +279,7 @@ class ReleaseStream:
             if decision.decision != "allow" or decision.unmetered:
                 raise CutOff(decision, come.found)
 
-        look, keeps = partial(_look, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
+        look, keeps = partial(find, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
         starts, least = begins(kinds, known), LEAST if "scores" in needs.attributes else 0
         wait = SHORTEST_STEP if _asks_others(kinds, known) else 0
         return Watch(lambda: WatchedText(look, wide, starts, wait), judge, keeps, ways.inspection.most, least)
@@ -352,14 +352,6 @@ def _wait(kinds: Iterable[str], known: Registry) -> int:
     """How many characters a text waits for to be looked at."""
     wait = WAIT * max(0, len(needed(kinds, known)) - FEW)
     return max(wait, SHORTEST_STEP) if _asks_others(kinds, known) else wait
-
-
-def _look(text: str, kinds: Any, known: Any) -> Any:
-    return find(text, kinds, known)
-
-
-def _quiet(text: str, start: int, end: int, kinds: Any, known: Any) -> bool:
-    return nothing_begins(text, start, end, kinds, known)
 
 
 def _said(chunks: Iterable[Any]) -> list[Any]:

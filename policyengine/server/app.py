@@ -16,7 +16,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -215,7 +215,7 @@ def create_app(
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:
         everybody = await asyncio.to_thread(slot.sibling.everybody) if slot.sibling is not None else None
-        body = metrics.exposition(registry) if everybody is None else metrics.exposition_of_all(everybody)
+        body = generate_latest(registry) if everybody is None else metrics.exposition_of_all(everybody)
         return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.openapi = openapi.document(app)  # type: ignore[method-assign]

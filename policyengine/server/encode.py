@@ -52,7 +52,7 @@ def decision_body(decision: Decision) -> bytes:
     known = kept.get(id(decision))
     if known is not None and known[0] is decision:
         return known[1]
-    body = _encode(decision_value(decision))
+    body = value_body(decision_value(decision))
     if len(kept) >= most:
         kept.clear()
     kept[id(decision)] = (decision, body)
@@ -68,15 +68,10 @@ _erring: dict[int, tuple[Decision, bytes]] = {}
 _MOST_ERRING = 256
 
 
-def value_body(value: Mapping[str, Any]) -> bytes:
-    """The bytes of an answer, such as a `decision_value` with whatever was added to it."""
-    return _encode(value)
-
-
 def failed_body(status: int, message: str, revision: str) -> bytes:
     """The answer to one item of a batch that is not a request: denied, with the error in its context."""
     context = {**error_value(status, message), "revision": revision}
-    return _encode({"decision": False, "context": context})
+    return value_body({"decision": False, "context": context})
 
 
 def batch_body(answers: Iterable[bytes]) -> bytes:
@@ -125,5 +120,6 @@ def _parts(value: dict[str, Any]) -> Iterable[str]:
 _encode_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=json_default).encode
 
 
-def _encode(value: Mapping[str, Any]) -> bytes:
+def value_body(value: Mapping[str, Any]) -> bytes:
+    """The bytes of an answer, such as a `decision_value` with whatever was added to it."""
     return _encode_text(value).encode("ascii")

@@ -207,11 +207,6 @@ def registry(tally: Tally, told: EventSinks, degraded: Degraded = dict) -> Colle
     return made
 
 
-def exposition(made: CollectorRegistry) -> bytes:
-    """The Prometheus text format, version 0.0.4."""
-    return generate_latest(made)
-
-
 def families(made: CollectorRegistry) -> Families:
     """The metrics as data, to be added up with those of other processes. From any thread."""
     while True:
