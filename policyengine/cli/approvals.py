@@ -13,12 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from policyengine.bundle import InvalidPolicies, Snapshot
-from policyengine.cli.console import FAILED, fail, note, report, say, say_json, say_table, stderr
-from policyengine.cli.loading import JsonOption, existing, existing_file
+from policyengine.bundle import Snapshot
+from policyengine.cli.console import fail, note, say, say_json, say_table
+from policyengine.cli.loading import JsonOption, load_engine
 from policyengine.cli.state_store import reported
 from policyengine.diagnostics.safe_text import visible
-from policyengine.engine import Engine
 from policyengine.events.sink import Nowhere
 from policyengine.state.approval_calls import Approvals
 from policyengine.state.approval_tasks import Task
@@ -128,8 +127,8 @@ def _decide(
     policies = policies or _path("POLICYENGINE_POLICIES")
     if policies is None:
         fail("no policies are named", "name them with --policies: their rules say who may approve")
-    opened = _engine(policies, entities or _path("POLICYENGINE_ENTITIES"), _url(state))
-    with closing(opened) as engine, _reported():
+    entities, url = entities or _path("POLICYENGINE_ENTITIES"), _url(state)
+    with _reported(), closing(load_engine(policies, entities, state=url, named="--policies")) as engine:
         decided = work(engine.approvals, {"type": type_, "id": id_})
     if as_json:
         say_json(_json(decided))
@@ -154,25 +153,12 @@ def _no_policies() -> Snapshot:
     raise AssertionError("to see what waits takes no policies")
 
 
-def _engine(policies: Path, entities: Path | None, state: str) -> Engine:
-    existing(policies, "--policies")
-    existing_file(entities, "--entities")
-    try:
-        with _reported():
-            return Engine.load(policies, entities=entities, state=state)
-    except InvalidPolicies as invalid:
-        report(invalid.diagnostics, stderr())
-        raise typer.Exit(FAILED) from None
-
-
 @contextmanager
 def _reported() -> Iterator[None]:
     try:
         with reported():
             yield
     except ValueError as error:
-        if isinstance(error, InvalidPolicies):
-            raise
         fail(f"--state: {error}")
 
 

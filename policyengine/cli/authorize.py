@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from policyengine.bundle import InvalidPolicies
-from policyengine.cli.console import DENY, FAILED, OWES, fail, note, report, say_json, stderr
+from policyengine.cli.console import DENY, FAILED, OWES, fail, note, say_json
 from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
-from policyengine.cli.loading import EntitiesOption, PolicyPath, existing, existing_file
+from policyengine.cli.loading import EntitiesOption, PolicyPath, load_engine
 from policyengine.cli.request import RequestOption, read_request
 from policyengine.cli.state_store import StateOption, opened, prices, reported
 from policyengine.diagnostics.safe_text import visible
@@ -22,7 +21,7 @@ from policyengine.explain.display import decision_json
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.state.approving import reference
-from policyengine.state.grant import Grant, Limit, SettleError
+from policyengine.state.grant import Grant, SettleError, grant_json
 from policyengine.state.store import StoreError
 
 ReservationArgument = Annotated[str, typer.Argument(metavar="ID", help="the id of a reservation", show_default=False)]
@@ -99,7 +98,7 @@ def settle(
     with _engine(path, entities, state, config) as engine:
         grant = _reservation(engine, id_, caller)
         _done(lambda: grant.settle(said))
-        say_json({"limits": [_limit(each) for each in grant.limits]})
+        say_json({"limits": [each.as_json() for each in grant.limits]})
 
 
 def renew(
@@ -136,19 +135,9 @@ def cancel(
 
 @contextmanager
 def _engine(path: Path, entities: Path | None, state: str | None, config: Path | None) -> Iterator[Engine]:
-    existing(path)
-    existing_file(entities, "--entities")
-    with opened(state, config) as store:
-        try:
-            engine = Engine.load(path, entities=entities, state=store)
-            engine.prices = prices(config)
-        except InvalidPolicies as invalid:
-            report(invalid.diagnostics, stderr())
-            raise typer.Exit(FAILED) from None
-        try:
-            yield engine
-        finally:
-            engine.close()
+    with opened(state, config) as store, closing(load_engine(path, entities, state=store)) as engine:
+        engine.prices = prices(config)
+        yield engine
 
 
 def _reservation(engine: Engine, id_: str, caller: str) -> Grant:
@@ -177,23 +166,9 @@ def _done(change: Callable[[], object]) -> None:
 
 
 def _said(grant: Grant) -> dict[str, Any]:
-    said: dict[str, Any] = {"meters": [_limit(each) for each in grant.limits]}
-    if grant.id:
-        said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
-    if grant.denied_by:
-        said |= {"denied_by": list(grant.denied_by), "retry_after": grant.retry_after}
+    said: dict[str, Any] = {"meters": [], **grant_json(grant)}
     if grant.approval is not None:
         said["approval"] = {"id": grant.approval.id, "until": grant.approval.until}
     if grant.approval_denied is not None:
         said["approval_denied"] = grant.approval_denied
     return said
-
-
-def _limit(limit: Limit) -> dict[str, Any]:
-    return {
-        "rule": limit.rule,
-        "used": limit.used,
-        "ceiling": limit.ceiling,
-        "remaining": limit.remaining,
-        "resets_at": limit.resets_at,
-    }

@@ -57,9 +57,11 @@ def load_engine(
     inspection: Inspection | None = None,
     state: str | Store = "memory://",
     events: Sink | None = None,
+    named: str = "",
 ) -> Engine:
-    """The policies, ready to decide; with errors, they are reported and the command ends."""
-    existing(path)
+    """The policies, ready to decide; with errors, they are reported and the command ends. `named` is the option that
+    names them."""
+    existing(path, named)
     existing_file(entities, "--entities")
     try:
         return Engine.load(

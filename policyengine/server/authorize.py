@@ -28,7 +28,7 @@ from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Question, Reply
 from policyengine.server.record import Decided
 from policyengine.state.authorize import APPROVAL
-from policyengine.state.grant import Grant, SettleError
+from policyengine.state.grant import Grant, SettleError, grant_json
 from policyengine.state.operations import ENDED, REUSED, SPENT
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.stateful_rules import SESSION
@@ -104,7 +104,7 @@ def _authorized(engine: Engine, value: dict[str, Any], caller: Caller, binding: 
     answer = encode.decision_value(decision)
     wire = value if session is None else {**value, "context": {**value.get("context", {}), SESSION: session}}
     denials.wire = lambda _: wire
-    answer["context"] |= grants.granted(grant) | denials.of_grant(grant, engine)
+    answer["context"] |= grant_json(grant) | denials.of_grant(grant, engine)
     if decision.decision != grant.decision.decision:
         answer["context"].pop("reservation", None)
     return Reply(
@@ -149,12 +149,12 @@ def _settled(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
     if type(cost) is not dict:
         raise Malformed("`cost` must be an object")
     grant.settle(cost)
-    return grants.granted(grant)
+    return grant_json(grant)
 
 
 def _renewed(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
     grant.renew(_lease(value))
-    return grants.granted(grant)
+    return grant_json(grant)
 
 
 def _cancelled(grant: Grant, _: Mapping[str, Any]) -> dict[str, Any]:

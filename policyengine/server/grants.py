@@ -30,28 +30,6 @@ def honoured(grant: Grant, context: Mapping[str, Any]) -> Decision:
     return decision
 
 
-def granted(grant: Grant) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    if grant.limits:
-        said["meters"] = [
-            {
-                "rule": limit.rule,
-                "used": limit.used,
-                "ceiling": limit.ceiling,
-                "remaining": limit.remaining,
-                "resets_at": limit.resets_at,
-            }
-            for limit in grant.limits
-        ]
-    if grant.id:
-        said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
-    if grant.denied_by:
-        said |= {"denied_by": grant.denied_by, "retry_after": grant.retry_after}
-    if not grant.metered:
-        said["metered"] = False
-    return said
-
-
 def headers(grant: Grant) -> Headers:
     """RateLimit, as draft-ietf-httpapi-ratelimit-headers has it, and Retry-After where waiting helps."""
     now = time()

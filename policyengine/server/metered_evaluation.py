@@ -28,7 +28,7 @@ from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Answer, Reply
 from policyengine.server.record import Decided
 from policyengine.state.authorize import APPROVAL
-from policyengine.state.grant import Grant, SettleError
+from policyengine.state.grant import Grant, SettleError, grant_json
 from policyengine.state.store import StoreError
 
 # A lease is settled at once. One that could not be ends soon, and what it holds in flight with it.
@@ -124,7 +124,7 @@ def _settled(grant: Grant) -> None:
 
 def _said(grant: Grant) -> dict[str, Any]:
     """What the limits say; there is nothing left to settle."""
-    return {name: value for name, value in grants.granted(grant).items() if name != "reservation"}
+    return {name: value for name, value in grant_json(grant).items() if name != "reservation"}
 
 
 def _misspelt(error: Misspelt, engine: Engine) -> bytes:

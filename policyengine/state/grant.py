@@ -40,6 +40,15 @@ class Limit:
     def remaining(self) -> float:
         return max(0.0, self.ceiling - self.used)
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule,
+            "used": self.used,
+            "ceiling": self.ceiling,
+            "remaining": self.remaining,
+            "resets_at": self.resets_at,
+        }
+
 
 class SettleError(Exception):
     """What was to happen to a reservation cannot be recorded. Its estimate stays charged."""
@@ -270,6 +279,20 @@ class Grant(Struct, eq=False, gc=False):
     def _cancelled(self, outcome: Outcome) -> None:
         _done(outcome)
         self._done = True
+
+
+def grant_json(grant: Grant) -> dict[str, Any]:
+    """What a grant says beside its decision."""
+    said: dict[str, Any] = {}
+    if grant.limits:
+        said["meters"] = [limit.as_json() for limit in grant.limits]
+    if grant.id:
+        said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
+    if grant.denied_by:
+        said |= {"denied_by": grant.denied_by, "retry_after": grant.retry_after}
+    if not grant.metered:
+        said["metered"] = False
+    return said
 
 
 def limits(uses: tuple[MeterUse, ...]) -> tuple[Limit, ...]:
