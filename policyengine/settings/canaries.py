@@ -6,14 +6,12 @@ looked for, so a file that others may write to is refused. It is replaced as a w
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from policyengine.callers.stores.file import read_private, write_private
+from policyengine.callers.stores.file import locked, read_private, write_private
 from policyengine.callers.stores.store import KeyStoreError
 from policyengine.detect.content import canary
 
@@ -73,17 +71,10 @@ def forget(path: Path, id_: str) -> Planted:
 
 
 def _change(path: Path, change: Callable[[Sequence[Planted]], Sequence[Planted]]) -> None:
-    lock = path.with_name(path.name + ".lock")
     try:
-        opened = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ValueError(f"{lock}: {(error.strerror or 'not possible').lower()}") from None
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        known = change(read(path) if path.exists() else ())
-        data = json.dumps({"canaries": [asdict(one) for one in known]}, indent=1)
-        write_private(path, data.encode() + b"\n")
+        with locked(path):
+            known = change(read(path) if path.exists() else ())
+            data = json.dumps({"canaries": [asdict(one) for one in known]}, indent=1)
+            write_private(path, data.encode() + b"\n")
     except KeyStoreError as error:
         raise ValueError(str(error)) from None
-    finally:
-        os.close(opened)

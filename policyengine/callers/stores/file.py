@@ -30,7 +30,6 @@ class FileStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._usage = path.with_name(path.name + ".usage")
-        self._lock = path.with_name(path.name + ".lock")
 
     def mark(self) -> str:
         with _errors(self._path):
@@ -50,14 +49,14 @@ class FileStore:
         return by_id
 
     def change(self, change: Callable[[Keys], Key]) -> Key:
-        with self._locked():
+        with locked(self._path):
             known = self.keys()
             changed = change(known)
             _write(self._path, {"keys": [as_json(key) for key in {**known, changed.id: changed}.values()]})
         return changed
 
     def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
-        with self._locked():
+        with locked(self._path):
             known = dict(self.uses())
             for id_, use in uses.items():
                 known[id_] = known[id_] + use if id_ in known else use
@@ -74,16 +73,6 @@ class FileStore:
     def close(self) -> None:
         pass
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with _errors(self._lock):
-            opened = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(opened)
-
 
 def create_file(path: Path) -> None:
     """Makes a file without keys, and its directory, if it is not there. Raises StoreError."""
@@ -91,6 +80,19 @@ def create_file(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         _write(path, {"keys": []})
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else changes the file meanwhile: whoever does locks `<path>.lock`. Raises StoreError."""
+    lock = path.with_name(path.name + ".lock")
+    with _errors(lock):
+        opened = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def read_private(path: Path) -> bytes:
