@@ -41,7 +41,9 @@ def as_json_data(value: Any, depth: int = 0) -> Any:
     if depth > DEEPEST:
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): as_json_data(item, depth + 1) for key, item in value.items()}
+        members = {str(key): as_json_data(item, depth + 1) for key, item in value.items()}
+        # `1` and `"1"` are one name, of which one value would hide the other.
+        return members if len(members) == len(value) else [as_json_data(pair, depth + 1) for pair in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return [as_json_data(item, depth + 1) for item in value]
     if is_dataclass(value) and not isinstance(value, type):

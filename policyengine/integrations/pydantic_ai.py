@@ -241,7 +241,8 @@ def _content(value: Any) -> Any:
     if isinstance(value, BinaryContent):
         return {"type": "file", "data": value.base64}
     if isinstance(value, Mapping):
-        return {str(name): _content(one) for name, one in value.items()}
+        members = {str(name): _content(one) for name, one in value.items()}
+        return members if len(members) == len(value) else [_content(pair) for pair in value.items()]
     if isinstance(value, list | tuple):
         return [_content(one) for one in value]
     return as_json_data(value)

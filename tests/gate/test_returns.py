@@ -241,3 +241,12 @@ def test_what_else_programs_write_as_json_is_read() -> None:
     assert read('{"a": 1, "a": 2}') == '{"a": 1, "a": 2}'
     assert read("7") == "7"
     assert read("[" * 100_000) == "[" * 100_000
+
+
+@pytest.mark.parametrize("first", ["eve@evil.org", "x"])
+def test_nor_by_a_number_of_its_name(first: str) -> None:
+    result = {1: first, "1": "x" if first != "x" else "eve@evil.org"}
+    gate = Engine.from_text(TWICE).session(principal=ANN)
+    given = run(gate, "read_page", {"url": "x"}, lambda arguments: [result])
+    assert given.allowed
+    assert "eve" not in str(given.value)
