@@ -17,10 +17,9 @@ from policyengine.filters.compile import compiled
 from policyengine.filters.document_type import NOTHING_KNOWN, AboutDocuments
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
-from policyengine.model.values import as_entity
+from policyengine.partial.caller_mentions import Whole
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.predicate import predicate, settled
-from policyengine.partial.satisfies import satisfies
 from policyengine.partial.wording import shown
 
 Document = Mapping[str, Any]
@@ -99,7 +98,7 @@ class Filter:
     types in `fulfilled`, which the caller promises to fulfil. `errors` say what was wrong with the question itself;
     nothing may be seen then. `decide` makes the decision about one document, which says what has to be fulfilled for it
     and which labels the session carries once it has been fetched. `whole` gives a document with all that the request
-    says of what it mentions.
+    says of it and of what it mentions.
     """
 
     formula: Formula
@@ -110,7 +109,7 @@ class Filter:
     about: AboutDocuments = field(default=NOTHING_KNOWN, repr=False, compare=False)
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
     decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
-    whole: Callable[[Document], Document | None] | None = field(default=None, repr=False, compare=False)
+    whole: Whole | None = field(default=None, repr=False, compare=False)
     # What the caller promised, and what is true of what is not blocked; None where `decide` does not say what the
     # formula says.
     fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)
@@ -126,22 +125,8 @@ class Filter:
     def matches(self) -> Callable[[Document], bool]:
         """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
         may be left out. Never raises for what it holds."""
-        test, whole = self._test, self.whole
-        if whole is None:
-            return test
-
-        def matches(document: Document) -> bool:
-            whole_document = whole(document)
-            if whole_document is document:
-                return test(document)
-            return whole_document is not None and satisfies(self.formula, as_entity(whole_document), self.world)
-
-        return matches
-
-    @property
-    def _test(self) -> Callable[[Document], bool]:
         if self.fulfilled is None:
-            return predicate(self.formula, self.resource_type, self.world, self.about.required)
+            return predicate(self.formula, self.resource_type, self.world, self.about.required, whole=self.whole)
         # The same, by a decision about the document.
         decide, fulfilled = self.decide, self.fulfilled
         blocks = self.unblocked != TRUE
@@ -150,7 +135,7 @@ class Filter:
         def decided(document: dict[str, Any]) -> bool:
             return decide(document).allowed_if(fulfilled) and (not blocks or unblocked(document))
 
-        return settled(self.formula, self.resource_type, self.world, self.about.required, decided)
+        return settled(self.formula, self.resource_type, self.world, self.about.required, decided, self.whole)
 
     def explain(self) -> str:
         """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import is_
 from typing import Any
 
@@ -92,21 +92,34 @@ def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
     return isinstance(element, EntityT) and element.names.isdisjoint(through)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What makes a document whole for one request.
+
+    of: a function from a document to the same with all that is said of it; None for one with a name that is most likely
+        misspelt. It returns the document itself where no more is said of it. Never raises.
+    plain: a document that has no other names than these is whole.
+    """
+
+    of: Callable[[Any], Any]
+    plain: AbstractSet[str]
+
+
 class Wholes:
     """What puts together all that a request and a document, in the place of its resource, say of the document and of
     what it mentions. `known` are names of a document that need no look; `through` are the types of entity of which
     rules read more than who it is, where a document mentions one."""
 
-    def __init__(self, schema: Schema, type_: str, known: AbstractSet[str], through: AbstractSet[str]) -> None:
+    def __init__(self, schema: Schema, type_: str, known: set[str], through: AbstractSet[str]) -> None:
         self._schema, self._type, self._known, self._through = schema, type_, known, through
         where = schema.places_of(type_)
         self._places = tuple(name for name, _ in where)
         self._names = frozenset(self._places)
+        self._plain = frozenset(known) - self._names
         self._compared = frozenset(name for name, of in where if name not in _CLIMBED and _is_compared(of, through))
 
-    def of(self, request: Request, mentioned: Mentions) -> Callable[[Any], Any]:
-        """A function from a document to the same with all that is said of it; None for one with a name that is most
-        likely misspelt. `mentioned` are the mentions in the request. Never raises."""
+    def of(self, request: Request, mentioned: Mentions) -> Whole:
+        """`mentioned` are the mentions in the request."""
         described, known, names, schema = mentioned.own.said, self._known, self._names, self._schema
         ids = {uid.id for uid in described if uid.type == self._type}
         # Whether the caller's part of the request is well named: the same for every document.
@@ -116,7 +129,7 @@ class Wholes:
             nonlocal is_well_named
             if type(document) is not dict:
                 return document
-            if document.keys() <= known and (names.isdisjoint(document) or self._is_plain(document, described)):
+            if known.issuperset(document) and (names.isdisjoint(document) or self._is_plain(document, described)):
                 id_ = document.get("id")
                 if not ids or type(id_) is not str or id_ not in ids:
                     return document
@@ -131,7 +144,8 @@ class Wholes:
                 is_well_named = _is_well_named(request, mentioned, schema)
             return (document if united is thing else united.attributes) if is_well_named else None
 
-        return whole
+        # Where the caller says something of documents, names alone tell nothing.
+        return Whole(whole, frozenset() if ids else self._plain)
 
     def _is_plain(self, document: Document, described: Collection[tuple[str, str]]) -> bool:
         """Whether nothing that is said of those whom the document mentions matters."""

@@ -21,6 +21,7 @@ from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.types import JSON, element_of
 from policyengine.model.values import Fault, as_entity
+from policyengine.partial.caller_mentions import Whole
 from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, Truth
 from policyengine.partial.gap import Unknown
 from policyengine.partial.satisfies import satisfies
@@ -36,7 +37,7 @@ SMALL, LARGE = 3, 200
 FEW, MANY = 32, 1_000
 # So many shapes are remembered that have come up.
 MAX_SEEN = 2_000
-_seen: BoundedCache[tuple[FormulaShape, frozenset[str]], None] = BoundedCache(MAX_SEEN)
+_seen: BoundedCache[tuple[FormulaShape, frozenset[str], bool], None] = BoundedCache(MAX_SEEN)
 
 
 # A formula of more atoms than this is answered by the decision about the document, where there is one.
@@ -44,7 +45,12 @@ MANY_ATOMS = 128
 
 
 def settled(
-    formula: Formula, type_: str, world: World, sure: Collection[str], decided: Callable[[dict[str, Any]], bool]
+    formula: Formula,
+    type_: str,
+    world: World,
+    sure: Collection[str],
+    decided: Callable[[dict[str, Any]], bool],
+    whole: Whole | None = None,
 ) -> Predicate:
     """As `predicate`, where `decided` says of a document what the formula says, by code that is made for the rules.
     What would have to be interpreted is answered by it, and so is what has very many parts: nothing takes much longer
@@ -52,7 +58,7 @@ def settled(
     it."""
     atoms = _outline(formula).atoms
     if len(atoms) <= MANY_ATOMS and not any(_is_long(atom) for _, atom in atoms):
-        return predicate(formula, type_, world, sure)
+        return predicate(formula, type_, world, sure, whole=whole)
     last: tuple[Any, bool] | None = None
 
     def decide(document: Any) -> bool:
@@ -62,7 +68,7 @@ def settled(
             known = last = (document, _is_thing(document, type_) and decided(document))
         return known[1]
 
-    made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, sure, decide=decide)
+    made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, sure, decide=decide, whole=whole)
 
     def matches(document: Any) -> bool:
         nonlocal last
@@ -92,36 +98,34 @@ def predicate(
     sure: Collection[str] = (),
     unknown: Unknown = "resource",
     decide: Predicate | None = None,
+    whole: Whole | None = None,
 ) -> Predicate:
     """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is what
     is `unknown`), whose `type` may be left out. The function never raises for what it is given. `sure` are attributes
-    that documents are expected to have: those that have them are answered faster, those that lack them slower."""
+    that documents are expected to have: those that have them are answered faster, those that lack them slower. With
+    `whole`, whether it is true of the document with all that is said of it."""
     outline = _outline(formula)
     expected = frozenset(sure)
+    slowly = _specified(type_, world, unknown, decide, whole)
 
     def function() -> Predicate:
-        return _function(formula, outline, type_, world, expected, unknown, decide)
+        return _function(formula, outline, type_, expected, slowly, whole)
 
-    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected):
+    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected, whole is not None):
         return function()
     # Callers whose formulas differ in shape have many parts in common, and for these there is code.
     parts = sorted(formula.items, key=lambda part: _outline(part).cost)
     tests = [predicate(part, type_, world, expected, unknown, decide) for part in parts]
-    return _of_parts(tests, isinstance(formula, All), function if len(outline.atoms) <= LARGE else None)
+    of_parts = _of_parts(tests, isinstance(formula, All))
+    if whole is not None:
+        of_parts = _of_whole(of_parts, whole, slowly(formula))
+    return of_parts if len(outline.atoms) > LARGE else _until_worth_it(of_parts, function)
 
 
-def _of_parts(tests: list[Predicate], every: bool, function: Callable[[], Predicate] | None) -> Predicate:
-    """All of the tests, or any; and the function, once it is asked so often that this is worth making one."""
-    made: Predicate | None = None
-    asked = 0
+def _of_parts(tests: list[Predicate], every: bool) -> Predicate:
+    """All of the tests, or any."""
 
     def matches(document: Any) -> bool:
-        nonlocal made, asked
-        if made is not None:
-            return made(document)
-        asked += 1
-        if asked == MANY and function is not None:
-            made = function()
         for test in tests:
             if test(document) is not every:
                 return not every
@@ -130,13 +134,35 @@ def _of_parts(tests: list[Predicate], every: bool, function: Callable[[], Predic
     return matches
 
 
-def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
+def _of_whole(test: Predicate, whole: Whole, slowly: Predicate) -> Predicate:
+    """The test of documents of which no more is said, and what is asked of all others."""
+    return lambda document: test(document) if whole.of(document) is document else slowly(document)
+
+
+def _until_worth_it(test: Predicate, function: Callable[[], Predicate]) -> Predicate:
+    """The test; and the function, once it is asked so often that this is worth making one."""
+    made: Predicate | None = None
+    asked = 0
+
+    def matches(document: Any) -> bool:
+        nonlocal made, asked
+        if made is not None:
+            return made(document)
+        asked += 1
+        if asked == MANY:
+            made = function()
+        return test(document)
+
+    return matches
+
+
+def _is_worth_a_function(outline: _Outline, sure: frozenset[str], whole: bool) -> bool:
     """Whether there is code for the shape, or it is small, or there is little code yet, or it comes up again."""
     if len(outline.atoms) <= SMALL:
         return True
     if len(outline.atoms) > LARGE:
         return False
-    key = (outline.shape, sure)
+    key = (outline.shape, sure, whole)
     if key in _seen:
         return True
     _seen[key] = None
@@ -147,22 +173,45 @@ def _function(
     formula: Formula,
     outline: _Outline,
     type_: str,
-    world: World,
     sure: frozenset[str],
-    unknown: Unknown,
-    decide: Predicate | None,
+    slowly: Callable[[Formula], Predicate],
+    whole: Whole | None,
 ) -> Predicate:
-    def slowly(atom: Formula) -> Predicate:
-        if decide is not None and (isinstance(atom, All | Some) or _is_long(atom)):
-            return decide
-        return lambda document: _slowly(atom, type_, world, unknown, document)
-
     names: dict[str, Any] = {**NAMES, "EMPTY": {}, "TYPE": type_, "slowly": slowly(formula)}
+    if whole is not None:
+        names |= {"PLAIN": whole.plain, "alone": _alone(whole)}
     for number, (constant, atom) in enumerate(outline.atoms):
         names[f"c{number}"] = constant
         names[f"s{number}"] = slowly(atom)
-    made: Predicate = bound(_code(outline.shape, sure), names)
+    made: Predicate = bound(_code(outline.shape, sure, whole is not None), names)
     return made
+
+
+def _alone(whole: Whole) -> Predicate:
+    """That no more is said of a document than it says; LookupError if more is said, or it has a name that is most
+    likely misspelt."""
+
+    def alone(document: Any) -> bool:
+        if whole.of(document) is document:
+            return True
+        raise LookupError
+
+    return alone
+
+
+def _specified(
+    type_: str, world: World, unknown: Unknown, decide: Predicate | None, whole: Whole | None
+) -> Callable[[Formula], Predicate]:
+    """What says whether a formula, or a part of it, is true of a document with all that is said of it."""
+
+    def slowly(part: Formula) -> Predicate:
+        if decide is not None and (isinstance(part, All | Some) or _is_long(part)):
+            return decide
+        if whole is None:
+            return lambda document: _slowly(part, type_, world, unknown, document)
+        return lambda document: _slowly(part, type_, world, unknown, whole.of(document))
+
+    return slowly
 
 
 def _is_long(atom: Formula) -> bool:
@@ -216,7 +265,7 @@ _COSTS = {
 
 
 @lru_cache(maxsize=512)
-def _code(shape: FormulaShape, sure: frozenset[str]) -> CodeType:
+def _code(shape: FormulaShape, sure: frozenset[str], whole: bool) -> CodeType:
     """The code for a shape:
 
     try:
@@ -227,12 +276,14 @@ def _code(shape: FormulaShape, sure: frozenset[str]) -> CodeType:
     except Exception:
         return slowly(d)
 
-    What is not a document is refused either way, so only what would be let through has to be one.
+    What is not a document is refused either way, so only what would be let through has to be one. So it is with more
+    that is said of a document elsewhere, if the formula is about the `whole` of it: it makes no part true that looks at
+    a value which the document has. Whether more is said is looked up at most once (`known_alone`).
     """
     reads = Counter(path for path in _paths(shape) if path)
     shared = {path: f"x{i}" for i, path in enumerate(p for p, n in reads.items() if n > 1)}
-    writer = _Writer(shared, sure)
-    body: list[ast.stmt] = []
+    writer = _Writer(shared, sure, _expression(_ALONE if whole else "True"))
+    body: list[ast.stmt] = [_statement("known_alone = False")] if whole else []
     unread = dict(shared)
     for part in shape[1] if shape[0] == "all" else (shape,):
         for path in dict.fromkeys(_paths(part)):
@@ -240,18 +291,21 @@ def _code(shape: FormulaShape, sure: frozenset[str]) -> CodeType:
                 name = unread.pop(path)
                 body.append(ast.Assign([ast.Name(name, ast.Store())], writer.read(path, name)))
         body.append(ast.If(ast.UnaryOp(ast.Not(), writer.test(part)), [ast.Return(ast.Constant(False))], []))
-    body.append(_statement(_DOCUMENT))
+    body.append(_statement(f"return {_DOCUMENT}{_PLAIN if whole else ''} or slowly(d)"))
     guarded = _statement(_GUARD)
     assert isinstance(guarded, ast.Try)
     guarded.body = body
     return compiled(module("predicate", ["d"], [guarded]))
 
 
-_DOCUMENT = (
-    'return type(d) is dict and type(t := d.get("type", TYPE)) is str and t == TYPE'
-    ' and type(d["id"]) is str or slowly(d)'
-)
+_DOCUMENT = 'type(d) is dict and type(t := d.get("type", TYPE)) is str and t == TYPE and type(d["id"]) is str'
+_ALONE = "known_alone or (known_alone := alone(d))"
+_PLAIN = f" and (PLAIN.issuperset(d) or {_ALONE})"
 _GUARD = "\n try: pass\n except Exception: return slowly(d)"
+
+
+def _expression(source: str) -> ast.expr:
+    return ast.parse(source, mode="eval").body
 
 
 def _statement(source: str) -> ast.stmt:
@@ -271,9 +325,10 @@ def _paths(shape: FormulaShape) -> list[Path]:
 class _Writer:
     """Writes tests, numbering the atoms as they come."""
 
-    def __init__(self, shared: dict[Path, str], sure: frozenset[str]) -> None:
+    def __init__(self, shared: dict[Path, str], sure: frozenset[str], alone: ast.expr) -> None:
         self._shared = shared
         self._sure = sure
+        self._alone = alone
         self._number = 0
 
     def test(self, shape: FormulaShape) -> ast.expr:
@@ -289,7 +344,7 @@ class _Writer:
         if name is None and rest:
             name = f"y{number}"
             first = ast.NamedExpr(ast.Name(name, ast.Store()), self.read(rest, name))
-        return _Bind(number, name or "d", first).visit(deepcopy(tree(kind)))  # type: ignore[no-any-return]
+        return _Bind(number, name or "d", first, self._alone).visit(deepcopy(tree(kind)))  # type: ignore[no-any-return]
 
     def read(self, path: Path, name: str) -> ast.expr:
         """`d.get("a")`, or `d["a"]` where it is sure; below that, what is not an object has no members. `name` is free
@@ -308,12 +363,13 @@ class _Writer:
 class _Bind(ast.NodeTransformer):
     """A template with its names replaced by those of one atom."""
 
-    def __init__(self, number: int, value: str, first: ast.expr) -> None:
+    def __init__(self, number: int, value: str, first: ast.expr, alone: ast.expr) -> None:
         self._names = {"v": value, "c": f"c{number}", "s": f"s{number}"}
-        self._first = first
+        self._written = {"w": first, "alone": alone}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._first if node.id == "w" else ast.Name(self._names.get(node.id, node.id), node.ctx)
+        written = self._written.get(node.id)
+        return ast.Name(self._names.get(node.id, node.id), node.ctx) if written is None else written
 
 
 def _get(of: ast.expr, name: str) -> ast.expr:

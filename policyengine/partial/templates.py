@@ -4,6 +4,10 @@ In a template, `v` is the value at the path of the atom (None if there is none),
 `c` is the constant of the atom, `d` is the document, and `s(d)` asks the specification about this atom. None has no
 type, so it needs no further look. Any other value of an unexpected class does: it may be an unusual form of the right
 value, such as a text of a subclass of `str`.
+
+`alone` is true. Where a request may say more of a document than the document does, it raises if the request says more
+of this one. A value that is there stays as it is, or cannot be read at all, whatever else is said of the document. So
+only a template that is not about to use such a value looks at `alone`.
 """
 
 from __future__ import annotations
@@ -28,15 +32,15 @@ from policyengine.partial.formula import (
     Relation,
 )
 
-_TEXT = "({test} if type(w) is str else v is not None and s(d))"
-_INT = "(type(w) is int and LEAST_INT <= v <= MOST_INT and {test})"
-_NUMBER = "((type(w) is float or type(v) is int) and LEAST <= v <= MOST and {test})"
-_TEXTS = "({test} if plain_texts(w) else v is not None and s(d))"
-_REFS = "(type(w) is dict and {test})"
+_TEXT = "({test} if type(w) is str else alone and v is not None and s(d))"
+_INT = "(LEAST_INT <= v <= MOST_INT and {test} if type(w) is int else not alone)"
+_NUMBER = "(LEAST <= v <= MOST and {test} if type(w) is float or type(v) is int else not alone)"
+_TEXTS = "({test} if plain_texts(w) else alone and v is not None and s(d))"
+_REFS = "({test} if type(w) is dict else not alone)"
 
 SLOW = "slow"
 _SOURCES: dict[str, str] = {
-    SLOW: "s(d)",
+    SLOW: "(alone and s(d))",
     "text": _TEXT.format(test="True"),
     "text ==": _TEXT.format(test="v == c"),
     "text !=": _TEXT.format(test="v != c"),
@@ -52,9 +56,9 @@ _SOURCES: dict[str, str] = {
     **{f"int {op}": _INT.format(test=f"v {op} c") for op in ("==", "!=", "<", "<=", ">", ">=", "in", "not in")},
     "number": _NUMBER.format(test="True"),
     **{f"number {op}": _NUMBER.format(test=f"v {op} c") for op in ("==", "!=", "<", "<=", ">", ">=", "in", "not in")},
-    "bool": "(w is True or v is False)",
-    "bool true": "(w is True)",
-    "bool false": "(w is False)",
+    "bool": "(w is True or v is False or not alone)",
+    "bool true": "(w is True or v is not False and not alone)",
+    "bool false": "(w is False or v is not True and not alone)",
     "texts": _TEXTS.format(test="True"),
     "texts any one": _TEXTS.format(test="c in v"),
     "texts none one": _TEXTS.format(test="c not in v"),
@@ -65,7 +69,7 @@ _SOURCES: dict[str, str] = {
     "texts only": _TEXTS.format(test="c.issuperset(v)"),
     "texts other": _TEXTS.format(test="not c.issuperset(v)"),
     **{
-        f"refs {kind}": f"(type(w) is list and {test})"
+        f"refs {kind}": f"({test} if type(w) is list else not alone)"
         for kind, test in (
             ("any", "not c[1].isdisjoint(references(v, c[0]))"),
             ("none", "c[1].isdisjoint(references(v, c[0]))"),
@@ -76,7 +80,7 @@ _SOURCES: dict[str, str] = {
         )
     },
     "ref in": _REFS.format(test="reference(v) in c"),
-    "there": "(w is not None or s(d))",
+    "there": "(w is not None or alone and s(d))",
 }
 
 
