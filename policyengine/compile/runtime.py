@@ -68,6 +68,23 @@ _OBJECT, _TWO = {dict}, {2}
 plain_pairs: Callable[[Any], bool] = pairs if NATIVE is None else NATIVE.plain_pairs
 
 
+def document(value: Any, type_: str, names: frozenset[str] | None) -> bool:
+    """Whether a value is a plain object with a plain text for its id, which is of this type if it says of which; and
+    with no names but these plain texts, if they are given."""
+    return (
+        type(value) is dict
+        and (names is None or ({*map(type, value)} <= _TEXT and names.issuperset(value)))
+        and type(of_type := value.get("type", type_)) is str
+        and of_type == type_
+        and type(value.get("id")) is str
+    )
+
+
+plain_document: Callable[[Any, str, frozenset[str] | None], bool] = (
+    document if NATIVE is None else NATIVE.plain_document
+)
+
+
 def strings(value: Any) -> Any:
     """A set or list of strings; as it came, but for texts that are not plain."""
     if type(value) is not list and type(value) not in (tuple, set, frozenset):

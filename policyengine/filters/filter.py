@@ -17,7 +17,7 @@ from policyengine.filters.compile import compiled
 from policyengine.filters.document_type import NOTHING_KNOWN, AboutDocuments
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
-from policyengine.partial.caller_mentions import Whole
+from policyengine.partial.caller_mentions import WholeDocument
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.predicate import predicate, settled
 from policyengine.partial.wording import shown
@@ -109,7 +109,7 @@ class Filter:
     about: AboutDocuments = field(default=NOTHING_KNOWN, repr=False, compare=False)
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
     decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
-    whole: Whole | None = field(default=None, repr=False, compare=False)
+    whole: WholeDocument | None = field(default=None, repr=False, compare=False)
     # What the caller promised, and what is true of what is not blocked; None where `decide` does not say what the
     # formula says.
     fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)

@@ -93,7 +93,7 @@ def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeDocument:
     """What makes a document whole for one request.
 
     of: a function from a document to the same with all that is said of it; None for one with a name that is most likely
@@ -118,7 +118,7 @@ class Wholes:
         self._plain = frozenset(known) - self._names
         self._compared = frozenset(name for name, of in where if name not in _CLIMBED and _is_compared(of, through))
 
-    def of(self, request: Request, mentioned: Mentions) -> Whole:
+    def of(self, request: Request, mentioned: Mentions) -> WholeDocument:
         """`mentioned` are the mentions in the request."""
         described, known, names, schema = mentioned.own.said, self._known, self._names, self._schema
         ids = {uid.id for uid in described if uid.type == self._type}
@@ -145,7 +145,7 @@ class Wholes:
             return (document if united is thing else united.attributes) if is_well_named else None
 
         # Where the caller says something of documents, names alone tell nothing.
-        return Whole(whole, frozenset() if ids else self._plain)
+        return WholeDocument(whole, frozenset() if ids else self._plain)
 
     def _is_plain(self, document: Document, described: Collection[tuple[str, str]]) -> bool:
         """Whether nothing that is said of those whom the document mentions matters."""

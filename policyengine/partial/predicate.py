@@ -21,7 +21,7 @@ from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.types import JSON, element_of
 from policyengine.model.values import Fault, as_entity
-from policyengine.partial.caller_mentions import Whole
+from policyengine.partial.caller_mentions import WholeDocument
 from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, Truth
 from policyengine.partial.gap import Unknown
 from policyengine.partial.satisfies import satisfies
@@ -50,7 +50,7 @@ def settled(
     world: World,
     sure: Collection[str],
     decided: Callable[[dict[str, Any]], bool],
-    whole: Whole | None = None,
+    whole: WholeDocument | None = None,
 ) -> Predicate:
     """As `predicate`, where `decided` says of a document what the formula says, by code that is made for the rules.
     What would have to be interpreted is answered by it, and so is what has very many parts: nothing takes much longer
@@ -98,7 +98,7 @@ def predicate(
     sure: Collection[str] = (),
     unknown: Unknown = "resource",
     decide: Predicate | None = None,
-    whole: Whole | None = None,
+    whole: WholeDocument | None = None,
 ) -> Predicate:
     """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is what
     is `unknown`), whose `type` may be left out. The function never raises for what it is given. `sure` are attributes
@@ -134,7 +134,7 @@ def _of_parts(tests: list[Predicate], every: bool) -> Predicate:
     return matches
 
 
-def _of_whole(test: Predicate, whole: Whole, slowly: Predicate) -> Predicate:
+def _of_whole(test: Predicate, whole: WholeDocument, slowly: Predicate) -> Predicate:
     """The test of documents of which no more is said, and what is asked of all others."""
     return lambda document: test(document) if whole.of(document) is document else slowly(document)
 
@@ -175,7 +175,7 @@ def _function(
     type_: str,
     sure: frozenset[str],
     slowly: Callable[[Formula], Predicate],
-    whole: Whole | None,
+    whole: WholeDocument | None,
 ) -> Predicate:
     names: dict[str, Any] = {**NAMES, "EMPTY": {}, "TYPE": type_, "slowly": slowly(formula)}
     if whole is not None:
@@ -187,7 +187,7 @@ def _function(
     return made
 
 
-def _alone(whole: Whole) -> Predicate:
+def _alone(whole: WholeDocument) -> Predicate:
     """That no more is said of a document than it says; LookupError if more is said, or it has a name that is most
     likely misspelt."""
 
@@ -200,7 +200,7 @@ def _alone(whole: Whole) -> Predicate:
 
 
 def _specified(
-    type_: str, world: World, unknown: Unknown, decide: Predicate | None, whole: Whole | None
+    type_: str, world: World, unknown: Unknown, decide: Predicate | None, whole: WholeDocument | None
 ) -> Callable[[Formula], Predicate]:
     """What says whether a formula, or a part of it, is true of a document with all that is said of it."""
 
@@ -233,8 +233,8 @@ def _slowly(formula: Formula, type_: str, world: World, unknown: Unknown, docume
 
 
 class _Outline(NamedTuple):
-    """A formula's shape and its atoms in order, each with its constant. What is cheap, and likely to be false, comes
-    first: no formula errs, so their order changes nothing."""
+    """A formula's shape and its atoms in order, each with its constant. What is cheap, and likely to settle what is
+    around it, comes first: no formula errs, so their order changes nothing."""
 
     cost: int
     shape: FormulaShape
@@ -245,7 +245,7 @@ def _outline(formula: Formula) -> _Outline:
     if isinstance(formula, Truth):
         return _Outline(3, ("truth", formula.value), [])
     if isinstance(formula, All | Some):
-        parts = sorted(map(_outline, formula.items), key=_cost)
+        parts = sorted(map(_outline, formula.items), key=_cost if isinstance(formula, All) else _cost_of_alternative)
         kind = "all" if isinstance(formula, All) else "some"
         return _Outline(
             3, (kind, tuple([part.shape for part in parts])), [atom for part in parts for atom in part.atoms]
@@ -254,8 +254,13 @@ def _outline(formula: Formula) -> _Outline:
     return _Outline(_COSTS[name], (name, path), [(constant, formula)])
 
 
-def _cost(outline: _Outline) -> int:
+def _cost(outline: _Outline) -> float:
     return outline.cost
+
+
+def _cost_of_alternative(outline: _Outline) -> float:
+    # That a text is this one costs least, and is seldom true.
+    return outline.cost or 1.5
 
 
 _COSTS = {
@@ -278,12 +283,15 @@ def _code(shape: FormulaShape, sure: frozenset[str], whole: bool) -> CodeType:
 
     What is not a document is refused either way, so only what would be let through has to be one. So it is with more
     that is said of a document elsewhere, if the formula is about the `whole` of it: it makes no part true that looks at
-    a value which the document has. Whether more is said is looked up at most once (`known_alone`).
+    a value which the document has. Whether more is said is looked up once, as `known_alone`, where values are expected
+    to be missing.
     """
     reads = Counter(path for path in _paths(shape) if path)
     shared = {path: f"x{i}" for i, path in enumerate(p for p, n in reads.items() if n > 1)}
-    writer = _Writer(shared, sure, _expression(_ALONE if whole else "True"))
-    body: list[ast.stmt] = [_statement("known_alone = False")] if whole else []
+    remembered = whole and any(path != ID and (len(path) != 1 or path[0] not in sure) for path in _paths(shape))
+    alone = "known_alone or (known_alone := alone(d))" if remembered else "alone(d)" if whole else "True"
+    writer = _Writer(shared, sure, ast.parse(alone, mode="eval").body)
+    body: list[ast.stmt] = [_statement("known_alone = False")] if remembered else []
     unread = dict(shared)
     for part in shape[1] if shape[0] == "all" else (shape,):
         for path in dict.fromkeys(_paths(part)):
@@ -291,21 +299,16 @@ def _code(shape: FormulaShape, sure: frozenset[str], whole: bool) -> CodeType:
                 name = unread.pop(path)
                 body.append(ast.Assign([ast.Name(name, ast.Store())], writer.read(path, name)))
         body.append(ast.If(ast.UnaryOp(ast.Not(), writer.test(part)), [ast.Return(ast.Constant(False))], []))
-    body.append(_statement(f"return {_DOCUMENT}{_PLAIN if whole else ''} or slowly(d)"))
+    fits = f"plain_document(d, TYPE, PLAIN) or {_DOCUMENT} and ({alone})" if whole else _DOCUMENT
+    body.append(_statement(f"return {fits} or slowly(d)"))
     guarded = _statement(_GUARD)
     assert isinstance(guarded, ast.Try)
     guarded.body = body
     return compiled(module("predicate", ["d"], [guarded]))
 
 
-_DOCUMENT = 'type(d) is dict and type(t := d.get("type", TYPE)) is str and t == TYPE and type(d["id"]) is str'
-_ALONE = "known_alone or (known_alone := alone(d))"
-_PLAIN = f" and (PLAIN.issuperset(d) or {_ALONE})"
+_DOCUMENT = "plain_document(d, TYPE, None)"
 _GUARD = "\n try: pass\n except Exception: return slowly(d)"
-
-
-def _expression(source: str) -> ast.expr:
-    return ast.parse(source, mode="eval").body
 
 
 def _statement(source: str) -> ast.stmt:

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 from policyengine.compile.runtime import NAMES as RUNTIME
+from policyengine.compile.runtime import plain_document
 from policyengine.model.operators import like
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, Prim, SetT
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX, Entity
@@ -33,7 +34,7 @@ from policyengine.partial.formula import (
 )
 
 _TEXT = "({test} if type(w) is str else alone and v is not None and s(d))"
-_INT = "(LEAST_INT <= v <= MOST_INT and {test} if type(w) is int else not alone)"
+_INT = "({test} and LEAST_INT <= v <= MOST_INT if type(w) is int else not alone)"
 _NUMBER = "(LEAST <= v <= MOST and {test} if type(w) is float or type(v) is int else not alone)"
 _TEXTS = "({test} if plain_texts(w) else alone and v is not None and s(d))"
 _REFS = "({test} if type(w) is dict else not alone)"
@@ -115,7 +116,8 @@ def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]
 
 # All that a template can reach, besides its atom's constant and the specification.
 NAMES: dict[str, Any] = {
-    "plain_texts": RUNTIME["plain_texts"], "like": like, "reference": reference, "references": references,
+    "plain_texts": RUNTIME["plain_texts"], "plain_document": plain_document,
+    "like": like, "reference": reference, "references": references,
     "LEAST_INT": INT_MIN, "MOST_INT": INT_MAX, "LEAST": -NUMBER_MAX, "MOST": NUMBER_MAX,
 }  # fmt: skip
 

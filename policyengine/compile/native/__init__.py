@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-VERSION = 15
+VERSION = 16
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 

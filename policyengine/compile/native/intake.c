@@ -57,6 +57,49 @@ plain_pairs(PyObject *Py_UNUSED(module), PyObject *value)
     Py_RETURN_TRUE;
 }
 
+/* Whether all keys of a dict are plain texts in a set: 1, 0 or -1 with an exception. No key's comparison is Python code. */
+static int
+has_only(PyObject *dict, PyObject *names)
+{
+    PyObject *key, *value;
+    for (Py_ssize_t i = 0; PyDict_Next(dict, &i, &key, &value);) {
+        int is_known = PyUnicode_CheckExact(key) ? PySet_Contains(names, key) : 0;
+        if (is_known != 1) {
+            return is_known;
+        }
+    }
+    return 1;
+}
+
+PyObject *
+plain_document(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    if (count != 3 || !PyUnicode_CheckExact(given[1]) || (given[2] != Py_None && !PyFrozenSet_CheckExact(given[2]))) {
+        PyErr_SetString(PyExc_TypeError, "what is given is a value, a type, and a frozenset of names or None");
+        return NULL;
+    }
+    PyObject *document = given[0], *names = given[2];
+    State *state = PyModule_GetState(module);
+    if (!PyDict_CheckExact(document)) {
+        Py_RETURN_FALSE;
+    }
+    int is_plain = names == Py_None ? 1 : has_only(document, names);
+    if (is_plain == 1) {
+        PyObject *type = get(document, state->type);
+        is_plain = type == NULL                       ? !PyErr_Occurred()
+                   : !PyUnicode_CheckExact(type)      ? 0
+                   : type == given[1]                 ? 1
+                                                      : PyUnicode_Compare(type, given[1]) == 0;
+        Py_XDECREF(type);
+    }
+    if (is_plain == 1) {
+        PyObject *id = get(document, state->id);
+        is_plain = id != NULL && PyUnicode_CheckExact(id);
+        Py_XDECREF(id);
+    }
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(is_plain);
+}
+
 /* The keys of a dict that were all found to be in a set, in order. Requests of one origin have the same keys, as the same
    objects, time after time: comparing pointers is faster than looking each key up. What is wanted of such a dict is known
    by its place. */

@@ -29,6 +29,11 @@ fill(PyObject *module)
             return -1;
         }
     }
+    state->type = PyUnicode_InternFromString("type");
+    state->id = PyUnicode_InternFromString("id");
+    if (state->type == NULL || state->id == NULL) {
+        return -1;
+    }
     return PyModule_AddIntConstant(module, "VERSION", VERSION);
 }
 
@@ -47,6 +52,8 @@ clear_state(PyObject *module)
     State *state = PyModule_GetState(module);
     Py_CLEAR(state->route);
     Py_CLEAR(state->decider);
+    Py_CLEAR(state->type);
+    Py_CLEAR(state->id);
     return 0;
 }
 
@@ -61,6 +68,8 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 static PyMethodDef methods[] = {
     {"plain_texts", plain_texts, METH_O, "Whether a value is a plain list of plain texts."},
     {"plain_pairs", plain_pairs, METH_O, "Whether a value is a plain list of plain objects with two members each."},
+    {"plain_document", (PyCFunction)(void (*)(void))plain_document, METH_FASTCALL,
+     "Whether a value is a plain document of a type, and has no names but these, or any if they are None."},
     {NULL},
 };
 

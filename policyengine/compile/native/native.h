@@ -16,7 +16,7 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 15
+#define VERSION 16
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec ancestors_among_spec;
@@ -24,9 +24,10 @@ extern PyType_Spec route_spec;
 extern PyType_Spec decider_spec;
 extern PyType_Spec shortcut_spec;
 
-/* The types that others need. */
+/* The types that others need, and the names of what every entity has. */
 typedef struct {
     PyObject *route, *decider;
+    PyObject *type, *id;
 } State;
 
 /* `mentioned.Look` and `mentioned.Apart`, with names that are looked up. Without the latter `apart` is NULL. `last` is
@@ -59,6 +60,7 @@ int is_single(Look *look, PyObject *const *given, PyObject *attributes, const Ta
 
 PyObject *plain_texts(PyObject *module, PyObject *value);
 PyObject *plain_pairs(PyObject *module, PyObject *value);
+PyObject *plain_document(PyObject *module, PyObject *const *given, Py_ssize_t count);
 
 /* A new reference to what is under a key of a dict; NULL if nothing is, or with an exception. */
 static inline PyObject *
