@@ -45,15 +45,15 @@ class PostgreSQL:
         if element is not None:
             first = sql("(", column, ")[1]")
             asked = sql("(", first, " | 0)") if element == INT else sql("(", first, ' COLLATE "C")')
-            return (_expected(sql(asked, " IS NOT DISTINCT FROM ", first)),)
+            return (_typed(sql(asked, " IS NOT DISTINCT FROM ", first)),)
         if type_ == INT:
-            return (sql("(", column, " | 0) IS NOT NULL"),)
+            return (_typed(sql("(", column, " | 0) IS NOT NULL")),)
         if type_ == BOOL:
-            return (sql(column, " IS NOT UNKNOWN"),)
+            return (_typed(sql(column, " IS NOT UNKNOWN")),)
         if type_ == TIME:
             return (sql("CAST(pg_typeof(", column, ") AS text) NOT IN ('timestamp without time zone', 'date')"),)
         if type_ == STRING or isinstance(type_, EntityT):
-            return (sql("(", column, " COLLATE \"C\") >= ''"),)
+            return (_typed(sql("(", column, " COLLATE \"C\") >= ''")),)
         return ()
 
     def scalar(self, column: Sql) -> _Scalar:
@@ -306,6 +306,12 @@ def _expected(condition: Sql) -> Sql:
     """A condition that is there to be exact, beside one that says nearly the same. The planner would take both for
     independent and expect far too few rows, so this is written as what it takes to be true of nearly all."""
     return sql("CASE WHEN ", condition, " THEN TRUE END IS NOT NULL")
+
+
+def _typed(condition: Sql) -> Sql:
+    """A condition that is there for the types in it: where they are wrong the database refuses the query, and where
+    they are right the planner leaves it out, so that no row pays for it."""
+    return sql("(TRUE OR ", condition, ")")
 
 
 def _sign(op: Operator) -> str:

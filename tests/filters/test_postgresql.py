@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from psycopg import errors
+from psycopg import DataError, ProgrammingError, errors
 
 from policyengine.filters import Field, column, json, sql
 from tests.filters.test_sql_peculiar import SET_CONDITIONS, TEXT_CONDITIONS, agree, asked, insert
@@ -79,6 +79,16 @@ def test_arrays_are_looked_into_last(store: Store) -> None:
     assert shown.index("n <= '3'") < shown.index("so = 's2'") < shown.index("'{t2}'") < shown.index("array_ndims")
 
 
+def test_no_row_pays_for_the_types_of_its_columns(store: Store) -> None:
+    """What is written so that a column of another type is an error is nothing that the planner leaves in its plan."""
+    condition = 'doc.s == "s1" and (doc.n <= 3 or "t2" in doc.tags or not ("t3" in doc.tags)) and doc.s != "a"'
+    query = asked(condition).to(sql("postgresql", columns=COLUMNS), exact=True)
+    shown = plan(store, condition, COLUMNS)
+    for in_query, in_plan in ((">= ''", "''"), ("| 0", "|"), ("[1]", "[1]")):
+        assert in_query in query.where
+        assert in_plan not in shown
+
+
 # Not every build of the server has these. With them, texts are equal that differ in case.
 _EQUAL_IN_CASE = {
     "collation": ("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
@@ -126,3 +136,31 @@ def test_a_column_of_another_type_is_refused_and_never_read_as_text(database: Da
             with pytest.raises((errors.UndefinedFunction, errors.DatatypeMismatch)):
                 store.run(f"SELECT id FROM other WHERE {query.where}", query.params)
         store.run("DROP TABLE other", ())
+
+
+_SCALARS = ("integer", "bigint", "double precision", "numeric", "boolean", "uuid", "timestamptz", "jsonb", "inet")
+_OTHER_TYPES = [
+    *((f"doc.s {compared}", ("text[]", "integer[]", "bytea", "bit(8)", *_SCALARS))
+      for compared in ('== "a"', '!= "a"', 'in ["a", "b"]', 'like "a*"')),
+    *((f"doc.n {compared}", ("text", "bigint[]", "bytea", "bit(8)", *_SCALARS[2:]))
+      for compared in ("== 1", "!= 1", "<= 3", "in [1, 2]")),
+    *((flag, ("text", "boolean[]", *_SCALARS[:4], *_SCALARS[5:])) for flag in ("doc.flag", "not doc.flag")),
+    *((asked, ("integer[]", "numeric[]", "boolean[]", "uuid[]", "text", *_SCALARS))
+      for asked in ('"a" in doc.tags', 'not ("a" in doc.tags)', "size(doc.tags) > 1")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("condition", "types"), _OTHER_TYPES, ids=[condition for condition, _ in _OTHER_TYPES])
+def test_a_column_of_another_type_is_refused_before_any_row_is_read(
+    database: Databases, condition: str, types: tuple[str, ...]
+) -> None:
+    store = database("postgresql")
+    name = condition.partition("doc.")[2].split()[0].strip(")")
+    query = asked(condition).to(sql("postgresql", columns={name: column(name, null="absent")}))
+    for type_ in types:
+        store.run(f"CREATE TABLE empty (id text, {name} {type_})", ())
+        try:
+            with pytest.raises((ProgrammingError, DataError)):
+                store.run(f"SELECT id FROM empty WHERE {query.where}", query.params)
+        finally:
+            store.run("DROP TABLE empty", ())
