@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from policyengine.bundle import Snapshot
 from policyengine.gate.engine_calls import EngineCalls
 from policyengine.gate.session import Session
 from policyengine.gate.session_needs import SessionNeeds
@@ -17,6 +18,14 @@ class Gates(Releases):
 
     _needs: SessionNeeds | None = None
     _calls: EngineCalls | None = None
+
+    def _concerns(self, snapshot: Snapshot) -> None:
+        needs = self._needs
+        if needs is not None and needs.policies is not snapshot.policies:
+            # There are sessions: the next call of one would wait while all rules are looked at.
+            needs = SessionNeeds(snapshot.policies)
+        super()._concerns(snapshot)
+        self._needs = needs
 
     def session(
         self,

@@ -42,6 +42,10 @@ class _Deferred:
 _SLOTS = [Rule.__dict__[name] for name in ("condition", "obligations", "limit")]
 
 
+# Rules are frozen, and ten thousand of them are made at once.
+_FIRST = [Rule.__dict__[name].__set__ for name in ("kind", "name", "head", "span", "reason", *MODES, "footprint")]
+
+
 class DeferredRule(Rule):
     """A Rule in every respect: equal to, and with the hash of, the Rule with the same fields."""
 
@@ -71,16 +75,8 @@ def deferred(
     """The rule whose other fields `rest` gives; `modes` are those that MODES names. `rest` always gives the same and
     does not raise."""
     rule = object.__new__(DeferredRule)
-    fields = (
-        ("kind", kind),
-        ("name", name),
-        ("head", head),
-        ("span", span),
-        ("reason", reason),
-        ("footprint", footprint),
-    )
-    for field, value in (*fields, *zip(MODES, modes, strict=True)):
-        object.__setattr__(rule, field, value)
+    for put, value in zip(_FIRST, (kind, name, head, span, reason, *modes, footprint), strict=True):
+        put(rule, value)
     object.__setattr__(rule, "rest", rest)
     return rule
 

@@ -191,3 +191,20 @@ def test_policies_that_come_between_a_request_and_its_decision_are_told_everythi
     called = asyncio.run(session.call_async("send", {"to": PAYEE})) if is_async else session.call("send", {"to": PAYEE})
     assert not called.allowed
     assert done
+
+
+def test_after_a_reload_no_call_waits_for_what_the_rules_ask(tmp_path: Path) -> None:
+    """It is found before the new policies answer; where nobody has a session, not at all."""
+    file = tmp_path / "p.pol"
+    file.write_text(RACED)
+    engine = Engine.load(tmp_path)
+    file.write_text(RACED + 'permit more: call on Tool::"fetch"\n')
+    assert engine.reload().ok
+    assert engine._needs is None
+    session = engine.session(principal={"type": "User", "id": "ann"}, prompt="hello")
+    assert session.call("fetch", {"url": "x"}).allowed
+    file.write_text(RACED + 'forbid web: call on Tool::"send" when "fetch" in sources(tool.args.to)\n')
+    assert engine.reload().ok
+    assert engine._needs is not None
+    assert engine._needs.policies is engine.snapshot.policies
+    assert engine._needs.sources == {"to"}
