@@ -13,7 +13,7 @@ from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.engine import Engine
 from policyengine.guard import Denied, enforce, guard
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
-from policyengine.release.answers import NotReleased
+from policyengine.release.released import NotReleased
 from policyengine.state.reloads import Reload
 from policyengine.watch import Watcher
 

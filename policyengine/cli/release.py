@@ -33,8 +33,8 @@ from policyengine.cli.texts import (
 )
 from policyengine.diagnostics.safe_text import visible
 from policyengine.explain.display import decision_json
-from policyengine.release.answers import Released
 from policyengine.release.inspection import Inspection
+from policyengine.release.released import Released
 from policyengine.release.uploads import File
 
 TextArgument = Annotated[

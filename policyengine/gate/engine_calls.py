@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from policyengine.bundle import Snapshot
 from policyengine.gate.session_needs import SessionNeeds
-from policyengine.release.answers import Admitted, Released
 from policyengine.release.inspection import Inspection
 from policyengine.release.release_stream import ReleaseStream
+from policyengine.release.released import Admitted, Released
 from policyengine.state.grant import Grant
 from policyengine.state.session_calls import Sessions
 

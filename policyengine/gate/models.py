@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from policyengine.gate.session import Session
-from policyengine.release.answers import Admitted, Released
+from policyengine.release.released import Admitted, Released
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.store import StoreError
 

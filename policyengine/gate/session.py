@@ -26,10 +26,10 @@ from policyengine.gate.normal_form import form, identifies, names
 from policyengine.gate.session_needs import REQUEST, SessionNeeds
 from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Origin, Trail
 from policyengine.model.frozen import copied
-from policyengine.release.answers import Admitted, Released
 from policyengine.release.carry_out import carry_out
 from policyengine.release.content import Unscannable, json_content
 from policyengine.release.release_stream import ReleaseStream
+from policyengine.release.released import Admitted, Released
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.session_calls import SessionState, UnknownSession
 from policyengine.state.store import StoreError

@@ -29,7 +29,7 @@ from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async, needs_checkpointer
 from policyengine.integrations.langchain_calls import Answer, GatedTool, is_users, run_call, run_call_async
 from policyengine.integrations.langchain_nested import GATED, beginning
-from policyengine.release.answers import Released
+from policyengine.release.released import Released
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0

@@ -34,7 +34,7 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, beginning, read_arguments
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.run_call import called_async
-from policyengine.release.answers import NotReleased
+from policyengine.release.released import NotReleased
 
 # So many conversations are remembered at a time, each for so many seconds; so many answers are waited for.
 CONVERSATIONS, ANSWERS, LIFE = 10_000, 100_000, 86_400.0

@@ -8,7 +8,7 @@ from typing import Any
 from policyengine.model import aggregates, calendar, operators
 from policyengine.model.commands import argv
 from policyengine.model.statements import sql
-from policyengine.model.texts import texts
+from policyengine.model.texts_within import texts
 from policyengine.model.types import JSON, Type, element_of
 from policyengine.model.values import parse_duration, parse_ip, parse_time
 

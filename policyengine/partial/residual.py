@@ -21,7 +21,6 @@ from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.atoms import one_of
 from policyengine.partial.caller_mentions import looks_above, may_be, widened
 from policyengine.partial.conditions import condition
-from policyengine.partial.explain import explained
 from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
 from policyengine.partial.formula_skeleton import fill, lowering_for
 from policyengine.partial.gap import Gap, Reads, Unknown
@@ -29,6 +28,7 @@ from policyengine.partial.gap_caller import GapCaller
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowered_rules import LoweredRules
+from policyengine.partial.residual_text import explained
 from policyengine.partial.resource_classes import ResourceClasses
 from policyengine.partial.specialise import Actor
 from policyengine.schema.applicability import not_applicable

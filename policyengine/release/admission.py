@@ -13,12 +13,12 @@ from typing import Any
 
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError
-from policyengine.release.answers import Admitted, Told
 from policyengine.release.carry_out import carry_out
 from policyengine.release.content import Content, Unscannable, text_content, too_long
 from policyengine.release.inspection import Inspection
 from policyengine.release.model_input import TRUSTED, Input, SourceOf, read_input
 from policyengine.release.release_check import looked_at
+from policyengine.release.released import Admitted, Told
 from policyengine.release.scanning import ContentFinding, account
 from policyengine.release.text_needs import FOUND, KINDS, TextNeeds
 from policyengine.release.treatment import CannotCarryOut, orders

@@ -14,9 +14,9 @@ from typing import Any
 
 from policyengine.diagnostics import codes
 from policyengine.model.decision import RuleError
-from policyengine.release.answers import Released
 from policyengine.release.carry_out import ordered
 from policyengine.release.inspection import Inspection
+from policyengine.release.released import Released
 from policyengine.release.scanning import as_kinds
 from policyengine.release.tokenizing import Keys, NoKey, NotAToken
 from policyengine.release.treatment import CannotCarryOut

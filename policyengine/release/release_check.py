@@ -18,7 +18,6 @@ from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
 from policyengine.release import classifiers
-from policyengine.release.answers import Released
 from policyengine.release.carry_out import Carried, carry_out
 from policyengine.release.content import (
     Content,
@@ -29,6 +28,7 @@ from policyengine.release.content import (
     too_long,
 )
 from policyengine.release.inspection import Inspection
+from policyengine.release.released import Released
 from policyengine.release.scanning import ContentFinding, account, as_attributes, look
 from policyengine.release.sources import Sources
 from policyengine.release.text_needs import FOUND, KINDS, Needs, TextNeeds

@@ -27,12 +27,12 @@ from policyengine.detect.finder import DetectorFailed
 from policyengine.detect.registry import Registry, begins, find, needed, nothing_begins, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError, Trial
-from policyengine.release.answers import NotReleased, Released
 from policyengine.release.carry_out import check_replacements, ordered
 from policyengine.release.chunk_stream import Chunks, Whole
 from policyengine.release.content import Unscannable
 from policyengine.release.inspection import Inspection
 from policyengine.release.release_check import kinds_of, measured
+from policyengine.release.released import NotReleased, Released
 from policyengine.release.scanning import ContentFinding, as_attributes
 from policyengine.release.stream_watch import LEAST, CutOff, StreamSoFar, Watch, WatchedText
 from policyengine.release.text_needs import FOUND, KINDS, TextNeeds

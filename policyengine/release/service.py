@@ -17,12 +17,12 @@ from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release import admission as admitting
 from policyengine.release import detokenizing, release_check
 from policyengine.release.admission import Admission
-from policyengine.release.answers import Admitted, Released
 from policyengine.release.detokenizing import Giving
 from policyengine.release.inspection import Inspection
 from policyengine.release.model_input import SourceOf
 from policyengine.release.release_check import OUTPUT, ReleaseCheck
 from policyengine.release.release_stream import ReleaseStream, StreamCalls
+from policyengine.release.released import Admitted, Released
 from policyengine.release.scanning import ContentFinding
 from policyengine.release.sources import Sources
 from policyengine.release.text_needs import OrdersGiven, TextNeeds, model_input, orders_given, output, text_needs

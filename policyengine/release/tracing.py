@@ -14,7 +14,7 @@ from policyengine.detect.content.canary import NAME as CANARY
 from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
 from policyengine.lazy_import import is_installed, library
-from policyengine.release.answers import Released
+from policyengine.release.released import Released
 from policyengine.release.scanning import ContentFinding
 from policyengine.release.treatment import Orders, orders
 

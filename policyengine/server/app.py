@@ -44,7 +44,7 @@ from policyengine.server import (
     usage,
 )
 from policyengine.server.access.access import Access
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation

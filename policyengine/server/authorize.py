@@ -19,8 +19,8 @@ from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
 from policyengine.server import encode, grants
-from policyengine.server.access.answers import Denials
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.denials import Denials
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.json_members import names_in, text_in

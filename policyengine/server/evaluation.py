@@ -14,8 +14,8 @@ from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
 from policyengine.server import encode
-from policyengine.server.access.answers import Denials, in_batch
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.denials import Denials, in_batch
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.batch_budget import SLICE, BatchBudget
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.disconnects import while_wanted

@@ -16,7 +16,7 @@ from policyengine.authzen import fast_read
 from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import encode
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.batch_budget import SLICE, is_little
 from policyengine.server.metering import answered
 from policyengine.server.record import DirectAnswer

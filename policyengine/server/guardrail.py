@@ -32,7 +32,7 @@ from policyengine.gate.conversation import Conversation, Unreadable, beginning, 
 from policyengine.gate.models import ModelTerms, each
 from policyengine.gate.run_call import called
 from policyengine.gate.session import Session
-from policyengine.release.answers import NotReleased
+from policyengine.release.released import NotReleased
 from policyengine.server import encode
 from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Reply

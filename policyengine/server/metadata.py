@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 from policyengine.authzen.answers import Metadata
 from policyengine.authzen.endpoints import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.obligations import wire_types
 

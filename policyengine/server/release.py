@@ -18,7 +18,7 @@ from policyengine.diagnostics import codes
 from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
-from policyengine.release.answers import Released
+from policyengine.release.released import Released
 from policyengine.release.tracing import kinds_and_counts
 from policyengine.release.validity import Expected
 from policyengine.server import encode

@@ -22,7 +22,7 @@ from policyengine.authzen import read
 from policyengine.authzen.errors import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
-from policyengine.release.answers import NotReleased, Released
+from policyengine.release.released import NotReleased, Released
 from policyengine.server import security_headers
 from policyengine.server.bind import Binding
 from policyengine.server.body import Disconnected, check_values, too_large

@@ -1,4 +1,4 @@
-"""Who searches for the name of a class finds what it stands for: no name stands for two things."""
+"""The name of a class or of a module stands for one thing, so that whoever searches for it finds what it stands for."""
 
 from __future__ import annotations
 
@@ -26,3 +26,33 @@ def test_no_two_ideas_share_the_name_of_a_class() -> None:
     staged = {name for name, found in twice.items() if found <= TREES or len(found - WIRE) <= 1}
     shared = twice.keys() - staged
     assert shared <= KNOWN, shared - KNOWN
+
+
+# Modules of one name: the same idea, in the room that its other modules say. What an edge does with it has its name.
+EDGES = {"authzen", "cli", "server", "settings"}
+SAME_IDEA = {
+    "approving": "a call waits for the approval of a person",
+    "cases": "tests, before and after the check",
+    "evaluator": "what decides about requests",
+    "functions": "the built-in functions: their types, and their meanings",
+    "hierarchy": "which entities are in which",
+    "misspelt_names": "names for which a request is refused",
+    "opening": "from a URL to a store",
+    "operands": "the operands of an operator",
+    "postgresql": "PostgreSQL", "redis": "Redis", "sqlite": "SQLite", "store": "what every store does",
+    "provenance": "where the arguments of a tool came from",
+    "results": "the results of tools",
+    "rules": "the rules of a policy set",
+    "service": "the half of an engine that a room adds",
+    "sessions": "sessions",
+    "walk": "every node, once",
+}  # fmt: skip
+
+
+def test_no_two_ideas_share_the_name_of_a_module() -> None:
+    rooms = defaultdict(set)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not path.stem.startswith("__"):
+            rooms[path.stem].add(path.relative_to(PACKAGE).parts[0])
+    twice = {name for name, found in rooms.items() if len(found - EDGES) > 1}
+    assert twice == SAME_IDEA.keys(), twice ^ SAME_IDEA.keys()

@@ -33,7 +33,7 @@ from policyengine.release.schema_validation import MOST_WORK
 from policyengine.release.text_stream import MOST_FOUND
 from policyengine.release.text_threads import COMPUTING
 from policyengine.release.validity import MOST_PROBLEMS
-from policyengine.server.access import answers, approval_page, callback, hints, submission
+from policyengine.server.access import approval_page, callback, denials, request_hints, submission
 from policyengine.server.batch_budget import ERROR, KILOBYTE, LOOKS
 from policyengine.server.body import MOST_VALUES
 from policyengine.server.explain import MOST_ASKED
@@ -108,8 +108,8 @@ def test_the_page_says_what_the_code_has(said: str) -> None:
         f"approval of a tenant | {MAX_OPEN:,} ",
         f"of one requester | {MAX_MINE} ",
         f"whoever approves it | {approval_scope.LARGEST:,} characters",
-        f"say how to ask for approval | {answers.MOST} ",
-        f"can be submitted | {hints.LIFE} ",
+        f"say how to ask for approval | {denials.MOST} ",
+        f"can be submitted | {request_hints.LIFE} ",
         f"a form of the approval page | {approval_page.LARGEST // 1024} KiB",
         f"a reason that somebody gives | {approval_tasks.LONGEST:,} ",
         f"in a submission | {submission.LONGEST_CHAIN} ",

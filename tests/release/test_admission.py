@@ -13,8 +13,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from policyengine import Engine
 from policyengine.release.admission import MEASURES
-from policyengine.release.answers import Admitted
 from policyengine.release.inspection import Inspection
+from policyengine.release.released import Admitted
 from policyengine.release.uploads import File
 from tests.release.test_release import ANN, KEY
 

@@ -13,8 +13,8 @@ from policyengine.detect.finder import Finder
 from policyengine.detect.registry import Registry, registry
 from policyengine.events.event import Event
 from policyengine.explain.display import decision_json
-from policyengine.release.answers import Released
 from policyengine.release.inspection import Inspection
+from policyengine.release.released import Released
 from tests.server.serving import serving
 
 PLANTED = (

@@ -11,8 +11,8 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 
 from policyengine import Engine
-from policyengine.release.answers import NotReleased
 from policyengine.release.inspection import Inspection
+from policyengine.release.released import NotReleased
 from tests.release.test_release import ANN, HEAD, OUTPUT, broken, engine
 
 SCRUB = 'require scrub: release on Output redact(["email"])'

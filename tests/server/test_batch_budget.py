@@ -11,7 +11,7 @@ import pytest
 from policyengine.authzen import fast_read
 from policyengine.callers.caller import ANONYMOUS
 from policyengine.engine import Engine
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.batch_budget import ERROR, SLICE
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError

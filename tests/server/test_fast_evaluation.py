@@ -23,7 +23,7 @@ from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.engine import Engine
 from policyengine.server import fast_evaluation
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.app import create_app
 from policyengine.server.batch_budget import SLICE
 from policyengine.server.listener import Listener

@@ -22,7 +22,7 @@ from policyengine.cooperative import at_once
 from policyengine.engine import Engine
 from policyengine.release import release_stream
 from policyengine.release.classifiers import WORKERS, in_time
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.bind import Binding
 from policyengine.server.disconnects import in_turns
 from policyengine.server.errors import RequestError

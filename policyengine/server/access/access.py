@@ -14,7 +14,7 @@ from policyengine.authzen.endpoints import ACCESS_REQUESTS, JWKS
 from policyengine.engine import Engine
 from policyengine.server.access.approval_page import ApprovalPage
 from policyengine.server.access.callback import LOOK, Callbacks
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.access.signing import Signer, UnusableKey, generated, key_file, keys_of
 from policyengine.server.access.submission import Submissions
 from policyengine.server.access.task_status import TaskCalls

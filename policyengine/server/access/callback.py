@@ -33,7 +33,7 @@ from policyengine.authzen.endpoints import ACCESS_REQUESTS
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.events.sinks.webhook import secret_key, signed
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.settings.model import Callback
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.approval_tasks import Task

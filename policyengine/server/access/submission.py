@@ -25,11 +25,11 @@ from policyengine.model.decision import Approval
 from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.server import encode, grants
-from policyengine.server.access.answers import session_of, tenant_of
 from policyengine.server.access.binding_hash import binding_hash
 from policyengine.server.access.callback import Callbacks, NotAllowed
-from policyengine.server.access.hints import DENIAL, AccessHints
+from policyengine.server.access.denials import session_of, tenant_of
 from policyengine.server.access.refusals import ProfileError, unbound
+from policyengine.server.access.request_hints import DENIAL, AccessHints
 from policyengine.server.access.task_status import answer
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError

@@ -15,8 +15,8 @@ from policyengine.authzen.endpoints import ACCESS_REQUESTS
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server import encode, grants
-from policyengine.server.access.hints import AccessHints, stamp
 from policyengine.server.access.refusals import ProfileError
+from policyengine.server.access.request_hints import AccessHints, stamp
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Reply
 from policyengine.state import approval_operations as said

@@ -18,7 +18,7 @@ from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import encode
 from policyengine.server.access.binding_hash import Wire
-from policyengine.server.access.hints import AccessHints
+from policyengine.server.access.request_hints import AccessHints
 from policyengine.server.metering import answered
 from policyengine.server.record import Decided
 from policyengine.state.authorize import APPROVAL, holder
