@@ -38,7 +38,7 @@ from policyengine.warm.collector import paused
 
 
 class Engine(Reloads, Deciding):
-    """Policies, ready to decide. Make one with `load` or `from_text`."""
+    """Policies that are ready to decide. Make an Engine with `load` or `from_text`."""
 
     def _concerns(self, snapshot: Snapshot) -> None:
         super()._concerns(snapshot)
@@ -59,15 +59,15 @@ class Engine(Reloads, Deciding):
         pause_gc: bool = False,
         begin: FilesRead | None = None,
     ) -> Engine:
-        """Policies from a directory or a file. `entities` is a list of flat entities, of which the engine keeps a copy,
-        or a JSON file with such a list, which `reload` reads again. Checked policies are kept in the user's cache
-        directory, or in the directory `cache`, so that loading them again is fast; with False they are not. `state` is
-        where `authorize` keeps what it remembers: a store, or the URL of one. `events` is told what people want to hear
-        of. `inspection` is how `release` and `admit` look at texts. With `gate_tests` the policies have to pass their
-        own tests. `pause_gc` stops the garbage collector of this process while policies are loaded, now and again: of
-        many rules that takes half of the time. `begin` are files that were read before, to begin with in place of those
-        that are there now. Raises InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL
-        that names no store, and StoreError for a store that cannot be used."""
+        """Policies from a directory or a file. `entities` is a list of flat entities, which the engine copies, or a
+        JSON file with such a list, which `reload` reads again. Checked policies are cached in the cache directory of
+        the user, or in the directory `cache`, so that the next load is fast; with False they are not. `state` is where
+        `authorize` keeps state: a store, or the URL of one. `events` receives what people are told. `inspection`
+        determines how `release` and `admit` scan texts. With `gate_tests`, the policies must pass their own tests.
+        `pause_gc` stops the garbage collector of this process during loads, now and later; for many rules that halves
+        the time. `begin` holds files that were read before, to begin with instead of those on disk. Raises
+        InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL that names no store; and
+        StoreError for a store that cannot be used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
         known = _kept(entities)
@@ -93,7 +93,7 @@ class Engine(Reloads, Deciding):
         events: Sink | None = None,
         inspection: Inspection | None = None,
     ) -> Engine:
-        """Policies from one text. `path` is for display. Raises InvalidPolicies, and the rest, as `load` does."""
+        """Policies from one text. `path` is for display. Raises as `load` does."""
         known = _kept(entities)
         return cls._made(lambda *_: load_text(source, path, known), [], state, events, inspection)
 
@@ -134,9 +134,9 @@ class Engine(Reloads, Deciding):
         context: Mapping[str, Any] | None = None,
         approved: Collection[str] | None = (),
     ) -> Explanation:
-        """The decision that `decide` gives, and why: what each rule about the action said, down to the values it read.
-        It shows what the request holds, so it is for those who may see that. Slower than `decide` by far. Raises
-        TypeError as `decide` does."""
+        """The decision that `decide` gives, and the reasons: what each rule about the action said, down to the values
+        that it read. It shows values of the request, so it is only for those who may see them. It is much slower than
+        `decide`. Raises TypeError as `decide` does."""
         snapshot = self._snapshot
         given = approvals(approved, snapshot.evaluator.approvals)
         try:
@@ -159,12 +159,12 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> Filter:
-        """Which resources of a type `decide` would allow this request about: for a store to find, or to look at in
-        memory. `resource` are attributes that all of them have, whatever they say of themselves. `fulfilled` are the
-        types of obligation that the caller fulfils for whatever it fetches; without it, nothing that owes anything is
-        found; nor is, without `metered`, what a limit applies to. `approved` and `metered` are as in `decide`. Never
-        raises for what the request holds; nothing passes the filter of a malformed one. Raises TypeError for a text or
-        a mapping as `fulfilled`, which would hold more than they name, and as `decide` does."""
+        """The resources of a type for which `decide` would allow this request, for a query to a store or for resources
+        in memory. `resource` are attributes that all of them have, whatever they say themselves. `fulfilled` are the
+        types of obligation that the caller fulfils for everything that it fetches; without it, nothing with an
+        obligation is found. Without `metered`, nothing that a limit applies to is found. `approved` and `metered` are
+        as in `decide`. Never raises for what the request holds; the filter of a malformed request matches nothing.
+        Raises TypeError as `decide` does, and for a `fulfilled` that is a text or a mapping."""
         if isinstance(fulfilled, str | Mapping):
             raise TypeError("`fulfilled` must be a collection of obligation types")
         snapshot = self._snapshot
@@ -208,10 +208,10 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> list[dict[str, str]]:
-        """The principals that may do this: every entity of the type that the entity source knows, and for which
-        `decide` allows this and owes nothing, as references sorted by id. `principal` are attributes that all of them
-        have where the source says nothing else. `approved` and `metered` are as in `decide`, and raise as there. Never
-        raises for what the request holds; nobody is found for a malformed one."""
+        """The principals that may do this: every entity of the type in the entity source for which `decide` allows this
+        without an obligation, as references sorted by id. `principal` are attributes that all of them have unless the
+        source says otherwise. `approved` and `metered` are as in `decide`, and raise as there. Never raises for what
+        the request holds; a malformed request finds nobody."""
         sought, snapshot = search.sought(principal_type, principal), self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         ids = search.principals(snapshot, sought, action, resource, context, met=met)
@@ -228,8 +228,8 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> list[dict[str, str]]:
-        """The resources that this may be done to: every entity of the type that the entity source knows, and every
-        declared tool; else as `search_principals`. For documents that no entity source knows there is `filter`."""
+        """The resources to which this may be done: every entity of the type in the entity source, and every declared
+        tool; otherwise as `search_principals`. For documents that no entity source knows, use `filter`."""
         sought, snapshot = search.sought(resource_type, resource), self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         ids = search.resources(snapshot, principal, action, sought, context, met=met)
@@ -244,8 +244,9 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> list[str]:
-        """The actions that may be done: the names of the declared ones that `decide` allows, asked about without
-        attributes, and owes nothing for. Sorted. `approved` and `metered` are as in `decide`, and raise as there."""
+        """The actions that may be done: the sorted names of the declared actions that `decide` allows, without
+        attributes of the action and without an obligation. `approved` and `metered` are as in `decide`, and raise as
+        there."""
         snapshot = self._snapshot
         return search.actions(snapshot, principal, resource, context, met=snapshot.evaluator.met(approved, metered))
 

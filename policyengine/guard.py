@@ -15,7 +15,7 @@ from policyengine.release.sources import SourceDocument, Sources
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# Does what an obligation asks; raises, or returns False, if it cannot.
+# Fulfils an obligation; raises, or returns False, if it cannot.
 Fulfil = Mapping[str, Callable[[Obligation], object]]
 # One of the parts of a request, or a function that makes it from the arguments of the guarded call, by name.
 Part = Any | Callable[[Mapping[str, Any]], Any]
@@ -30,13 +30,13 @@ class Denied(PermissionError):
 
 
 class Unfulfilled(Exception):
-    """A function that fulfils obligations said that it did not."""
+    """A function that fulfils obligations reported that it did not."""
 
 
 def enforce(decision: Decision, *, fulfil: Fulfil | None = None) -> Decision:
-    """The decision itself, if it is an allow and `fulfil` did everything it owes, by obligation type. Raises Denied for
-    a deny, for an obligation that nothing in `fulfil` knows, for one whose function raised, and for a limit that nobody
-    said to meter. What is owed on a deny is done, as far as it is known, before Denied is raised."""
+    """The decision itself, if it is an allow and `fulfil` fulfilled every obligation, by type. Raises Denied for a
+    deny, for an obligation that `fulfil` does not know or whose function raised, and for a limit that is not metered.
+    Obligations on a deny are fulfilled as far as they are known before Denied is raised."""
     handlers = fulfil or {}
     if decision.decision == "allow" and decision.unmetered:
         raise Denied(decision, f"allowed only within limits that are not metered here: {', '.join(decision.unmetered)}")
@@ -58,7 +58,7 @@ def enforce(decision: Decision, *, fulfil: Fulfil | None = None) -> Decision:
 
 
 class Decides(Protocol):
-    """An engine, or a client of a service. What a client for async code decides has to be awaited."""
+    """An engine, or a client of a service. Decisions of an async client must be awaited."""
 
     def decide(
         self,
@@ -85,16 +85,16 @@ def guard(
     metered: Collection[str] | bool | None = (),
     sources: Sources | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator: the function runs only if the request is allowed, else Denied is raised and it never starts.
+    """A decorator: the function runs only if the request is allowed. Otherwise Denied is raised and the function never
+    starts.
 
-    Each part is a value, or a function of the call's arguments (a mapping by parameter name, defaults filled in). If
-    such a function raises, the call does not happen. `approved` names the `require` rules whose approval has been
+    Each part is a value, or a function of the arguments of the call (a mapping by parameter name, with defaults filled
+    in). If such a function raises, the call does not happen. `approved` names the `require` rules whose approval was
     verified for exactly this call, and `metered` the limits that the function meters (True for all), as in
-    `Engine.decide`. `record` is told the decision before the function runs, so that the session carries its labels;
-    what it raises is raised. Without it a decision with labels is Denied, as nothing would remember them. `sources`
-    gets the resource, a document that the function reads, on its way to `release(sources=...)`. Works for plain and for
-    async functions.
-    """
+    `Engine.decide`. `record` receives the decision before the function runs, so that the session carries its labels; if
+    it raises, that exception is raised. Without it, a decision with labels is Denied, because nothing would remember
+    them. `sources` receives the resource, a document that the function reads, for `release(sources=...)`. Works for
+    plain and for async functions."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         parameters = signature(function)

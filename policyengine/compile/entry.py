@@ -36,8 +36,8 @@ WAY_IN = ("principal", "resource", "context", "attributes", "approved", "alone")
 
 
 class TableLookup(Protocol):
-    """A table of blocks of rules by the value of a key. A block has `ask`, which takes PARAMETERS and gives a tuple:
-    its number with the mask of its rules that held, if any did."""
+    """A table of blocks of rules by the value of a key. The `ask` of a block takes PARAMETERS and returns a tuple: the
+    number of the block and the mask of its rules that held, if any did."""
 
     @property
     def dimension(self) -> Dimension: ...
@@ -48,7 +48,7 @@ class TableLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way from a request in order to the decision: what is read first, and the statements after that."""
+    """One path from a well-formed request to the decision: what is read first, and the statements after that."""
 
     lookups: tuple[AncestorLookup, ...]
     reads: tuple[HoistedRead, ...]
@@ -63,9 +63,9 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class EntryWays:
-    """Two ways through the same rules: `named`, if there is one, is shorter, and is for requests that only name those
-    entities of whose type the world knows some. `prepared` is what it needs of them. `apart` tells at once that nothing
-    is mentioned twice, if anything does."""
+    """Two paths through the same rules. `named`, if there is one, is shorter, and is for requests that only name those
+    entities of whose type the world has records; `prepared` is what it needs of them. `apart`, if there is one, tells
+    quickly that no entity is mentioned twice."""
 
     site: CallSite
     apart: Apart | None
@@ -122,15 +122,15 @@ def _way(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter)
 
 
 def _targets(rules: Sequence[Rule], tables: Sequence[TableLookup], root: str) -> frozenset[Uid] | None:
-    """All that the rules and the tables ask of the hierarchy above a root."""
+    """All targets for which the rules and the tables search above a root."""
     uids = targets(rules, root)
     keys = (key for table in tables if table.dimension == ("above", root) for key in table.rows)
     return uids if uids is None else uids | {Uid(*key) for key in keys}
 
 
 def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
-    """The short way, for when the entities have no more than type and id, and have a row. What else an entity said of
-    itself would have to be put together with what is known of it."""
+    """The short path, for entities that have only a type and an id, and have a row. Anything else that an entity says
+    of itself would have to be merged with what is known of it."""
     roots = [root for root in sorted(prepared.roots) if prepared.items[root]]
     bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
     ids = {"principal": load("pid"), "resource": load("rid")}
@@ -152,7 +152,7 @@ def names(body: Sequence[ast.stmt]) -> frozenset[str]:
 def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
     """Raises unless the request is made of plain dicts with textual ids; where others have to be allowed as well,
     returns the decision for all. That the types are right was settled when the function was chosen by them."""
-    # Most contexts are empty, and that is told faster than what is not in them.
+    # Most contexts are empty, and testing that is faster than testing for members.
     agent = all_of([load("context"), _has("context", "agent"), _negated(load("alone"))])
     together = ast.Return(call("together", *map(load, WAY_IN[:-1])))
     given = ast.Compare(load("context"), [ast.IsNot()], [ast.Constant(None)])
@@ -211,7 +211,7 @@ def _unlike(name: str, known: str) -> ast.expr:
 
 
 def _is_delegated() -> ast.expr:
-    """Whether the principal got its task from somebody, by what the world knows or by what it says itself."""
+    """Whether the principal was given its task by somebody, according to the world or to the principal itself."""
     record = ast.Call(ast.Attribute(load("records_principal"), "get", ast.Load()), [load("pid"), load("nothing")], [])
     recorded = ast.Compare(ast.Constant(DELEGATED_BY), [ast.In()], [record])
     there = ast.BoolOp(ast.Or(), [_has("principal", DELEGATED_BY), recorded])
@@ -242,22 +242,22 @@ def _is_not(name: str, kind: str) -> ast.expr:
 
 
 def _answer() -> list[ast.stmt]:
-    """Returns the decision for the mask in `m`. An outcome that comes up for the first time has none: it is combined in
-    `bucket.py`, the long way, and remembered."""
+    """Returns the decision for the mask in `m`. An outcome that is new has none: `bucket.py` combines it, on the slow
+    path, and remembers it."""
     decision = ast.Subscript(load("outcomes"), load("m"), ast.Load())
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
     return [assign("d", decision), _refuse(unknown), _approved()]
 
 
 def _approved() -> ast.stmt:
-    """Returns the decision in `d`, or what becomes of it with the approvals that came with the request."""
+    """Returns the decision in `d`, or the decision with the approvals that came with the request."""
     none = ast.Compare(load("approved"), [ast.Is()], [ast.Constant(None)])
     return ast.Return(ast.IfExp(none, load("d"), call("approve", load("d"), load("approved"))))
 
 
 def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
-    """Asks the rules that the tables give for this request. If any of them hold, returns the decision for the mask and
-    these hits."""
+    """Evaluates the rules that the tables give for this request. If any of them hold, returns the decision for the mask
+    and these hits."""
     body = ask_tables(tables, emitter, "ask")
     none = assign("h", ast.Tuple([], ast.Load()))
     in_order_call = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
@@ -282,7 +282,7 @@ def ask_tables(tables: Sequence[TableLookup], emitter: Emitter, question: str) -
                 apart = ast.Call(ast.Attribute(keys, "isdisjoint", ast.Load()), [above], [])
                 ask = _ask(ast.Subscript(rows, load("k"), ast.Load()), emitter, question)
                 each = ast.For(ast.Name("k", ast.Store()), ast.BinOp(keys, ast.BitAnd(), above), ask, [])
-                # Most often there is nothing, and that is told fastest.
+                # Most often there is nothing, and testing that is fastest.
                 body.append(ast.If(all_of([above, ast.UnaryOp(ast.Not(), apart)]), [each], []))
                 type_ = emitter.site.type_of(root)
                 if any(key[0] == type_ for key in table.rows):

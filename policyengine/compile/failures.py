@@ -14,14 +14,14 @@ from policyengine.model.decision import RuleError
 from policyengine.model.values import Fault
 
 Errors = tuple[tuple[int, Rule, RuleError], ...]
-# So many are remembered for each rule; rules that fail in more ways are interpreted each time.
+# The number that is remembered for each rule; rules that fail in more ways are interpreted each time.
 MOST = 32
 # Whoever looks for an attribute that is not there. Elsewhere a missing key can mean several things.
 _MISSING = frozenset({id(member.__code__), id(find.__code__)})
 
 
 class RuleFailures:
-    """Those of one block of rules. Their numbers are below 0, and stay."""
+    """The failures of one block of rules. Their numbers are below 0, and never change."""
 
     __slots__ = ("_errors", "_most", "_next", "_numbers")
 

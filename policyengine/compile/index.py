@@ -1,8 +1,8 @@
-"""Which rules a request can concern, found without asking each of them.
+"""Finds the rules that a request can concern, without evaluating each of them.
 
 In: the rules of a policy set. Out: for a principal type, an action and a resource type, a Plan: the rules to evaluate
-in any case, and tables that give further rules for the value of a key. A rule is in a table only if for every other
-value of the key it cannot hold and cannot err; so leaving it out changes nothing.
+in any case, and tables that give further rules for the value of a key. A rule is in a table only if it can neither hold
+nor err for any other value of the key; so leaving it out changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from policyengine.model.types import INT, NUMBER, STRING
 from policyengine.model.values import Entity, Uid
 from policyengine.schema.schema import Schema
 
-# Fewer rules than this with one key are faster asked than looked up.
+# With fewer rules than this for a key, evaluating them is faster than a lookup.
 WORTH_A_TABLE = 4
 
 # The id, or everything at or above, of the principal or resource; or an attribute.
@@ -28,11 +28,11 @@ Dimension = tuple[Literal["id", "above"], Literal["principal", "resource", "acti
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """For each value of a key, the rules that only that value lets hold."""
+    """For each value of a key, the rules that can hold only for that value."""
 
     dimension: Dimension
     rules: Mapping[Hashable, tuple[Rule, ...]]
-    # All of them: the rules that err when the key has no value.
+    # All rules, which err if the key has no value.
     all: tuple[Rule, ...]
 
 
@@ -45,7 +45,7 @@ class RulePlan:
 
 
 class Index:
-    """The rules of a policy set by what they are about."""
+    """The rules of a policy set by what they concern."""
 
     def __init__(self, rules: Iterable[Rule], schema: Schema) -> None:
         self._schema = schema

@@ -23,14 +23,15 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The items of a generated function by root, with the names that they have in it. `roots` are those whose entity
-    the request only names. Grows while the function is written."""
+    """The items of a generated function by root, with their names in it. `roots` are those whose entity the request
+    only names. Grows while the function is written."""
 
     roots: frozenset[str] = frozenset()
     items: Mapping[str, dict[Item, str]] = field(default_factory=lambda: {"principal": {}, "resource": {}})
 
     def name(self, expr: ir.Expr, kind: Kind = "value", numbered: bool = False) -> str | None:
-        """The name of what is prepared of the expression; None if it depends on anything else than one of the roots."""
+        """The name of the prepared value of the expression; None if it depends on anything other than one of the
+        roots."""
         root = self.root(expr) if self.roots else None
         if root is None or (kind == "value" and _is_at_hand(expr)):
             return None
@@ -80,8 +81,8 @@ def depends(expr: ir.Expr) -> frozenset[str | int]:
 
 
 class Rows:
-    """The rows of entities of one type by id, made when they are first asked for. `made` is a plain dict, as generated
-    code finds things fastest in those."""
+    """The rows of entities of one type by id, made on first use. `made` is a plain dict, because generated code finds
+    things fastest in a dict."""
 
     __slots__ = ("_action", "_items", "_root", "_type", "_world", "made")
 
@@ -97,7 +98,7 @@ class Rows:
         """The row; None for an entity that the world does not know, or for which an item has no value."""
         if id_ in self.made:
             return self.made[id_]
-        # What is not known is not remembered either: a caller could make up names without end.
+        # Unknown entities are not remembered: a caller could make up names without end.
         if id_ not in self._world.records[self._type]:
             return None
         row = self.made[id_] = self._row(id_)

@@ -1,9 +1,9 @@
-"""What rules read of a request by its name alone: `document.owner`, `principal.manager.email`, `context.place`; and
-what such a value in JSON has to be: `document.meta.score < 3` reads a number.
+"""The values that rules read from a request by a plain path: `document.owner`, `principal.manager.email`,
+`context.place`; and the types that such values in JSON must have: `document.meta.score < 3` reads a number.
 
-In: expressions. Out: these, each with a number; those that an evaluation comes to in any case, in its order,
-before anything else could fail; and functions that take a raw value in, or say why there is none. What a value is, and
-what is wrong with one, `evaluate/interpret.py` says.
+In: expressions. Out: these reads, each with a number; the reads that an evaluation performs in any case, in order,
+before anything else could fail; and functions that take a raw value, or say why there is none. `evaluate/interpret.py`
+defines what a value is, and what is wrong with one.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _is_value(type_: Type) -> bool:
 
 
 def reads_of(rules: Iterable[Rule]) -> dict[Readable, NumberedRead]:
-    """All that the conditions of the rules read, each behind what it is read of."""
+    """All reads in the conditions of the rules, each after the read that it depends on."""
     reads: dict[Readable, NumberedRead] = {}
 
     def add(expr: Readable) -> None:
@@ -100,7 +100,7 @@ def first_read(rule: Rule) -> ir.Attribute | None:
 
 
 def certain(expr: ir.Expr) -> list[Readable]:
-    """What an evaluation reads in any case, in its order, up to where anything else could fail."""
+    """What an evaluation reads in any case, in order, up to where anything else could fail."""
     reads: list[Readable] = []
     for step in steps(expr):
         if not isinstance(step, READABLE):

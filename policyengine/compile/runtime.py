@@ -1,7 +1,7 @@
-"""All that generated code may call.
+"""Everything that generated code may call.
 
 Each function does for generated code what the interpreter does for the same node, or raises. What it raises does not
-matter: where generated code cannot go on, the interpreter tells why.
+matter: if generated code cannot go on, the interpreter finds the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def bad(*_: Any) -> NoReturn:
 
 
 class Lacking(Exception):
-    """A rule came upon an attribute that has no value."""
+    """A rule read an attribute that has no value."""
 
 
 def lack(places: list[int], place: int) -> NoReturn:
@@ -86,7 +86,7 @@ plain_document: Callable[[Any, str, frozenset[str] | None], bool] = (
 
 
 def strings(value: Any) -> Any:
-    """A set or list of strings; as it came, but for texts that are not plain."""
+    """A set or list of strings; as it came, except texts that are not plain."""
     if type(value) is not list and type(value) not in (tuple, set, frozenset):
         raise Unusual
     if plain_texts(value):
@@ -194,8 +194,7 @@ NOTHING: Mapping[str, Any] = {}
 def sources(
     path: Path, resource: Any, context: Mapping[str, Any], world: World, read: provenance.Read
 ) -> tuple[str, ...]:
-    """The sources of an argument. `read` is of one request, and what the request says is read when the first rule
-    asks."""
+    """The sources of an argument. `read` belongs to one request, whose provenance is read when the first rule asks."""
     known: tuple[str, ...] | None = read.get(path)
     if known is not None:
         return known

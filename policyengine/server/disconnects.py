@@ -21,9 +21,9 @@ from policyengine.server.body import Disconnected
 from policyengine.server.thread_pools import Kind, ThreadPools
 
 T = TypeVar("T")
-# In one the connection is read, and in the next its end is heard of.
+# The connection is read in one turn, and its end is noticed in the next.
 TURNS = 3
-# Of what is done in this thread: whether anybody still waits for it.
+# Whether anybody still waits for the work in this thread.
 _left: ContextVar[Event | None] = ContextVar("left", default=None)
 
 
@@ -42,7 +42,7 @@ async def in_thread(threads: ThreadPools, kind: Kind, receive: Receive, work: Ca
     """What the work returns or raises. Raises Disconnected, and RequestError as `ThreadPools.begin` does."""
     left = Event()
     async with _watched(receive) as leaving:
-        # Whoever left as soon as they had asked is told of in the next turns of the event loop.
+        # A client that left right after its request is noticed in the next turns of the event loop.
         for _ in range(TURNS):
             await asyncio.sleep(0)
         if leaving.done():
@@ -62,8 +62,8 @@ async def in_thread(threads: ThreadPools, kind: Kind, receive: Receive, work: Ca
 
 
 async def in_turns(threads: ThreadPools, slices: Generator[None, None, T], receive: Receive) -> T:
-    """What comes of it, slice by slice; others have their turns in between. Raises Disconnected, and RequestError as
-    `ThreadPools.slicing`."""
+    """The result, slice by slice; other requests have their turns in between. Raises Disconnected, and RequestError as
+    `ThreadPools.slicing` does."""
     if (answer := _next_slice(slices)) is not None:
         return answer
     async with _watched(receive) as leaving, threads.slicing():
@@ -76,8 +76,7 @@ async def in_turns(threads: ThreadPools, slices: Generator[None, None, T], recei
 
 
 def while_wanted(slices: Generator[None, None, T]) -> T:
-    """What comes of it, for where nobody else waits. Raises Disconnected after a slice for which nobody waits any
-    more."""
+    """The result, in a thread that delays nobody. Raises Disconnected after a slice if nobody waits for it any more."""
     left = _left.get()
 
     def check() -> None:

@@ -1,15 +1,15 @@
-"""uvicorn's HTTP protocol, with what it does not do itself: the certificate of the peer, and bounds on what one peer,
-and all of them together, may take.
+"""uvicorn's HTTP protocol, with what it lacks: the certificate of the peer, and bounds on what one peer, and all peers
+together, may take.
 
-`scope["extensions"]` has the certificate that TLS has verified (DER), under `authentication.CERTIFICATE`. A request
-beyond the cap is answered 503 at once, before anything is done for it, and so is one that has waited for its turn for
-too long while there is too much to do (`load_shedding.py`), so that those that were accepted are not late; `/healthz`
-is always answered. One takes a place among those under way once all of it is there (`pending_bodies.py`). Headers are
-bounded in number, size and time, bodies in time, and so are connections, and answers that nobody reads. A request that
-two servers could understand differently is refused.
+`scope["extensions"]` holds the certificate that TLS has verified (DER), under `authentication.CERTIFICATE`. A request
+beyond the cap is answered 503 at once, before any work is done for it. So is a request that has waited too long for its
+turn while the process is overloaded (`load_shedding.py`), so that accepted requests are not late. `/healthz` is always
+answered. A request counts as under way once all of it has arrived (`pending_bodies.py`). Headers are bounded in number,
+size and time, bodies in time, and so are connections and unread answers. A request that two servers could understand
+differently is refused.
 
-A short question that is all there goes through the pipeline at once (`Pipeline.directly`), and its answer is one write.
-Whatever is more than that is a task, as uvicorn has it.
+A short question that has arrived in full goes through the pipeline at once (`Pipeline.directly`), and its answer is one
+write. Everything else is a task, as in uvicorn.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _limit(name: str, default: float) -> float:
 
 # Headers of one request: how many, and how many bytes of them and the path together.
 MAX_HEADERS, MAX_HEADER_BYTES = int(_limit("headers", 100)), int(_limit("header_bytes", 65_536))
-# So many files are left to the service itself, whatever connections there are.
+# The number of open files that are left to the service itself, whatever connections there are.
 OWN_FILES = 128
 MOST_CONNECTIONS = 4_096
 _ALWAYS = "/healthz"
@@ -59,7 +59,7 @@ _DIGITS = 6
 
 
 class _At(Enum):
-    """What a connection is at; the first three have to be over in time."""
+    """What a connection is doing; the first three states have a time limit."""
 
     HEADERS = 1
     BODY = 2
@@ -68,7 +68,7 @@ class _At(Enum):
 
 
 def _most_connections() -> int:
-    """As many as there are files for, with some to spare."""
+    """The limit of open files, less some spare."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -76,7 +76,7 @@ def _most_connections() -> int:
 
 
 class _Refused(Exception):
-    """Raised within a callback of the parser, which then reads no further."""
+    """Raised within a callback of the parser, which then stops reading."""
 
 
 class Listener(HttpToolsProtocol):
@@ -151,7 +151,7 @@ class Listener(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         self._is_first = True
-        # It has none any more once it is lost.
+        # A lost connection has none any more.
         while getattr(self, "parser", None) is not None and not self.transport.is_closing():
             try:
                 self.parser.feed_data(data)
@@ -219,7 +219,7 @@ class Listener(HttpToolsProtocol):
             self._parts.append(body)
             return
         if self._is_stream:
-            # A stream may go on for as long as something comes.
+            # A stream may go on as long as something arrives.
             self._timed = None
         super().on_body(body)
 
@@ -288,7 +288,7 @@ class Listener(HttpToolsProtocol):
         return None
 
     def _begin_cycle(self) -> None:
-        """What has been read of a request becomes one of uvicorn's."""
+        """Turns what has been read of a request into a request cycle of uvicorn."""
         url, read = self.url, self.headers
         super().on_message_begin()
         self.url = url
@@ -333,7 +333,7 @@ class Listener(HttpToolsProtocol):
         return True
 
     def _in_turn(self, cycle: Any, app: Any) -> Any:
-        """The application, unless the request has waited for too long once it is its turn."""
+        """The application, unless the request has waited too long when its turn comes."""
         backlog, arrived, goes_on = self.backlog, monotonic(), self._is_stream or self._is_long
 
         def turn(scope: Scope, receive: Receive, send: Send) -> Any:
@@ -347,7 +347,7 @@ class Listener(HttpToolsProtocol):
         return turn
 
     def _framing(self) -> list[tuple[bytes, bytes]]:
-        """The headers that say how long the body is, if there is one."""
+        """The headers that give the length of the body, if there is one."""
         return [each for each in self.headers if each[0] in (b"content-length", b"transfer-encoding")]
 
     def _pass_over(self) -> None:
@@ -393,7 +393,7 @@ class Listener(HttpToolsProtocol):
         raise _Refused(detail)
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Says why, and reads no further."""
+        """Answers with the reason, and stops reading."""
         self.transport.write(refusal(status, detail, self.scheme or ""))
         self._deadline.end()
         self.transport.close()

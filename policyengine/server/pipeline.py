@@ -1,7 +1,7 @@
-"""What every HTTP request goes through: identify, authenticate, limit, handle, record.
+"""The steps that every HTTP request goes through: identify, authenticate, limit, handle, record.
 
-In: an ASGI request of any method and path. Out: its answer. This is the outermost application and holds all the others,
-so there is no other way in. A step that is not there costs nothing.
+In: an ASGI request of any method and path. Out: its answer. This is the outermost application and holds all others, so
+there is no other way in. A step that is not configured costs nothing.
 
     identify       its X-Request-ID, or one made for it
     authenticate   who asks: a Caller, or a Refusal
@@ -9,8 +9,8 @@ so there is no other way in. A step that is not there costs nothing.
     handle         the question at this path; anything else goes to `rest`, the application with all other routes
     record         the counts, and a DecisionRecord for each decision to whoever wants one
 
-What waits for nothing need not be a task: `directly` takes the same steps in one go, and leaves to the application what
-it cannot settle so.
+A request that waits for nothing needs no task: `directly` takes the same steps in one go, and leaves what it cannot
+settle to the application.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ from policyengine.server.request_id import Identify, first
 from policyengine.server.thread_pools import Kind, ThreadPools
 from policyengine.state.store import StoreError
 
-# A body from this size on, in bytes, takes milliseconds.
+# From this size on, in bytes, a body takes milliseconds.
 THREAD_BODY = 32 * 1024
-# How many requests there may be at once, where nobody says.
+# The default number of requests at once.
 CONCURRENCY = 128
-# So often a request waits for code; one that needs more is handled in a thread that makes it.
+# How often a request waits for code; after that, a thread handles it and makes the code.
 TRIES = 4
-# The name of what no route names.
+# The name of requests without a route.
 OTHER = "other"
 # The name of a task of the Access Request and Approval profile.
 ACCESS_TASK = "access_task"
 
 # The body of a 200, the decisions in it, and the number of items that were not requests.
 Answer = tuple[bytes, Sequence[Decided], int]
-# An answer that takes long, in slices: the event loop has its turn after each.
+# A long answer, in slices: the event loop has its turn after each.
 Slices = Generator[None, None, Answer]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that says more than its body. `status_if_asked` is its status for whoever asks with `?status=` for
-    it; `status` is that for anybody else."""
+    """An answer with more than a body. `status_if_asked` is its status for callers that ask for it with `?status=`;
+    `status` is its status for all others."""
 
     body: bytes
     decided: Sequence[Decided]
@@ -82,7 +82,7 @@ EVENTS = b"text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """What the steps before `handle` see of a request. `endpoint` is its name, `headers` the first of each name."""
+    """What the steps before `handle` see of a request. `endpoint` is its name, `headers` are the first of each name."""
 
     endpoint: str
     headers: Mapping[bytes, bytes]
@@ -92,8 +92,8 @@ class Incoming:
 
 @dataclass(slots=True)
 class Peer:
-    """The ends of a connection, as ASGI has them. `shown` is what it showed last, and what says whose that is for as
-    long as it is good."""
+    """The ends of a connection, as in ASGI. `shown` is the credential that it showed last, and the result of checking
+    it."""
 
     server: tuple[str, int | None] | None
     client: tuple[str, int] | None
@@ -105,14 +105,14 @@ Authenticate = Callable[[Incoming], Awaitable[Caller | Refusal]]
 Limit = Callable[[Caller, Incoming], Awaitable[Refusal | None]]
 # As `Authenticate`, of one who is known without waiting; None, and nothing has happened, where that is to be found out.
 Known = Callable[[Peer, Headers], Caller | None]
-# As `Limit`, where it waits for nothing; it is told the name of the endpoint.
+# As `Limit`, without waiting; it receives the name of the endpoint.
 Refuses = Callable[[Caller, str], Refusal | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one service; those that are None, and an empty `record`, are not there. `known` and `refuses` are
-    the forms of the first two that do not wait; with a step that has none, nothing is answered directly."""
+    """The steps of one service. Steps that are None, and an empty `record`, are skipped. `known` and `refuses` are the
+    forms of the first two that do not wait; if a step lacks such a form, nothing is answered directly."""
 
     authenticate: Authenticate | None = None
     limit: Limit | None = None
@@ -122,7 +122,7 @@ class Steps:
 
     @property
     def is_direct(self) -> bool:
-        """Whether all of them can be taken without waiting."""
+        """Whether all steps can be taken without waiting."""
         waits = self.authenticate is not None and self.known is None
         return not waits and (self.limit is None or self.refuses is not None)
 
@@ -133,11 +133,10 @@ def never(_: Engine, __: bytes) -> Kind | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that
-    `thread_kind` tells, is handled in a thread, so that it holds nobody up: in one for what it does, `kind` unless
-    `thread_kind` says otherwise. `direct` answers what is plain in one go, and says None to anything else. `stream`
-    answers a body of server-sent events. With `headed` the handler is told the headers; with `bare` there may be no
-    body."""
+    """A question with a JSON body. `name` is its label. It is handled in a thread if its body has `thread_body` bytes
+    or more, or if `thread_kind` says so: in a thread of the kind that `thread_kind` returns, or else of `kind`.
+    `direct` answers plain requests in one go, and returns None for others. `stream` answers a body of server-sent
+    events. With `headed`, the handler receives the headers; with `bare`, the body may be missing."""
 
     name: str
     handle: Handler
@@ -152,7 +151,7 @@ class Question:
 
 @dataclass(slots=True)
 class _Request:
-    """A request on its way. `caller` is there once it has been admitted, `failed` where that ended in an error."""
+    """A request on its way. `caller` is set once it has been admitted, `failed` if that ended in an error."""
 
     question: Question | None
     name: str
@@ -328,8 +327,8 @@ class Pipeline:
     async def _answer(
         self, question: Question, handle: Handler, engine: Engine, asked: bytes, caller: Caller, receive: Receive
     ) -> Answer | Reply:
-        """What it is answered. Code that it needs and that is not there is made first, for all who wait for it. Raises
-        Disconnected where nobody waits for it any more."""
+        """The answer. Code that it needs and that does not exist is made first, once for all requests that wait for it.
+        Raises Disconnected if nobody waits any more."""
         work = engine, asked, caller
         for _ in range(TRIES):
             kind = question.thread_kind(engine, asked)
@@ -376,7 +375,7 @@ class Pipeline:
         return caller
 
     async def _without_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Starting and stopping go to the other application; nothing is served over a WebSocket."""
+        """Startup and shutdown go to the other application; nothing is served over a WebSocket."""
         if scope["type"] == "lifespan":
             await self.rest(scope, receive, send)
         elif scope["type"] == "websocket":

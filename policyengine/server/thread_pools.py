@@ -34,11 +34,11 @@ REST = 1 / 8
 MAKING = 30.0
 # Streams go on for as long as their callers like.
 STREAMS = 1 / 4
-# So many of all of them look at once.
+# The number of streams that scan at once.
 LOOKING = 2
 # The number of large batches that have a slice in each turn of the event loop; others wait.
 SLICING = 4
-# Their part of all requests: those that wait for a slice, too.
+# The part of all requests that may be sliced, those that wait for a slice included.
 SLICED = 1 / 8
 _WORDS: dict[Kind, str] = {
     "computing": "that take long to compute", "texts": "about texts", "waiting": "that wait for the state",
@@ -54,29 +54,29 @@ class ThreadPools:
     def __init__(self, concurrency: int) -> None:
         self._pools = {kind: _Pool(kind, max(1, int(part * concurrency))) for kind, part in PARTS.items()}
         self._streams, self._most_streams = 0, max(1, int(STREAMS * concurrency))
-        # Those whose answers take more than one slice take turns, as many at a time; and so many may wait.
+        # Answers of more than one slice take turns, so many at a time; and so many may wait.
         self._turns = asyncio.Semaphore(SLICING)
         self._sliced, self._most_sliced = 0, max(1, int(SLICED * concurrency))
         self._looking = _Places("looking", LOOKING)
-        # One thread makes code, each once for all who wait for it.
+        # One thread makes code, each piece once for all requests that wait for it.
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="making")
         self._making: dict[Hashable, Future[object]] = {}
         self._waiting, self._most = 0, max(1, int((1 - REST) * concurrency))
 
     async def run(self, kind: Kind, work: Callable[..., T], *args: Any) -> T:
-        """What it returns, or raises. Raises RequestError as `begin`."""
+        """What the work returns or raises. Raises RequestError as `begin` does."""
         return await asyncio.wrap_future(self.begin(kind, work, *args))
 
     def begin(self, kind: Kind, work: Callable[..., T], *args: Any) -> Future[T]:
-        """What it will return, or raise. Raises RequestError (503) where too many of its kind are under way."""
+        """A future of the work. Raises RequestError (503) if too many of its kind are under way."""
         return self._pools[kind].submit(work, *args)
 
     def count(self, kind: Kind) -> int:
-        """How many of a kind are under way."""
+        """The number of requests of a kind that are under way."""
         return self._pools[kind].count
 
     async def make(self, unmade: Unmade) -> None:
-        """Waits until it is made. Raises RequestError (503) where too many wait, or have for too long."""
+        """Waits until the code is made. Raises RequestError (503) if too many wait, or have waited for too long."""
         self._check_room()
         made = self._making.get(unmade.key)
         if made is None:
@@ -93,7 +93,7 @@ class ThreadPools:
 
     @asynccontextmanager
     async def slicing(self) -> AsyncIterator[None]:
-        """While an answer is made slice by slice. Raises RequestError (503) where too many are."""
+        """A context for an answer that is made slice by slice. Raises RequestError (503) if there are too many."""
         if self._sliced >= self._most_sliced:
             raise _busy(f"more than {self._most_sliced} large batches at once")
         self._check_room()
@@ -111,12 +111,13 @@ class ThreadPools:
             raise _busy(f"more than {self._most} requests at once that wait")
 
     async def look(self, work: Callable[[], T]) -> T:
-        """What it returns, or raises. For streams: each has one look at its text at a time, and waits for its turn."""
+        """What the work returns or raises. For streams: each stream scans at most one text at a time, and waits for its
+        turn."""
         return await asyncio.wrap_future(self._looking.submit(work))
 
     @contextmanager
     def streaming(self) -> Iterator[None]:
-        """While a stream goes on. Raises RequestError (503) where there are too many."""
+        """A context for a stream. Raises RequestError (503) if there are too many."""
         if self._streams >= self._most_streams:
             raise _busy(f"more than {self._most_streams} streams at once")
         self._streams += 1
@@ -137,13 +138,13 @@ def _busy(why: str) -> RequestError:
 
 
 class _Places:
-    """Threads of which so many work at once. No more wait for classifiers at a time than run, so some are always
-    free."""
+    """Threads with a bound on those that work at once. At most as many wait for classifiers as classifiers run, so some
+    are always free."""
 
     def __init__(self, name: str, places: int) -> None:
         self.threads = ThreadPoolExecutor(places + WORKERS, thread_name_prefix=name)
         self._changed = Condition()
-        # How many places are free, and how many of those who went away want one again: they come first.
+        # The number of free places, and the number of those that went away and want one again: they come first.
         self._free, self._back = places, 0
         self._waiting: dict[Future[Any], Callable[[], Any]] = {}
 
@@ -210,7 +211,7 @@ class _Places:
 
 
 class _Pool(_Places):
-    """The same, and so many requests under way at once: those that wait for classifiers keep nobody out."""
+    """The same, with a bound on requests under way at once: those that wait for classifiers keep nobody out."""
 
     def __init__(self, kind: Kind, most: int) -> None:
         super().__init__(kind, THREADS[kind])
@@ -225,7 +226,7 @@ class _Pool(_Places):
                 raise _busy(f"more than {self._most} requests at once {_WORDS[self._kind]}")
             self.count += 1
         future = super().submit(work, *args)
-        # Whoever no longer waits for an answer does not end the work for it.
+        # A caller that no longer waits for an answer does not end the work for it.
         future.add_done_callback(self._done)
         return future
 
@@ -249,7 +250,7 @@ class _Pool(_Places):
 
 @contextmanager
 def giving_way() -> Iterator[None]:
-    """Threads that compute make way for the event loop soon."""
+    """Threads that compute soon make way for the event loop."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(min(before, SWITCH))
     try:

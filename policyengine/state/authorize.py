@@ -1,8 +1,8 @@
-"""Authorizing: decide, then commit in one step what the decision concerns.
+"""Authorizing: decide, then commit everything that the decision concerns in one step.
 
-`authorizing` is written once, without I/O: a generator that yields the operations for the store and is sent their
-outcomes. The engine drives it with the store's sync call, or with its async one. A request that no limit, label or
-session rule concerns yields nothing.
+`authorizing` is written once, without I/O: a generator that yields the operations for the store and receives their
+outcomes. The engine drives it with the sync or the async call of the store. A request that no limit, label or session
+rule concerns yields nothing.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ from policyengine.state.windows import SECOND
 # How often a request is decided again because its session changed in between.
 TRIES = 8
 
-# For so many sets of limits it is remembered what they read.
+# The number of sets of limits for which it is remembered what they read.
 PLANS = 4_096
 
-# For so long a reservation can be settled.
+# How long a reservation can be settled.
 KEEP = 35 * 86_400 * SECOND
 
 Deciding = Callable[[Any, Any, Any, Any], Decision]
@@ -73,11 +73,11 @@ Authorizing = Generator[Operation, Outcome, Grant]
 
 
 class AuthorizeRequest(Struct, frozen=True, gc=False):
-    """A request to authorize. `now` is the host's time, in microseconds; `id` is new for each request; `owner` is who
-    may settle it; `once` and `body` are a retry's key and the digest of what it asks.
-    `approval` is the id of one. With `meters` False nothing is charged and no session marked: the approval alone is
-    used. `tenant` is whose request it is, where something else than the request says so. `accepts` says what becomes of
-    the decision before anything is recorded."""
+    """A request to authorize. `now` is the time of the host, in microseconds; `id` is new for each request; `owner` is
+    who may settle it; `once` and `body` are the key of a retry and the digest of its request; `approval` is the id of
+    an approval. If `meters` is False, nothing is charged and no session is marked: only the approval is used. `tenant`
+    is the tenant of the request, if the request itself does not determine it. `accepts` says what happens to the
+    decision before anything is recorded."""
 
     principal: Any
     action: Any
@@ -125,7 +125,7 @@ def new_request(
         context = {name: value for name, value in context.items() if name != APPROVAL}
     whose = holder(principal, context)[0] if placed or once is not None else ""
     key = None if once is None else f"once:{place(whose)}:{_digest([whose, owner, once])}"
-    # A retry names the reservation of the first request, so that what became of that is seen.
+    # A retry names the reservation of the first request, so that its state can be seen.
     id_ = new_id() if key is None else _digest([key])[:32]
     if placed:
         id_ = place(whose) + id_[4:]
@@ -140,14 +140,14 @@ def new_request(
 
 
 def _digest(value: Any) -> str:
-    # What is not JSON is told by its representation: a retry in the same process has the same.
+    # A value that is not JSON is identified by its representation: a retry in the same process has the same.
     return sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 def authorizing(
     asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store
 ) -> Authorizing:
-    """The grant. Yields operations, expects their outcomes; a StoreError thrown in denies."""
+    """The grant. Yields operations and receives their outcomes; a StoreError that is thrown in denies."""
     context, unpriced = priced(asked.context, asked.resource, metering.prices)
     if context is not asked.context:
         asked = struct_replace(asked, context=context)
@@ -294,7 +294,7 @@ def call_of(name: str, counts: Sequence[int]) -> dict[str, Any]:
 
 
 def holder(principal: Any, context: Any) -> tuple[str, str]:
-    """Whose session it is: the tenant of the context or of the principal, and the principal. Agents share it."""
+    """The owner of a session: the tenant of the context or of the principal, and the principal. Its agents share it."""
     # What it nearly always is needs no look at the classes of others.
     tenant = context.get("tenant") if type(context) is dict or isinstance(context, Mapping) else None
     id_ = tenant.get("id") if tenant is not None and isinstance(tenant, Mapping) else None
@@ -326,7 +326,7 @@ def _commit(
     version: int | None,
     use: Consume | None,
 ) -> tuple[Commit | None, tuple[Metered, ...], tuple[RuleError, ...]]:
-    """The transaction of a decision; None where there is nothing to record."""
+    """The transaction of a decision; None if there is nothing to record."""
     if decision.decision != "allow":
         return None, (), ()
     session = None
@@ -374,6 +374,6 @@ def _charges(
 
 
 def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
-    """What each of those who act sees: the principal, and every agent that acts for it."""
+    """What each actor sees: the principal, and every agent that acts for it."""
     everyone = actors(whole, snapshot.world, snapshot.schema)
     return [Env(asked, snapshot.world) for asked in everyone]

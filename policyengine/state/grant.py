@@ -1,6 +1,6 @@
-"""The answer to a request that is authorized: the decision, and what stands beside it for this request alone.
+"""The answer to an authorized request: the decision, and everything that belongs to this request alone.
 
-Decisions are shared by all requests that get the same one; ids, charges, times and leases are here.
+Decisions are shared by all requests with the same decision; ids, charges, times and leases are here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from policyengine.state.windows import SECOND
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one limit says of one meter, in the policy's own numbers. `resets_at` is when it would be empty if nothing
+    """The state of one meter of a limit, in the numbers of the policy. `resets_at` is when it would be empty if nothing
     else came, in seconds since 1970."""
 
     rule: str
@@ -51,7 +51,7 @@ class Limit:
 
 
 class SettleError(Exception):
-    """What was to happen to a reservation cannot be recorded. Its estimate stays charged."""
+    """A change to a reservation cannot be recorded. Its estimate stays charged."""
 
 
 class Terms(Protocol):
@@ -145,9 +145,9 @@ class Grant(Struct, eq=False, gc=False):
     # ---- what becomes of it: each has a sync and an async form around one operation ----
 
     def settle(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
-        """Record the real cost, in the words of `context.cost`; what it does not mention stays as estimated. Returns
-        what the limits say now. Raises SettleError where it is not a cost, the reservation has ended, or is somebody
-        else's; StoreError where the store is away: settle again then."""
+        """Records the real cost, in the words of `context.cost`; what it does not mention stays as estimated. Returns
+        the state of the limits. Raises SettleError if it is not a cost, or if the reservation has ended or belongs to
+        somebody else; StoreError if the store is unavailable: settle again then."""
         asked = self._settle(cost or {}, True)
         return self._settled(self._run(asked), asked)
 
@@ -156,7 +156,7 @@ class Grant(Struct, eq=False, gc=False):
         return self._settled(await self._run_async(asked), asked)
 
     def add(self, cost: Mapping[str, Any]) -> bool:
-        """Record what has been spent so far, all in all, and go on. False once a limit has been passed: stop then."""
+        """Records what has been spent so far, in total, and goes on. False once a limit has been passed: stop then."""
         asked = self._settle(cost, False)
         return all(limit.used <= limit.ceiling for limit in self._said(self._run(asked), asked))
 
@@ -165,14 +165,14 @@ class Grant(Struct, eq=False, gc=False):
         return all(limit.used <= limit.ceiling for limit in self._said(await self._run_async(asked), asked))
 
     def renew(self, seconds: float | None = None) -> None:
-        """Hold the lease for longer, from now. Raises SettleError where it has ended."""
+        """Holds the lease for longer, from now on. Raises SettleError if it has ended."""
         self._renewed(self._run(self._renew(seconds)))
 
     async def renew_async(self, seconds: float | None = None) -> None:
         self._renewed(await self._run_async(self._renew(seconds)))
 
     def cancel(self) -> None:
-        """Give back what was reserved, as nothing was done. Raises SettleError where the reservation has ended."""
+        """Gives back what was reserved, because nothing was done. Raises SettleError if the reservation has ended."""
         self._cancelled(self._run(self._cancel()))
 
     async def cancel_async(self) -> None:

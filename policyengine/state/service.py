@@ -1,6 +1,6 @@
-"""The half of an engine that remembers: authorize, and what becomes of it.
+"""The half of an engine that remembers: authorize, reservations, sessions and approvals.
 
-It holds a store and what the current snapshot concerns of it; the engine tells it of each new snapshot.
+It holds a store and what the rules of the current snapshot need from it. The engine passes it each new snapshot.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Accepts = Callable[[Decision], Decision]
 
 
 class Authorizes:
-    """What an engine does with its store. `events` is told what becomes of it."""
+    """What an engine does with its store. `events` receives what happened."""
 
     def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
@@ -93,18 +93,19 @@ class Authorizes:
         tenant: str | None = None,
         accepts: Accepts | None = None,
     ) -> Grant:
-        """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
-        a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
-        seconds.
+        """Decides, and records the decision in one atomic step: all limits are charged, or none, and the session is
+        marked. A limit charges the estimate in the request until the grant is settled. The reservation holds for
+        `lease` seconds.
 
-        `session` is the id of a session: what rules read of `session` comes from the store and never from the
-        request. A request with the `idempotency_key` of an earlier one is that one again. Denies, and never raises,
-        where the store is away. A request that no limit and no session rule concerns asks no store. `caller` is who may
-        settle the grant, where one process serves several. `approval` is the id of an approval of this very request: it
-        is used once, or not at all; without one, `access_request` of the grant says what to ask for. `tenant` is whose
-        request it is, where the host knows better than the request. With `opens` False a session must have been opened:
-        whoever chooses ids could otherwise choose one that has seen nothing. `accepts` says what becomes of the
-        decision before anything is recorded: of an allow that the host cannot honour, a deny."""
+        `session` is the id of a session: what rules read of `session` comes from the store and never from the request.
+        A request with the `idempotency_key` of an earlier one is a retry of it. If the store is unavailable, this
+        denies and does not raise. A request that no limit and no session rule concerns does not use the store. `caller`
+        is who may settle the grant, if one process serves several callers. `approval` is the id of an approval of
+        exactly this request: it is used once, or not at all. Without one, `access_request` of the grant says what to
+        ask for. `tenant` is the tenant of the request, if the host knows better than the request. With `opens` False,
+        the session must have been opened before: a caller that chooses ids could otherwise choose a session that has
+        seen nothing. `accepts` can change the decision before anything is recorded: an allow that the host cannot
+        honour becomes a deny."""
         if idempotency_key is None and approval is None and tenant is None and accepts is None:
             if session is not None:
                 grant = unrecorded(principal, action, resource, context, session, opens, self._metering)
@@ -180,8 +181,8 @@ class Authorizes:
         tenant: str | None = None,
         accepts: Accepts | None = None,
     ) -> Grant:
-        """Decide, and use an approval where one is demanded: nothing is metered, and no session marked. The rest is as
-        in `authorize`."""
+        """Decides, and uses an approval if one is demanded: nothing is metered, and no session is marked. Otherwise as
+        `authorize`."""
         asked = new_request(
             principal, action, resource, context, session, approval=approval, meters=False, tenant=tenant, opens=False,
             accepts=accepts, placed=self._placed,
@@ -200,7 +201,7 @@ class Authorizes:
 
     def authorize_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Grant]:
         """The grants of many requests (mappings with the keywords of `authorize`), one after the other and from one
-        snapshot. Each is metered for itself: what is granted stays granted where a later one is denied."""
+        snapshot. Each is metered separately: a later denial does not affect earlier grants."""
         return list(self.authorize_each(requests))
 
     def authorize_each(self, requests: Iterable[Mapping[str, Any]]) -> Iterator[Grant]:
@@ -240,7 +241,7 @@ class Authorizes:
 
     @property
     def approvals(self) -> Approvals:
-        """Approvals, for a host that asks for them and for those who give them."""
+        """Approvals, for hosts that ask for them and for those who give them."""
         return Approvals(self._store, lambda: self._metering[0], self.events)
 
     def keep(self, name: str, text: str) -> str:
@@ -251,8 +252,8 @@ class Authorizes:
         return str(document["text"]) if document is not None else text
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
-        """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed
-        or cancelled; None where there is none. Raises StoreError."""
+        """The reservation that `authorize` granted to this caller, in whichever process, so that it can be settled,
+        renewed or cancelled; None if there is none. Raises StoreError."""
         key = lease_key(id)
         outcome = self._store.run(Read((key,)))
         if (
@@ -266,7 +267,7 @@ class Authorizes:
 
     @property
     def prices(self) -> Prices:
-        """What tokens cost: `cost.usd` follows from them where a caller does not say it."""
+        """The prices of tokens: `cost.usd` is computed from them if a caller does not state it."""
         return self._prices
 
     @prices.setter
@@ -283,12 +284,12 @@ class Authorizes:
 
     @property
     def store(self) -> Store:
-        """What it remembers in. Whoever else uses it chooses names of its own."""
+        """The store. Anybody else who uses it must choose other names."""
         return self._store
 
     @property
     def meters(self) -> Meters:
-        """What limits have counted, for operators: usage, and what is done about it."""
+        """What limits have counted, for operators: usage, and changes to it."""
         return Meters(self._store, self.events, lambda: self._metering[1].limits)
 
     @property
@@ -308,5 +309,5 @@ class Authorizes:
 
     @property
     def sessions(self) -> Sessions:
-        """Sessions, for a host that opens them and records what came back."""
+        """Sessions, for a host that opens them and records results."""
         return self._sessions

@@ -1,7 +1,7 @@
-"""Sessions for a host: opening one, reading it, recording what a tool returned, taking a label away.
+"""Sessions for a host: opening and reading a session, recording the result of a tool, removing a label.
 
-A session is opened for a tenant's principal, and is a capability of theirs: to anybody else it does not exist. Each
-method has an async form around the same operation.
+A session is opened for the principal of a tenant, and is their capability: for anybody else it does not exist. Each
+method has an async form with the same operation.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from policyengine.state.windows import SECOND
 
 
 class UnknownSession(Exception):
-    """There is no such session, or not for this principal."""
+    """The session does not exist, or not for this principal."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """What a session holds. `calls` is as rules read it; times are seconds since 1970. `grants` are what it is narrowed
-    to, None where nobody narrowed it."""
+    """What a session holds. `calls` is as rules read it; times are seconds since 1970. `grants` are the grants to which
+    it is narrowed; None if nobody narrowed it."""
 
     id: str
     labels: tuple[str, ...]
@@ -47,8 +47,8 @@ class Sessions:
     def open(
         self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
     ) -> str:
-        """A new session; returns its id: 128 bits that nobody guesses, or the one given. Raises StoreError, and
-        UnknownSession for an id that is taken."""
+        """Opens a session and returns its id: 128 random bits, or the given id. Raises StoreError, and UnknownSession
+        for an id that is taken."""
         opened = token_urlsafe(16) if id is None else id
         _held(self._store.run(_open(opened, principal, context)))
         return opened
@@ -61,7 +61,7 @@ class Sessions:
         return opened
 
     def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> SessionState:
-        """What it holds. Raises UnknownSession and StoreError."""
+        """What the session holds. Raises UnknownSession and StoreError."""
         return _session(id, self._store.run(_read(id, principal, context, self._since())))
 
     async def read_async(
@@ -79,8 +79,8 @@ class Sessions:
         action: str = "call",
         labels: Collection[str] = (),
     ) -> None:
-        """A call came back: it is counted as completed, and the session has these labels from now on. Labels are only
-        ever added. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
+        """Records that a call returned: it counts as completed, and the session has these labels from now on. Labels
+        are only ever added. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
         _done(self._store.run(_result(id, principal, context, tool, action, labels, self._since())))
 
     async def record_result_async(
@@ -103,9 +103,9 @@ class Sessions:
         *,
         grants: Collection[Any],
     ) -> None:
-        """Narrows the session to these grants, texts or objects, of those that it has. A new session has all, and
-        nothing widens one again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError
-        or ValueError for what are not grants."""
+        """Narrows the session to these of its grants, texts or objects. A new session has all grants, and nothing
+        widens a session again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError or
+        ValueError for values that are not grants."""
         _done(self._store.run(_narrow(id, principal, context, grants, self._since())))
 
     async def narrow_async(
@@ -126,7 +126,8 @@ class Sessions:
         *,
         labels: Collection[str],
     ) -> None:
-        """For an operator alone: what a session has seen, it has seen. Raises as `record_result` does."""
+        """Removes labels. This is for operators alone, because a session cannot forget what it has seen. Raises as
+        `record_result` does."""
         key, tenant, who = _place(id, principal, context)
         _done(self._store.run(Label(key, tenant, who, remove=_names(labels), since=self._since())))
 
