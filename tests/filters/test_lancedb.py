@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lancedb.index import Bitmap, BTree, LabelList
 
-from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, lancedb, ref
 from policyengine.filters.lancedb import literal
 from policyengine.model.fine_time import is_fine
@@ -25,6 +24,7 @@ from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, corpus_filter
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import mapping, row
+from tests.support.many_groups import for_groups, in_many_groups, those_seen
 
 TEXTS, INTS = pa.list_(pa.string()), pa.list_(pa.int64())
 COLUMNS = pa.schema(
@@ -258,29 +258,12 @@ def test_nothing_and_everything(plain: Ask) -> None:
     assert (always.kind, always.exact, len(plain(always.native))) == (Kind.ALWAYS, True, len(TYPED_DOCUMENTS))
 
 
-TEAMS = """
-module teams
-entity Group
-entity User in Group
-entity Doc { allowed: Set<Group>, home: Group }
-action read on Doc for User
-permit member: read on Doc when any g in doc.allowed: principal in g
-permit home: read on Doc when principal in doc.home
-"""
-
-
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_many_groups(tables: Tables, count: int) -> None:
-    groups = [{"type": "Group", "id": f"g{i}"} for i in range(count)]
-    documents = [
-        {"id": "a", "allowed": ["g0"], "home": "h"}, {"id": "b", "allowed": ["x", f"g{count - 1}"], "home": "h"},
-        {"id": "c", "allowed": [f"g{count}"], "home": "h"}, {"id": "d", "allowed": [], "home": f"g{count - 1}"},
-    ]  # fmt: skip
-    principal = {"type": "User", "id": "u", "parents": groups}
-    found = Engine.from_text(TEAMS).filter(principal=principal, action="read", resource_type="Doc")
-    query = found.to(lancedb({"allowed": ref("allowed", "Group"), "home": ref("home", "Group")}), exact=True)
-    ask = tables.holding(documents, pa.schema({"id": pa.string(), "allowed": TEXTS, "home": pa.string()}))
-    assert ask(query.native) == (["a", "b", "d"] if count else [])
+    columns = {"allowed": ref("allowed", "Group"), "folder": ref("folder", "Group")}
+    query = in_many_groups(count).to(lancedb(columns), exact=True)
+    schema = pa.schema({"id": pa.string(), "allowed": TEXTS, "folder": pa.string()})
+    assert tables.holding(for_groups(count), schema)(query.native) == those_seen(count)
 
 
 @pytest.mark.parametrize("name", ["a b", "é", "😀", "'", '"', "a-b", "SELECT", "A", "1", "--", "a]", ")", "\\"])

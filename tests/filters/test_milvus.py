@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymilvus import DataType, MilvusClient
 
-from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, milvus, ref
 from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import REFERENCES, mapping, row
+from tests.support.many_groups import for_groups, in_many_groups, those_seen
 
 SCALARS = {
     "s": DataType.VARCHAR, "so": DataType.VARCHAR, "n": DataType.INT64, "no": DataType.INT64, "x": DataType.DOUBLE,
@@ -170,28 +170,11 @@ def test_nothing_and_everything(typed: Ask) -> None:
     assert (always.kind, always.exact, len(typed(always.native))) == (Kind.ALWAYS, True, len(TYPED_DOCUMENTS))
 
 
-TEAMS = """
-module teams
-entity Group
-entity User in Group
-entity Doc { allowed: Set<Group>, folder: Group }
-action read on Doc for User
-permit member: read on Doc when any g in doc.allowed: principal in g
-permit home: read on Doc when principal in doc.folder
-"""
-
-
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_many_groups(collections: Collections, count: int) -> None:
-    groups = [{"type": "Group", "id": f"g{i}"} for i in range(count)]
-    documents = [
-        {"id": "a", "allowed": ["g0"], "folder": "h"}, {"id": "b", "allowed": ["x", f"g{count - 1}"], "folder": "h"},
-        {"id": "c", "allowed": [f"g{count}"], "folder": "h"}, {"id": "d", "allowed": [], "folder": f"g{count - 1}"},
-    ]  # fmt: skip
-    principal = {"type": "User", "id": "u", "parents": groups}
-    found = Engine.from_text(TEAMS).filter(principal=principal, action="read", resource_type="Doc")
-    query = found.to(milvus({"allowed": ref("allowed", "Group"), "folder": ref("folder", "Group")}), exact=True)
-    assert collections.holding("groups", documents)(query.native) == (["a", "b", "d"] if count else [])
+    fields = {"allowed": ref("allowed", "Group"), "folder": ref("folder", "Group")}
+    query = in_many_groups(count).to(milvus(fields), exact=True)
+    assert collections.holding("groups", for_groups(count))(query.native) == those_seen(count)
 
 
 def test_text_inside_json_is_asked_for_and_rechecked(collections: Collections) -> None:

@@ -13,7 +13,6 @@ import qdrant_edge as edge
 from hypothesis import given
 from qdrant_client import QdrantClient, models
 
-from policyengine import Engine
 from policyengine.filters import Backend, Field, Filter, Kind, NotExpressible, column, json, qdrant, ref
 from policyengine.filters.qdrant_edge import edge_filter
 from tests.support.examples import half
@@ -31,6 +30,7 @@ from tests.support.filter_checks import (
 )
 from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, engine
 from tests.support.filter_tables import REFERENCES, flat_references
+from tests.support.many_groups import for_groups, in_many_groups, those_seen
 
 Documents = Sequence[dict[str, Any]]
 SCALARS = ("id", "s", "n", "x", "flag", "at", "wait", "addr", "so", "no", "fo")
@@ -167,29 +167,11 @@ def test_nothing_and_everything(embedded: Embedded) -> None:
     assert len(ask(always.native)) == len(memory(always.native)) == len(ALL_DOCUMENTS)
 
 
-TEAMS = """
-module teams
-entity Group
-entity User in Group
-entity Doc { allowed: Set<Group>, home: Group }
-action read on Doc for User
-permit member: read on Doc when any g in document.allowed: principal in g
-permit home: read on Doc when principal in document.home
-""".replace("document", "doc")
-
-
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_many_groups(embedded: Embedded, count: int) -> None:
-    groups = [{"type": "Group", "id": f"g{i}"} for i in range(count)]
-    documents = [
-        {"id": "a", "allowed": ["g0"], "home": "h"}, {"id": "b", "allowed": ["x", f"g{count - 1}"], "home": "h"},
-        {"id": "c", "allowed": [f"g{count}"], "home": "h"}, {"id": "d", "allowed": [], "home": f"g{count - 1}"},
-    ]  # fmt: skip
-    principal = {"type": "User", "id": "u", "parents": groups}
-    found = Engine.from_text(TEAMS).filter(principal=principal, action="read", resource_type="Doc")
-    query = found.to(qdrant({"allowed": ref("allowed", "Group"), "home": ref("home", "Group")}), exact=True)
-    expected = {0: [], 1: ["a", "b", "d"], 10_000: ["a", "b", "d"]}[count]
-    assert embedded.holding(documents)(query.native) == in_memory(documents)(query.native) == expected
+    keys = {"allowed": ref("allowed", "Group"), "folder": ref("folder", "Group")}
+    query, documents = in_many_groups(count).to(qdrant(keys), exact=True), for_groups(count)
+    assert embedded.holding(documents)(query.native) == in_memory(documents)(query.native) == those_seen(count)
 
 
 HOSTILE_KEYS = ("a.b", "a[0]", "[]", "é", "😀", "'", " ", "a\nb", "5", "", "must_not", "id")

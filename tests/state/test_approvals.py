@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.events.event import Event
 from policyengine.model.request import request
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_calls import GONE, ApprovalError
@@ -26,8 +25,10 @@ from policyengine.state.approval_tasks import Task
 from policyengine.state.approvers import AGENT, POLICY
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
+from tests.state.conftest import Clock
 from tests.state.stores import STORES
-from tests.state.test_authorize import Away, Clock
+from tests.state.test_authorize import Away
+from tests.support.told import Told
 
 POLICIES = """
 module shop
@@ -66,27 +67,6 @@ PEOPLE = [
 ]
 ANN, BOB, CLEO, DAN, EVE = ({"type": "User", "id": id_} for id_ in ("ann", "bob", "cleo", "dan", "eve"))
 BOT = {"type": "Agent", "id": "bot"}
-
-
-class Heard:
-    """A sink that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def send(self, event: Event) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    for room in ("authorize", "fast_authorize"):
-        monkeypatch.setattr(f"policyengine.state.{room}.time_ns", lambda: clock.now * 1_000)
-    return clock
 
 
 @pytest.fixture(params=STORES)
@@ -457,7 +437,7 @@ def test_much_has_no_form_at_a_look() -> None:
 
 
 def test_approvers_are_told(clock: Clock) -> None:
-    heard = Heard()
+    heard = Told()
     engine = Engine.from_text(POLICIES, entities=PEOPLE, state=Memory(clock), events=heard)
     task = approved(engine)
     assert [event.kind for event in heard.events] == ["approval.requested", "approval.approved"]

@@ -20,6 +20,7 @@ from policyengine.state.operations import DocumentsFound, Operation, Outcome
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
+from tests.state.conftest import Clock
 from tests.state.stores import STORES
 
 POLICIES = """
@@ -47,23 +48,6 @@ BOB = {"type": "User", "id": "bob", "tenant": "acme"}
 MODEL = {"type": "Model", "id": "m"}
 ACME = {"type": "Tenant", "id": "acme", "monthly_budget": 1.5}
 MINUTE = 60_000_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the host and of the store."""
-    clock = Clock()
-    for room in ("authorize", "fast_authorize"):
-        monkeypatch.setattr(f"policyengine.state.{room}.time_ns", lambda: clock.now * 1_000)
-    return clock
 
 
 @pytest.fixture(params=STORES)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.events.event import Event
 from policyengine.state.operations import Charge, Commit, Done
 from policyengine.state.usage_calls import Meters, NoMeter
 from policyengine.state.windows import Calendar, Concurrent, Sliding
 from tests.state.stores import STORES
+from tests.support.told import Told
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -19,17 +19,6 @@ DAY = 86_400 * SECOND
 NOON = 20_000 * DAY + DAY // 2
 LONG = Sliding(DAY // 2)
 TODAY = Calendar(((NOON - DAY, NOON), (NOON, NOON + DAY), (NOON + DAY, NOON + 2 * DAY)))
-
-
-class EventSinks:
-    def __init__(self) -> None:
-        self.told: list[Event] = []
-
-    def send(self, event: Event) -> None:
-        self.told.append(event)
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def charge(rule: str, tenant: str, window: Any, amount: int) -> Charge:
@@ -40,9 +29,9 @@ def charge(rule: str, tenant: str, window: Any, amount: int) -> Charge:
 @pytest.mark.parametrize("name", STORES)
 def test_every_store_tells_and_changes_the_same(name: str) -> None:
     now = NOON
-    events = EventSinks()
+    told = Told()
     with STORES[name](lambda: now) as store:
-        meters = Meters(store, events)
+        meters = Meters(store, told)
 
         def commit(id_: str, *charges: Charge) -> Any:
             return store.run(Commit(f"00a0{id_}", "ann", charges, 600 * SECOND, DAY))
@@ -78,8 +67,8 @@ def test_every_store_tells_and_changes_the_same(name: str) -> None:
             meters.reset("m.long", *mine.key, tenant="eve")
         with pytest.raises(NoMeter):
             meters.reset("m.other", *mine.key)
-        assert {event.kind for event in events.told} == {"limit.changed"}
-        assert {event.tenant for event in events.told} == {"acme"}
+        assert {event.kind for event in told.events} == {"limit.changed"}
+        assert {event.tenant for event in told.events} == {"acme"}
 
 
 POLICIES = """
