@@ -1,11 +1,11 @@
-"""What a request says of its sender to its caller: the credentials are checked, and nothing is believed.
+"""From what a request says about its sender to its caller: credentials are checked, and nothing else is believed.
 
-In: the `Authorization` header, the certificate of the connection, the address, and the time. Out: a Caller; or None for
-credentials that are no good, whatever is wrong with them; or the issuer whose keys have to be read first. No I/O: keys
-of API and issuers are kept up to date by others.
+In: the `Authorization` header, the certificate of the connection, the address, and the time. Out: a Caller; None for
+bad credentials, whatever is wrong with them; or the issuer whose keys must be read first. No I/O: other code keeps the
+keys of the API and of issuers up to date.
 
-A credential that was good a moment ago is recognised by its keyed hash, so that it costs little to present it again. It
-is forgotten as soon as anything that made it good has changed.
+A credential that was good a moment ago is recognised by its keyed hash, so that presenting it again costs little. It is
+forgotten as soon as anything that made it good has changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FOREVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """An issuer: what its tokens must be, what their claims say, and its keys."""
+    """An issuer: what its tokens must be, what their claims mean, and its keys."""
 
     expected: ExpectedToken
     mapping: ClaimsMapping
@@ -51,7 +51,8 @@ class NeedsKeys:
 
 @dataclass(frozen=True, slots=True)
 class GoodCredential:
-    """A credential that was good: until when, as long as `basis` is what it was. `key` is that of an API key."""
+    """A credential that was good: until when, provided that `basis` has not changed. `key` is the API key, if it is
+    one."""
 
     caller: Caller
     until: float
@@ -61,7 +62,7 @@ class GoodCredential:
 
 
 class Authenticator:
-    """The ways in to one service. `clock` gives the seconds since 1970."""
+    """The credentials that one service accepts. `clock` gives the seconds since 1970."""
 
     def __init__(
         self,
@@ -85,12 +86,12 @@ class Authenticator:
         return self.caller_of(known, address) if known is not None else None
 
     def good(self, header: bytes) -> GoodCredential | None:
-        """What a header was found to be, if it was good a moment ago."""
+        """The remembered result for a header that was good a moment ago."""
         found: GoodCredential | None = self._good.get(self.named(header))
         return found
 
     def caller_of(self, known: GoodCredential, address: str | None) -> Caller | None:
-        """The caller of a credential that was good, if it still is. The way of nearly every request."""
+        """The caller of a remembered credential, if it is still good. Nearly every request takes this path."""
         now = self.clock()
         if now >= known.until:
             return None

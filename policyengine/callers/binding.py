@@ -1,8 +1,9 @@
-"""A caller and a request: the request with what is known of the caller filled in, or the reason why it may not ask.
+"""A caller and a request: the request completed with what is known of the caller, or the reason why the caller may not
+ask.
 
 In: a caller, and the parts of a request as the engine takes them. Out: those parts. Raises `NotYours` for a request
-that says other things of the principal, or of who acts for it, than the caller's token. What a token says counts as
-what a source says: a request may repeat it, or be silent.
+that contradicts the token of the caller about the principal or its agents. What a token says counts like what a source
+says: a request may repeat it, or leave it out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The caller of a request: who sent it, which endpoints are open to it, and which tenant it is bound to.
 
-A value without behaviour of its own. It is made by authentication only, and everything after that believes it.
+A value without behaviour. Only authentication makes it, and everything after that trusts it.
 """
 
 from __future__ import annotations

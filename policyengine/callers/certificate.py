@@ -1,7 +1,7 @@
-"""Who a client certificate is for.
+"""The identity in a client certificate.
 
-The certificate was verified by whoever accepted the connection: this process, or a proxy that is trusted and says so in
-RFC 9440's headers. Here it is only read. Never raises for what a certificate or a header holds.
+Whoever accepted the connection has verified the certificate: this process, or a trusted proxy that reports it in the
+headers of RFC 9440. Here it is only read. Never raises for what a certificate or a header holds.
 """
 
 from __future__ import annotations

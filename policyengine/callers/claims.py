@@ -1,7 +1,7 @@
-"""What the claims of a verified token say of its caller: scopes, tenant, principal, groups, and who acts for whom.
+"""What the claims of a verified token say about its caller: scopes, tenant, principal, groups, and who acts for whom.
 
-Which claim says what is declared, for each issuer. A claim that is declared and is not of its kind makes no caller:
-what it should have said is not known.
+The meaning of claims is declared for each issuer. If a declared claim is not of its kind, there is no caller, because
+nobody knows what it should have said.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a request over HTTP comes from, where proxies stand in front that are believed."""
+"""Where an HTTP request comes from, if trusted proxies stand in front."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def is_proxy(address: str | None, proxies: Sequence[Any]) -> bool:
 
 
 def origin(peer: str | None, forwarded: Iterable[bytes], proxies: Sequence[Any]) -> str | None:
-    """The nearest hop that is not a trusted proxy. `forwarded` are the values of X-Forwarded-For: only what a trusted
-    proxy has added to them is believed."""
+    """The nearest hop that is not a trusted proxy. `forwarded` are the values of X-Forwarded-For, of which only those
+    that a trusted proxy has added are trusted."""
     if not is_proxy(peer, proxies):
         return peer
     address = peer

@@ -1,7 +1,7 @@
-"""The keys of an issuer, fetched: from a file, from a URL, or from where its discovery document says.
+"""Fetches the keys of an issuer: from a file, from a URL, or from where its discovery document says.
 
-Bounded in every way: the time of all of it, the bytes of each document, no redirects, no proxies from the environment,
-https but for this machine. A document is bytes that nobody has looked at yet.
+Bounded in every way: the total time, the bytes of each document, no redirects, no proxies from the environment, https
+except for this machine. The bytes of a document are returned unchecked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Where the keys of an issuer stand: a path, a URL, or None for where the issuer says."""
+    """Where the keys of an issuer are: a path, a URL, or None for where the issuer says."""
 
     issuer: str
     place: str | None

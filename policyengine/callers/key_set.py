@@ -1,9 +1,10 @@
 """The public keys of one issuer of tokens (RFC 7517), in the memory of one process.
 
-Pure: bytes of a document and the time in, keys out. Who fetches the document, and how, is not known here.
+Pure: bytes of a document and the time in, keys out. Other code fetches the document.
 
-Keys that are known go on for `grace` seconds after they were last confirmed; then the issuer's tokens are refused until
-its document can be read again. A document that is not a key set, is empty, or is too large changes nothing.
+Known keys stay valid for `grace` seconds after they were last confirmed. After that, the tokens of the issuer are
+refused until its document can be read again. A document that is not a key set, is empty, or is too large changes
+nothing.
 """
 
 from __future__ import annotations
@@ -92,9 +93,8 @@ def suits(key: PublicKey, algorithm: str) -> bool:
 class KeySet:
     """The keys of one issuer, and when to ask for them again. `clock` gives seconds and does not go back.
 
-    `fresh` seconds after they were read they are to be read again. A `kid` that is not known is a reason to read them
-    at once, but no more often than every `pause` seconds, however many tokens name one.
-    """
+    They are to be read again after `fresh` seconds. An unknown `kid` is a reason to read them at once, but no more
+    often than every `pause` seconds, however many tokens name one."""
 
     def __init__(
         self, clock: Callable[[], float], *, fresh: float = 300.0, grace: float = 3600.0, pause: float = 30.0
@@ -116,7 +116,7 @@ class KeySet:
 
     @property
     def usable_for(self) -> float:
-        """The seconds that the keys stay good, if they are not confirmed again."""
+        """The seconds that the keys stay valid if they are not confirmed again."""
         return self._ends - self._clock()
 
     def wants_reading(self, *, unknown: bool = False) -> bool:

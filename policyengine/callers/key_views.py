@@ -1,4 +1,4 @@
-"""Keys as people and programs are shown them: without their hashes, times as RFC 3339."""
+"""API keys in the form that people and programs see: without their hashes, with times as RFC 3339."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The keys that are good right now, in the memory of one process, kept up with their store.
+"""The keys that are valid right now, in the memory of one process, kept in step with their store.
 
-`refresh` is called every quarter of a second, from a thread of its own, so that a key that is revoked anywhere is
-refused here within a second. A store that cannot be read changes nothing for `grace` seconds; after that no key is
-good, as one of them may have been revoked meanwhile. Looking a key up is a dictionary access and never waits.
+`refresh` is called every quarter of a second, from its own thread, so that a key that is revoked anywhere is refused
+here within a second. A store that cannot be read changes nothing for `grace` seconds. After that no key is valid,
+because one of them may have been revoked in the meantime. Looking up a key is a dictionary access and never waits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Good:
 
 
 class Unknowable(Exception):
-    """Which keys are good cannot be told: their store has not been readable for too long."""
+    """Nobody knows which keys are valid: their store has not been readable for too long."""
 
 
 @dataclass(slots=True)

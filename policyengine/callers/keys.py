@@ -1,7 +1,7 @@
 """What is known of an API key, and what may be done with it: pure functions over frozen values.
 
-Nothing here reads a clock or a store; `now` is in seconds since 1970, UTC. A key of a value that does not make sense
-cannot be made: `Key` raises ValueError.
+Nothing here reads a clock or a store; `now` is in seconds since 1970, UTC. A key with a senseless value cannot be made:
+`Key` raises ValueError.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The keyed hash of a key's text. After `until` it is good no more."""
+    """The keyed hash of a key's text. It is valid until `until`."""
 
     digest: str
     until: float | None = None
@@ -111,7 +111,7 @@ def rotate(key: Key, hash_key: bytes, now: float, overlap: float) -> tuple[Key, 
 
 
 def revoke(key: Key, now: float) -> Key:
-    """The key, good no more. One that is revoked already stays as it is."""
+    """The revoked key. A key that is revoked already stays as it is."""
     return key if key.revoked is not None else replace(key, revoked=now)
 
 

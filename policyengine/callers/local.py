@@ -1,4 +1,4 @@
-"""Whether a host is this machine: where a service may answer without asking who asks."""
+"""Whether a host is this machine, where a service may answer without authentication."""
 
 from __future__ import annotations
 

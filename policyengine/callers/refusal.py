@@ -1,4 +1,4 @@
-"""The answer to a caller that is turned away."""
+"""The answer to a refused caller."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Whose an entity is, and that a caller of one tenant neither asks for nor learns about another.
+"""The tenant of an entity; and the rule that a caller of one tenant neither asks for nor learns about another.
 
-How a tenant is found is declared: in an attribute, or in the part of an id before a separator; and, of the request as a
-whole, in a context root. `problems` says what a schema has against it, when policies are loaded.
+Where the tenant is found is declared: in an attribute, or in the part of an id before a separator; and for the request
+as a whole, in a context root. `problems` reports what in a schema does not fit, when policies are loaded.
 
-What the entity source knows wins over what a request says. Where it knows entities of a type, those that it does not
-know are refused like those of another tenant: who could tell the two apart would learn which of them exist.
+What the entity source knows takes precedence over what a request says. If the source knows entities of a type, unknown
+ones are refused like those of another tenant: a caller that could tell the two apart would learn which entities exist.
 """
 
 from __future__ import annotations

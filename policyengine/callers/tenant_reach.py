@@ -1,7 +1,7 @@
-"""Whether what is shown may hold something of another tenant.
+"""Whether an answer may show something of another tenant.
 
-A request names what is its caller's own; policies read on from there, and an explanation shows what they read. So all
-that can be reached is looked at: whatever is mentioned, and what the entity source knows of it, and so on.
+A request names what belongs to its caller, but policies read on from there, and an explanation shows what they read. So
+everything that can be reached is checked: whatever is mentioned, what the entity source knows of it, and so on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counting, bounded in memory: failed attempts by where they come from, and requests by who sends them.
+"""Counters with bounded memory: failed attempts by their origin, and requests by their sender.
 
 Nothing here reads a clock; `now` is in seconds, of any clock that does not go back.
 """

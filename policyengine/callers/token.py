@@ -1,7 +1,8 @@
-"""A signed token (RFC 7519) to its claims, if everything about it is right.
+"""From a signed token (RFC 7519) to its claims, if everything about it is right.
 
-Pure: the token, what is expected of it, a way to find keys, and the time in; the claims or None out. Never raises for
-what a token holds, and never says what is wrong with it. The library checks signatures; all else is checked here.
+Pure: the token, what is expected of it, a function that finds keys, and the time in; the claims or None out. Never
+raises for what a token holds, and never says what is wrong with it. The library checks signatures; everything else is
+checked here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _REGISTRY.max_header_length = MOST_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """A token as it was read: nothing in it may be believed yet."""
+    """A token as it was read. Nothing in it may be trusted yet."""
 
     text: str
     algorithm: str
