@@ -49,8 +49,8 @@ class _NotTaken(Exception):
     """It may be taken another time."""
 
 
-class _Gone(Exception):
-    """It is not taken, and will not be."""
+class NeverTaken(Exception):
+    """It was not taken, and will not be."""
 
 
 def secret_key(secret: str) -> bytes:
@@ -76,6 +76,53 @@ def signed(key: bytes, id_: str, at: int, content: bytes) -> dict[str, str]:
     told = b"%s.%d.%s" % (id_.encode(), at, content)
     signature = b64encode(hmac.digest(key, told, "sha256")).decode()
     return {"webhook-id": id_, "webhook-timestamp": str(at), "webhook-signature": f"v1,{signature}"}
+
+
+def client(seconds: float) -> Any:
+    """Of httpx2. No redirects: what is signed goes where it was to go. No proxies and credentials of the environment
+    either."""
+    return _httpx2.Client(timeout=seconds, follow_redirects=False, trust_env=False)
+
+
+def post(
+    client: Any,
+    url: str,
+    key: bytes,
+    id_: str,
+    content: bytes,
+    *,
+    attempts: int,
+    pause: float,
+    longest: float,
+    over: Flag,
+) -> None:
+    """Posts it, signed, until it is taken. `pause` is the first wait before it tries again, in seconds, which doubles
+    up to `longest`. Raises NeverTaken, also once it is `over`."""
+    again = Retrying(
+        stop=stop_after_attempt(attempts) | stop_when_event_set(over),
+        wait=wait_random_exponential(multiplier=pause, max=longest),
+        retry=retry_if_exception_type(_NotTaken),
+        # Nothing waits for the next try once it is over.
+        sleep=sleep_using_event(over),
+    )
+    try:
+        again(_post, client, url, key, id_, content)
+    except RetryError:
+        raise NeverTaken from None
+
+
+def _post(client: Any, url: str, key: bytes, id_: str, content: bytes) -> None:
+    headers = {"content-type": "application/json", **signed(key, id_, int(time.time()), content)}
+    try:
+        # What it answers beside its status is not read.
+        with client.stream("POST", url, content=content, headers=headers) as answer:
+            status = answer.status_code
+    except (_httpx2.HTTPError, _httpx2.StreamError, OSError):
+        raise _NotTaken from None
+    if status == GONE:
+        raise NeverTaken
+    if not 200 <= status < 300:
+        raise _NotTaken
 
 
 class WebhookSink:
@@ -150,39 +197,21 @@ class WebhookSink:
             self._dropped[why] += 1
 
     def _run(self) -> None:
-        # No redirects: what is signed goes where it was to go. No proxies and credentials of the environment either.
-        with _httpx2.Client(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
+        with client(self._timeout) as http:
             while (event := self._queue.get()) is not None:
-                self._tell(client, event)
+                self._tell(http, event)
 
-    def _tell(self, client: Any, event: Event) -> None:
+    def _tell(self, http: Any, event: Event) -> None:
         content = body(event)
-        again = Retrying(
-            stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._closing),
-            wait=wait_random_exponential(multiplier=self._pause, max=LONGEST_PAUSE),
-            retry=retry_if_exception_type(_NotTaken),
-            # Closing does not wait for the next try.
-            sleep=sleep_using_event(self._closing),
-        )
         try:
-            again(self._post, client, event.id, content)
+            post(
+                http, self._url, self._key, event.id, content,
+                attempts=self._attempts, pause=self._pause, longest=LONGEST_PAUSE, over=self._closing,
+            )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is sent
-            if not isinstance(error, RetryError | _Gone):
+            if not isinstance(error, NeverTaken):
                 log.error("webhook_failed", kind=event.kind, error=type(error).__name__)
             self._drop("refused", event)
         else:
             with self._lock:
                 self._sent += 1
-
-    def _post(self, client: Any, id_: str, content: bytes) -> None:
-        headers = {"content-type": "application/json", **signed(self._key, id_, int(time.time()), content)}
-        try:
-            # What it answers beside its status is not read.
-            with client.stream("POST", self._url, content=content, headers=headers) as answer:
-                status = answer.status_code
-        except (_httpx2.HTTPError, _httpx2.StreamError, OSError):
-            raise _NotTaken from None
-        if status == GONE:
-            raise _Gone
-        if not 200 <= status < 300:
-            raise _NotTaken

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -17,22 +16,12 @@ from threading import Event as Flag
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
 import structlog
-from tenacity import (
-    RetryError,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_when_event_set,
-)
-from tenacity.wait import wait_random_exponential
 
 from policyengine.authzen.endpoints import ACCESS_REQUESTS
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
-from policyengine.events.sinks.webhook import secret_key, signed
+from policyengine.events.sinks.webhook import NeverTaken, client, post, secret_key
 from policyengine.server.access.request_hints import AccessHints
 from policyengine.settings.model import Callback
 from policyengine.state.approval_calls import ApprovalError
@@ -54,10 +43,6 @@ EVENTS = frozenset({"approved", "denied", "expired", "cancelled", "failed", "par
 
 class NotAllowed(ValueError):
     """A callback that this service does not make."""
-
-
-class _NotTaken(Exception):
-    """It may be taken another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,34 +112,18 @@ class Callbacks:
         }
         body = {"task": status} | ({"state": wanted["state"]} if "state" in wanted else {})
         content = json.dumps(body, separators=(",", ":")).encode()
-        again = Retrying(
-            stop=stop_after_attempt(ATTEMPTS) | stop_when_event_set(self.stopping),
-            wait=wait_random_exponential(multiplier=self.pause, max=LONGEST_PAUSE),
-            retry=retry_if_exception_type(_NotTaken),
-            sleep=sleep_using_event(self.stopping),
-        )
+        key = secret_key(place.secret.get_secret_value())
         try:
-            again(_post, place.url, secret_key(place.secret.get_secret_value()), task.id, content)
-        except RetryError:
+            with client(TIMEOUT) as http:
+                post(
+                    http, place.url, key, task.id, content,
+                    attempts=ATTEMPTS, pause=self.pause, longest=LONGEST_PAUSE, over=self.stopping,
+                )  # fmt: skip
+        except NeverTaken:
             # The status endpoint says the same to whoever asks.
             log.warning("callback not sent", task=task.id, problem="it was not taken")
             return not self.stopping.is_set()
         return True
-
-
-def _post(url: str, key: bytes, id_: str, content: bytes) -> None:
-    headers = {"content-type": "application/json", **signed(key, id_, int(time.time()), content)}
-    # No redirects: what is signed goes where it was to go. No proxies and credentials of the environment either.
-    try:
-        with (
-            httpx2.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream("POST", url, content=content, headers=headers) as answer,
-        ):
-            status = answer.status_code
-    except (httpx2.HTTPError, httpx2.StreamError, OSError):
-        raise _NotTaken from None
-    if not 200 <= status < 300:
-        raise _NotTaken
 
 
 def _is_internal(url: str) -> bool:
