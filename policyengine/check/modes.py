@@ -11,7 +11,7 @@ from policyengine.ir.nodes import Attribute, Expr, Has, Root, Rule
 from policyengine.ir.walk import walk
 from policyengine.syntax import ast
 
-TRIED, CUTS = "match log", "stream cut"
+TRIED = "match log"
 RELEASE, OUTPUT = "release", "Output"
 
 

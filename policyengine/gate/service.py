@@ -10,7 +10,9 @@ from policyengine.gate.engine_calls import EngineCalls
 from policyengine.gate.session import Session
 from policyengine.gate.session_needs import SessionNeeds
 from policyengine.release.service import Releases
+from policyengine.state.operations import Operation, Outcome
 from policyengine.state.session_calls import UnknownSession
+from policyengine.steps import Steps, awaited, plain
 
 
 class Gates(Releases):
@@ -27,7 +29,7 @@ class Gates(Releases):
         super()._concerns(snapshot)
         self._needs = needs
 
-    def session(
+    def _begun(
         self,
         *,
         principal: Mapping[str, Any],
@@ -38,7 +40,7 @@ class Gates(Releases):
         grants: Collection[Any] | None = None,
         id: str | None = None,
         name: str | None = None,
-    ) -> Session:
+    ) -> Steps[Session]:
         """A new session of a principal and the agent that acts for it, or with `id` a session that was opened before.
         With `name`, the first call makes the session and later calls return it, for hosts that may forget which one
         they had. `prompt` holds the words of the user. `entities` is what the host knows at the start, such as the
@@ -49,36 +51,20 @@ class Gates(Releases):
         opened, resumed = id, True
         if opened is None:
             try:
-                opened, resumed = self.sessions.open(principal, known, id=name), False
+                opened, resumed = (yield from self.sessions.opening(principal, known, id=name)), False
             except UnknownSession:
                 opened = _taken(name)
         if grants is not None:
-            self.sessions.narrow(opened, principal, known, grants=grants)
+            yield from self.sessions.narrowed(opened, principal, known, grants=grants)
         return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
 
-    async def session_async(
-        self,
-        *,
-        principal: Mapping[str, Any],
-        agent: Mapping[str, Any] | None = None,
-        prompt: str = "",
-        entities: Iterable[Any] = (),
-        context: Mapping[str, Any] | None = None,
-        grants: Collection[Any] | None = None,
-        id: str | None = None,
-        name: str | None = None,
-    ) -> Session:
-        """As `session`, without blocking the event loop."""
-        known = _context(principal, agent, context)
-        opened, resumed = id, True
-        if opened is None:
-            try:
-                opened, resumed = await self.sessions.open_async(principal, known, id=name), False
-            except UnknownSession:
-                opened = _taken(name)
-        if grants is not None:
-            await self.sessions.narrow_async(opened, principal, known, grants=grants)
-        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
+    session, session_async = plain(_begun), awaited(_begun)
+
+    def _ask(self, operation: Operation) -> Outcome:
+        return self._store.run(operation)
+
+    async def _ask_async(self, operation: Operation) -> Outcome:
+        return await self._store.run_async(operation)
 
     def _gate_ways(self) -> EngineCalls:
         """The same for all sessions."""

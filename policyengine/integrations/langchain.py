@@ -72,38 +72,21 @@ class PermittedRetriever(BaseRetriever):
         asked = ensure_config(config)
         filtered = self._found(asked)
         given = self._given(filtered)
-        return logged(
-            permitted(
-                lambda n: self._search(query, n, given, asked),
-                filtered,
-                self.k,
-                document_of=self.document_of,
-                limit=self.limit,
-                record_labels=self._recorder(asked),
-            ),
-            self.limit,
-        )
+        got = permitted(lambda n: self._search(query, n, given, asked), filtered, self.k, **self._terms(asked))
+        return logged(got, self.limit)
 
     async def asearch(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
         """As `ainvoke`, with how complete it is and what each chunk owes."""
         asked = ensure_config(config)
         filtered = self._found(asked)
         given = self._given(filtered)
-        return logged(
-            await apermitted(
-                lambda n: self._asearch(query, n, given, asked),
-                filtered,
-                self.k,
-                document_of=self.document_of,
-                limit=self.limit,
-                record_labels=self._recorder(asked),
-            ),
-            self.limit,
-        )
+        got = await apermitted(lambda n: self._asearch(query, n, given, asked), filtered, self.k, **self._terms(asked))
+        return logged(got, self.limit)
 
-    def _recorder(self, config: RunnableConfig) -> Callable[[tuple[str, ...]], object] | None:
+    def _terms(self, config: RunnableConfig) -> dict[str, Any]:
         record = self.record_labels
-        return None if record is None else lambda labels: record(labels, config)
+        recorder = None if record is None else lambda labels: record(labels, config)
+        return {"document_of": self.document_of, "limit": self.limit, "record_labels": recorder}
 
     # ---- what LangChain calls ----
 

@@ -70,10 +70,10 @@ class PermittedRetriever(BaseRetriever):
         self._retriever_for = retriever_for
         self._filter_for = filter_for
         self._backend = backend
-        self._document_of = document_of
         self._k = k
         self._limit = limit
         self._record_labels = record_labels
+        self._terms: dict[str, Any] = {"document_of": document_of, "limit": limit, "record_labels": record_labels}
 
     def search(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
         """As `retrieve`, with how complete it is and what each node owes."""
@@ -83,15 +83,7 @@ class PermittedRetriever(BaseRetriever):
         def nearest(n: int) -> list[NodeWithScore]:
             return self._retriever_for(n, filters).retrieve(query)
 
-        got = permitted(
-            nearest,
-            filtered,
-            self._k,
-            document_of=self._document_of,
-            limit=self._limit,
-            record_labels=self._record_labels,
-        )
-        return logged(got, self._limit)
+        return logged(permitted(nearest, filtered, self._k, **self._terms), self._limit)
 
     async def asearch(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
         """As `aretrieve`, with how complete it is and what each node owes."""
@@ -101,15 +93,7 @@ class PermittedRetriever(BaseRetriever):
         async def nearest(n: int) -> list[NodeWithScore]:
             return await self._retriever_for(n, filters).aretrieve(query)
 
-        got = await apermitted(
-            nearest,
-            filtered,
-            self._k,
-            document_of=self._document_of,
-            limit=self._limit,
-            record_labels=self._record_labels,
-        )
-        return logged(got, self._limit)
+        return logged(await apermitted(nearest, filtered, self._k, **self._terms), self._limit)
 
     # ---- what LlamaIndex calls ----
 

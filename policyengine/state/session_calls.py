@@ -17,6 +17,7 @@ from policyengine.state.session_grants import grants_of, is_reserved, narrowing,
 from policyengine.state.sessions import LIFE, session_key
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND
+from policyengine.steps import Steps, awaited, plain
 
 
 class UnknownSession(Exception):
@@ -42,32 +43,45 @@ class Sessions:
 
     def __init__(self, store: Store, since: Callable[[], int] = lambda: 0) -> None:
         self._store = store
+        self._ask, self._ask_async = store.run, store.run_async
         self._since = since
 
-    def open(
+    def opening(
         self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
-    ) -> str:
+    ) -> Steps[str]:
         """Opens a session and returns its id: 128 random bits, or the given id. Raises StoreError, and UnknownSession
         for an id that is taken."""
         opened = token_urlsafe(16) if id is None else id
-        _held(self._store.run(_open(opened, principal, context)))
+        key, tenant, who = _place(opened, principal, context)
+        _held((yield OpenSession(key, tenant, who, LIFE)))
         return opened
 
-    async def open_async(
-        self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
-    ) -> str:
-        opened = token_urlsafe(16) if id is None else id
-        _held(await self._store.run_async(_open(opened, principal, context)))
-        return opened
-
-    def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> SessionState:
-        """What the session holds. Raises UnknownSession and StoreError."""
-        return _session(id, self._store.run(_read(id, principal, context, self._since())))
-
-    async def read_async(
+    def _read(
         self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None
-    ) -> SessionState:
-        return _session(id, await self._store.run_async(_read(id, principal, context, self._since())))
+    ) -> Steps[SessionState]:
+        """What the session holds. Raises UnknownSession and StoreError."""
+        key, tenant, who = _place(id, principal, context)
+        return _session(id, (yield ReadSession(key, tenant, who, LIFE, since=self._since())))
+
+    def narrowed(
+        self,
+        id: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        *,
+        grants: Collection[Any],
+    ) -> Steps[None]:
+        """Narrows the session to these of its grants, texts or objects. A new session has all grants, and nothing
+        widens a session again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError or
+        ValueError for values that are not grants."""
+        key, tenant, who = _place(id, principal, context)
+        _done((yield Label(key, tenant, who, add=(narrowing(grants),), since=self._since())))
+
+    open, open_async = plain(opening), awaited(opening)
+    read, read_async = plain(_read), awaited(_read)
+    narrow, narrow_async = plain(narrowed), awaited(narrowed)
+
+    # Each call of a tool ends with this one: it is written out for both, which is faster.
 
     def record_result(
         self,
@@ -95,29 +109,6 @@ class Sessions:
     ) -> None:
         _done(await self._store.run_async(_result(id, principal, context, tool, action, labels, self._since())))
 
-    def narrow(
-        self,
-        id: str,
-        principal: Mapping[str, Any],
-        context: Mapping[str, Any] | None = None,
-        *,
-        grants: Collection[Any],
-    ) -> None:
-        """Narrows the session to these of its grants, texts or objects. A new session has all grants, and nothing
-        widens a session again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError or
-        ValueError for values that are not grants."""
-        _done(self._store.run(_narrow(id, principal, context, grants, self._since())))
-
-    async def narrow_async(
-        self,
-        id: str,
-        principal: Mapping[str, Any],
-        context: Mapping[str, Any] | None = None,
-        *,
-        grants: Collection[Any],
-    ) -> None:
-        _done(await self._store.run_async(_narrow(id, principal, context, grants, self._since())))
-
     def remove_labels(
         self,
         id: str,
@@ -137,26 +128,11 @@ def _place(id_: str, principal: Any, context: Any) -> tuple[str, str, str]:
     return session_key(tenant, id_), tenant, who
 
 
-def _open(id_: str, principal: Any, context: Any) -> OpenSession:
-    key, tenant, who = _place(id_, principal, context)
-    return OpenSession(key, tenant, who, LIFE)
-
-
-def _read(id_: str, principal: Any, context: Any, since: int) -> ReadSession:
-    key, tenant, who = _place(id_, principal, context)
-    return ReadSession(key, tenant, who, LIFE, since=since)
-
-
 def _result(
     id_: str, principal: Any, context: Any, tool: str, action: str, labels: Collection[str], since: int
 ) -> Label:
     key, tenant, who = _place(id_, principal, context)
     return Label(key, tenant, who, add=_names(labels), completed=called(action, tool), since=since)
-
-
-def _narrow(id_: str, principal: Any, context: Any, grants: Collection[Any], since: int) -> Label:
-    key, tenant, who = _place(id_, principal, context)
-    return Label(key, tenant, who, add=(narrowing(grants),), since=since)
 
 
 def _names(labels: Collection[str]) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Break:
 
 Doc = str | Line | Concat | Nest | Align | Group | IfBroken | Suffix | Break
 
-LINE, SOFT, HARD, BREAK = Line(), Line(flat=""), Line(hard=True), Break()
+LINE, HARD, BREAK = Line(), Line(hard=True), Break()
 
 
 def concat(*parts: Doc) -> Doc:
