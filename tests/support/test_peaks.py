@@ -1,4 +1,4 @@
-"""A worker that takes more memory than it may fails the run."""
+"""A worker that takes more memory than it may fails the run, where there are many."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from tests.support.paths import ROOT
 FEW, PLENTY = 1 << 20, 1 << 40
 
 
-@pytest.mark.parametrize(("most", "status"), [(PLENTY, 0), (FEW, 1)])
-def test_a_worker_that_takes_too_much_fails_the_run(tmp_path: Path, most: int, status: int) -> None:
+@pytest.mark.parametrize(("most", "many", "status"), [(PLENTY, 2, 0), (FEW, 3, 0), (FEW, 2, 1)])
+def test_one_of_many_workers_that_takes_too_much_fails_the_run(
+    tmp_path: Path, most: int, many: int, status: int
+) -> None:
     (tmp_path / "conftest.py").write_text(
         "from tests.support.peaks import Peaks\n"
-        f"def pytest_configure(config): config.pluginmanager.register(Peaks({most}))\n",
+        f"def pytest_configure(config): config.pluginmanager.register(Peaks({most}, {many}))\n",
         encoding="utf-8",
     )
     (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n", encoding="utf-8")
