@@ -113,11 +113,10 @@ def straight(
         charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
         if charges is None:
             return None
-    tenant = ""
-    if placed or way.alerts:
-        tenant = holder(principal, context)[0]
-    id_ = place(tenant) + new_id()[4:] if placed else new_id()
-    memo = ""
+    id_, memo = new_id(), ""
+    tenant = holder(principal, context)[0] if placed or way.alerts else ""
+    if placed:
+        id_ = place(tenant) + id_[4:]
     if plan.counted:
         # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
         principal, action, resource, context = map(copied, (principal, action, resource, context))

@@ -118,8 +118,9 @@ class Authorizes:
             ) is not None:
                 try:
                     store = self._store
-                    done = store.charge(way, KEEP) if type(store) is Memory else None
-                    outcome = done if done is not None else store.run(way.commit)
+                    if type(store) is Memory and (done := store.charge(way, KEEP)) is not None:
+                        return answered(way, done)
+                    outcome = store.run(way.commit)
                 except StoreError as error:
                     return away(way, error)
                 return answered(way, outcome)
@@ -158,8 +159,9 @@ class Authorizes:
             ) is not None:
                 try:
                     store = self._store
-                    done = store.charge(way, KEEP) if type(store) is Memory else None
-                    outcome = done if done is not None else await store.run_async(way.commit)
+                    if type(store) is Memory and (done := store.charge(way, KEEP)) is not None:
+                        return answered(way, done)
+                    outcome = await store.run_async(way.commit)
                 except StoreError as error:
                     return away(way, error)
                 return answered(way, outcome)

@@ -193,34 +193,6 @@ class InPlace:
             heappush(self._due, (expires, key))
         self._expires[key] = expires
 
-    def charge(self, asked: Charging, keep: int, now: int) -> Done | None:
-        """As `commit`, of one charge, where that is the last one of its ring again and lies in the same bucket, as
-        nearly all do."""
-        charges, leases = asked.charges, self._leases
-        charge = charges[0]
-        ring = self._documents.get(charge.meter)
-        kept = now + keep
-        # What has become a ring is not blocked any more.
-        if (
-            type(ring) is not Ring
-            or ring.charge is not charge
-            or not ring.now <= now < ring.turns
-            or kept < leases.last
-        ):
-            return None
-        used, ceiling = ring.used + charge.amount, charge.ceiling
-        if used > ceiling:
-            return None
-        ring.now, ring.used = now, used
-        # As `_open`, without a call of it.
-        id_, lasting = asked.id, asked.lease
-        leases.known[id_] = lease = OpenLease(id_, asked.owner, charges, lasting, keep, asked.memo, now, ring.places)
-        leases.last = kept
-        if not (ending := leases.ending):
-            heappush(self._due, (kept, LEASE))
-        ending.append(lease)
-        return Done(now, (MeterUse(charge.rule, charge.meter, used, ceiling, ring.end),), now + lasting)
-
     def commit(self, asked: Commit, now: int) -> Done | None:
         kept = now + asked.keep
         if (

@@ -15,8 +15,8 @@ from weakref import WeakSet
 
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
-from policyengine.state.operations import Document, DocumentsFound, Done, Operation, Outcome, Read, lease_key
-from policyengine.state.stores.in_place import LEASE, Charging, InPlace, OpenLeases, Ring
+from policyengine.state.operations import Document, DocumentsFound, Done, MeterUse, Operation, Outcome, Read, lease_key
+from policyengine.state.stores.in_place import LEASE, Charging, InPlace, OpenLease, OpenLeases, Ring
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -47,7 +47,6 @@ class Memory:
         # Those who are told of each change of the list of blocks, as it happens.
         self.boards: WeakSet[Takes] = WeakSet()
         self._in_place = InPlace(self._documents, self._expires, self._due, self._leases)
-        self._charge = self._in_place.charge
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
@@ -83,16 +82,40 @@ class Memory:
             return deepcopy(applied.outcome) if type(operation) is Read else applied.outcome
 
     def charge(self, asked: Charging, keep: int) -> Done | None:
-        """As `run` of its commit, which is kept for so many microseconds, where it charges one meter what that was
-        charged before. None, with nothing done, for anything else, and where there is no room: that is for `run`."""
-        if len(asked.charges) != 1:
+        """As `run` of its commit, which is kept for so many microseconds, where it charges one meter what was charged
+        to it last, within the same bucket, as nearly all do. None, with nothing charged, for anything else, and where
+        there is no room: that is for `run`."""
+        charges = asked.charges
+        if len(charges) != 1:
             return None
+        charge = charges[0]
         with self._lock:
             now = time_ns() // 1_000 if self._now is clock else self._now()
             due = self._due
             if due and due[0][0] <= now:
                 self._sweep(now)
-            return self._charge(asked, keep, now)
+            ring, leases, kept = self._documents.get(charge.meter), self._leases, now + keep
+            # What has become a ring is not blocked any more.
+            if (
+                type(ring) is not Ring
+                or ring.charge is not charge
+                or not ring.now <= now < ring.turns
+                or kept < leases.last
+            ):
+                return None
+            used, ceiling = ring.used + charge.amount, charge.ceiling
+            if used > ceiling:
+                return None
+            ring.now, ring.used = now, used
+            # As `InPlace` opens one, without a call of it.
+            id_, lasting = asked.id, asked.lease
+            lease = OpenLease(id_, asked.owner, charges, lasting, keep, asked.memo, now, ring.places)
+            leases.known[id_] = lease
+            leases.last = kept
+            if not leases.ending:
+                heappush(due, (kept, LEASE))
+            leases.ending.append(lease)
+            return Done(now, (MeterUse(charge.rule, charge.meter, used, ceiling, ring.end),), now + lasting)
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)
