@@ -143,9 +143,10 @@ class _Dialect:
         """A constant beside a column becomes one of the column's type, and what one of another type equals it then."""
         kind, element = sql("arrow_typeof(", column, ")"), element_of(type_)
         if element is not None:
-            of = sql(kind, f" LIKE '%List%{'Int' if element == INT else 'Utf8'}%'")
+            # One word in a pattern is looked for as it is; two are a regular expression, for every row.
+            of = both(sql(kind, " LIKE '%List%'"), sql(kind, f" LIKE '%{'Int' if element == INT else 'Utf8'}%'"))
             fits = sql("coalesce(array_max(", column, f") <= {_integer(INT_MAX)}, TRUE)")
-            return (either(_Array(column).is_empty(), both(of, fits) if element == INT else of),)
+            return (either(both(of, fits) if element == INT else of, _Array(column).is_empty()),)
         if type_ == INT:
             fits = sql("TRY_CAST(", column, " AS BIGINT) IS NOT NULL")
             return (sql(kind, f" IN ({', '.join(map(repr, _INTEGERS))})"), fits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -154,6 +155,18 @@ def test_times_of_every_unit_and_zone(tables: Tables, unit: Any, zone: str) -> N
             exact = check(asked, allowed(made, documents), lancedb({"at": "at"}), ask, documents)
             # What the store is asked is a microsecond; a constant with a part of one is looked at again.
             assert exact is is_whole(text)
+
+
+@pytest.mark.parametrize(
+    "condition", ['"a" in doc.tags', 'not ("a" in doc.tags)', "5 in doc.nums", "size(doc.nums) > 1"]
+)
+def test_no_row_pays_for_a_pattern_of_its_type(condition: str) -> None:
+    """A pattern of one word is looked for as it is; one of two is a regular expression, matched with every row."""
+    asked = engine(condition).filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+    query = asked.to(lancedb({"tags": "tags", "nums": "nums"}))
+    patterns = re.findall("arrow_typeof[^ ]+ LIKE '([^']*)'", query.native)
+    assert len(patterns) == 2
+    assert [pattern for pattern in patterns if not re.fullmatch(r"%\w+%", pattern)] == []
 
 
 @pytest.mark.parametrize("type_", [pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint32()])
