@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from policyengine import Engine
+from policyengine import Engine, NotReleased
 
 ANN = {"type": "User", "id": "ann"}
 RULES = """use ai
@@ -56,3 +57,41 @@ def test_what_was_looked_for_is_what_the_deciding_rules_read(
     answer = CALLS[call](engine)
     assert answer.allowed is (reloads == 0)
     assert bool(done) is (reloads > 0)
+
+
+STRICTER = {
+    "forbid": 'forbid mail: release on Output when "email" in output.findings',
+    "redact": 'require scrub: release on Output redact(["email"])',
+    "truncate": "require short: release on Output truncate(to: 5)",
+    "withhold": 'require no: release on Output withhold(message: "no")',
+}
+
+
+@pytest.mark.parametrize("when", ["made", "reading"])
+@pytest.mark.parametrize("rule", STRICTER)
+def test_a_stream_is_decided_by_the_rules_of_its_first_decision(rule: str, when: str, tmp_path: Path) -> None:
+    """It is decided when somebody reads from it, and then to its end: none of it is by two sets of rules."""
+    policies = tmp_path / "p.pol"
+    policies.write_text("use ai\npermit out: release on Output\n")
+    engine = Engine.load(tmp_path)
+
+    def reload() -> None:
+        policies.write_text(f"use ai\npermit out: release on Output\n{STRICTER[rule]}\n")
+        assert engine.reload().ok
+
+    def chunks() -> Iterator[str]:
+        if when == "reading":
+            reload()
+        yield "write to bob@"
+        yield "acme.com, "
+        yield "x" * 3_000
+
+    stream = engine.release_stream(chunks(), principal=ANN)
+    if when == "made":
+        reload()
+    gone = ""
+    with suppress(NotReleased):
+        for chunk in stream:
+            gone += chunk
+    assert ("bob@acme.com" in gone) is (when == "reading")
+    assert (len(gone) == 3_023) is (when == "reading")
