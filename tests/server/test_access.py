@@ -590,12 +590,13 @@ def test_two_at_once_use_it_once(client: httpx.Client, people: Engine) -> None:
 
 class Receiver(BaseHTTPRequestHandler):
     got: list[tuple[dict[str, str], bytes]]
+    first = 503
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["content-length"]))
         self.got.append(({name.lower(): value for name, value in self.headers.items()}, content))
         # The first time it is not taken.
-        self.send_response(503 if len(self.got) == 1 else 204)
+        self.send_response(self.first if len(self.got) == 1 else 204)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -628,6 +629,25 @@ def test_whoever_asked_is_told_of_the_end(folder: Path, people: Engine) -> None:
     at = int(headers["webhook-timestamp"])
     proof = signed(secret_key(secret), headers["webhook-id"], at, content)
     assert headers["webhook-signature"] == proof["webhook-signature"]
+
+
+def test_whoever_is_gone_is_not_told_again(folder: Path, people: Engine) -> None:
+    received: list[tuple[dict[str, str], bytes]] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("R", (Receiver,), {"got": received, "first": 410}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/told"
+    callbacks = [{"url": url, "secret": "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY", "internal": True}]
+    with service(folder, approvals={"callbacks": callbacks}) as client:
+        tasks = []
+        for count in (1, 2):
+            task = submitted(client, refund(), callback={"endpoint": url})
+            tasks.append(task["id"])
+            people.approvals.approve(task["id"], CLEO)
+            deadline = time.monotonic() + 30
+            while len(received) < count and time.monotonic() < deadline:
+                time.sleep(0.05)
+    server.shutdown()
+    assert [json.loads(content)["task"]["id"] for _, content in received] == tasks
 
 
 # ---- keys ----
