@@ -1,9 +1,9 @@
-"""Approvals over MCP: a call that needs a person is put to people, and runs once they said yes.
+"""Approvals over MCP: a call that needs a person is put to people, and runs once they have approved it.
 
 The client is told which request for approval waits: the same call in the same session is the same request, and other
-arguments are another. If the host says so, the person at the client is asked (form elicitation), or led to the page of
-those who approve (URL elicitation), or the call waits. Who may approve is what the rules say: nobody approves their own
-request, whoever asks them.
+arguments are another request. If the host says so, the person at the client is asked (form elicitation), or is led to
+the approval page (URL elicitation), or the call waits. The rules determine who may approve; nobody can approve their
+own request, however they are asked.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _FORM: dict[str, Any] = {
 
 
 class InputWanted(Exception):
-    """The client is to ask a person, and then to make its request again (revision 2026-07-28)."""
+    """The client must ask a person, and then send its request again (revision 2026-07-28)."""
 
     def __init__(self, result: types.InputRequiredResult) -> None:
         super().__init__("a person is to be asked")
@@ -50,9 +50,9 @@ class InputWanted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How people are asked. `approver` is the entity of the person at the client, of whom the host knows that it is
-    them; `page` is the URL of the page of those who approve, to which the id of a request is added; `wait` is for how
-    many seconds a call waits for a decision."""
+    """How people are asked. `approver` is the entity of the person at the client, whom the host knows; `page` is the
+    URL of the approval page, to which the id of a request is added; `wait` is the number of seconds that a call waits
+    for a decision."""
 
     approver: Mapping[str, Any] | None = None
     page: str | None = None

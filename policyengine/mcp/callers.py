@@ -1,8 +1,8 @@
-"""Who a request over HTTP is from: a caller with a token of their own, whoever has the one token, or anybody here.
+"""The caller of a request over HTTP: a caller with its own token, anybody with the shared token, or anybody at all.
 
-Each says yes or no to the `Authorization` header of a request. A gateway with issuers is an OAuth protected resource:
-it verifies tokens, which have to be for it, and says where others are to be had (RFC 9728) and which scopes they need
-(RFC 6750). No token goes any further.
+Each kind accepts or rejects the `Authorization` header of a request. A gateway with issuers is an OAuth protected
+resource: it verifies tokens, which must be for it, and says where to get one (RFC 9728) and which scopes are needed
+(RFC 6750). No token is passed on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CHALLENGE = b"www-authenticate"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who a request is from. `key` tells this caller from others; `caller` is None where the host says who it is."""
+    """The sender of a request. `key` identifies the caller; `caller` is None if the host says who it is."""
 
     key: str
     caller: Caller | None = None
@@ -47,7 +47,7 @@ class Entrance(Protocol):
 
 
 class Anybody:
-    """Whoever reaches the address."""
+    """Anybody who reaches the address."""
 
     async def admit(self, header: bytes | None) -> Arrival | Refusal:
         return Arrival("")
@@ -58,7 +58,7 @@ class Anybody:
 
 @dataclass(frozen=True, slots=True)
 class OneToken:
-    """Whoever has the token of this gateway."""
+    """Anybody with the token of this gateway."""
 
     token: str = field(repr=False)
 
@@ -72,7 +72,7 @@ class OneToken:
 
 
 class Tokens:
-    """Callers with tokens of issuers that are trusted."""
+    """Callers with tokens of trusted issuers."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings

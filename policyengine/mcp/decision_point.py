@@ -1,7 +1,7 @@
 """Any AuthZEN decision point over HTTP, asked what a message may do.
 
-An answer is believed only if it is whole: a status of 200, a JSON object, a decision that is true or false for each
-question. Everything else raises NoDecision, also what takes too long, is too long, or leads elsewhere.
+An answer counts only if it is complete: a status of 200, a JSON object, and a decision of true or false for each
+question. Everything else raises NoDecision, including answers that take too long, are too long, or redirect.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MISSING = (404, 405, 501)
 
 
 class NoDecision(Exception):
-    """The decision point could not be asked."""
+    """The decision point is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class PointAnswer:
 
 
 class DecisionPoint:
-    """A decision point by its base URL. Its metadata say where its APIs are, if it has any."""
+    """A decision point by its base URL. Its metadata, if it has any, say where its APIs are."""
 
     def __init__(self, url: str, credential: str | None = None, transport: Any = None) -> None:
         self._url = url.rstrip("/")

@@ -1,12 +1,12 @@
 """An MCP server that asks the gate, with other servers behind it.
 
-Tools, resources, prompts and completions are answered, each call decided on its final arguments, whatever was listed
-before; a list depends on the policies and on who asks, and on nothing else that this session did. Who subscribes to a
-resource, or sets the level of a log, hears of it. A call may go on as a task. Every other method is not there. Where
-the policies or a server behind cannot be asked, nothing is listed and nothing runs.
+It answers tools, resources, prompts and completions. Each call is decided on its final arguments, whatever was listed
+before. A list depends on the policies and on the caller, and on nothing else that the session did. A client that
+subscribes to a resource, or sets the level of a log, is notified. A call may continue as a task. No other method
+exists. If the policies or a server are unavailable, nothing is listed and nothing runs.
 
-What is not a tool is decided like one, under the name of its method, which no tool can have:
-`call on Tool::"resources/read"` and `Tool::"resources/subscribe"` with `uri` (so is each resource that is listened to),
+Other methods are decided like tools, under the name of the method, which no tool can have: `call on
+Tool::"resources/read"` and `Tool::"resources/subscribe"` with `uri` (and so is each resource that is listened to),
 `Tool::"prompts/get"` with `name` and `arguments`, `Tool::"completion/complete"` with `ref`, `argument` and `context`,
 `Tool::"logging/setLevel"` with `level`.
 """

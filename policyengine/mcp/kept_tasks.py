@@ -1,6 +1,6 @@
-"""Calls that go on after they were answered: kept for a while, each for the session that made it.
+"""Calls that continue after they were answered: kept for a while, each for the session that made it.
 
-For everybody else there is none of this id. What comes back is observed when it comes, whether or not it is fetched.
+For all other sessions, the id does not exist. A result is observed when it arrives, whether or not it is fetched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PAUSE = 500
 
 @dataclass(eq=False)
 class KeptTask:
-    """A task, whose it is, and what became of it."""
+    """A task, its owner, and its state."""
 
     owner: str
     life: int = LIFE

@@ -1,7 +1,8 @@
-"""What becomes of each method of MCP, for a server of one's own: decided, passed on, or not there.
+"""What happens to each method of MCP, for your own server: decided, passed on, or refused as unknown.
 
-What is not a tool is decided under the name of its method, which no tool can have. What nobody here knows is not there:
-it could hand out results that nobody has looked at."""
+Methods other than calls of tools are decided under the name of the method, which no tool can have. Unknown methods are
+refused, because they could return results that nobody has checked.
+"""
 
 from __future__ import annotations
 

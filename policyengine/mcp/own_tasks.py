@@ -1,9 +1,9 @@
-"""Tasks of a server of one's own (revision 2026-07-28, the extension `io.modelcontextprotocol/tasks`).
+"""Tasks of your own server (revision 2026-07-28, the extension `io.modelcontextprotocol/tasks`).
 
-A call of which the server makes a task was decided when it was made. When its result is first asked for, it is observed
-as the result of that call, and only then handed out; asked for again, it is the same. A task is the session's whose
-call it is: for everybody else there is none of this id. What a task asks while it goes on, nobody has looked at: it
-ends there. What is not asked for is not handed out either, and its call keeps its charge.
+A call that the server turns into a task was decided when it was made. When its result is first asked for, it is
+observed as the result of that call, and only then returned; later requests return the same. A task belongs to the
+session of its call; for all other sessions the id does not exist. A task that asks for input ends there, because nobody
+has checked the question. A result that nobody asks for is not returned either, and the call keeps its charge.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _OwnTask:
 
 
 class OwnTasks:
-    """A hundred tasks of a session are known, and ten thousand in all: those before are forgotten."""
+    """At most a hundred tasks of a session are known, and ten thousand in all; older ones are forgotten."""
 
     def __init__(self) -> None:
         self._known: dict[str, _OwnTask] = {}

@@ -1,8 +1,8 @@
-"""A tool's result as the gate sees it, and back.
+"""The result of a tool as the gate sees it, and back.
 
-Rules read `result`: the structured content, where the text says the same; the text, as JSON where it is JSON; or all
-of it, where there is more than one thing to see. What a rule cannot have looked at (an image, a sound) goes on only if
-nothing had to be done to the result.
+Rules read `result`: the structured content, if the text says the same; the text, as JSON if it is JSON; or all parts,
+if there are several. Content that a rule cannot have checked (an image, a sound) passes only if nothing had to be done
+to the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from policyengine.gate.results import read as read_text
 
 
 def seen(result: types.CallToolResult) -> Any:
-    """What of a result the gate looks at."""
+    """The part of a result that the gate checks."""
     texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
     others = [_block_json(block) for block in result.content if not isinstance(block, types.TextContent)]
     structured = result.structured_content
@@ -32,7 +32,7 @@ def seen(result: types.CallToolResult) -> Any:
 
 
 def answered(result: types.CallToolResult, looked_at: Any, observed: Observed) -> types.CallToolResult:
-    """What the client may have of it."""
+    """The part of it that the client may have."""
     if not observed.allowed:
         return denied(observed.reason)
     if observed.value == looked_at:

@@ -1,8 +1,8 @@
-"""The gate's session of a client: of one on standard streams, or of one of many over HTTP.
+"""The session of the gate for a client: one client on standard streams, or many over HTTP.
 
-Over HTTP a session is a caller's, whoever else knows its name: that of the protocol, or where the protocol has none the
-one that the gateway gave the client. A client that does not send back what it is given shares one with clients of the
-same name and the same caller: else each of its requests would have seen nothing.
+Over HTTP, a session belongs to a caller, whoever else knows its name: the session of the protocol or, if the protocol
+has none, the session whose handle the gateway gave to the client. A client that does not send the handle back shares a
+session with clients of the same name and caller; otherwise each of its requests would have seen nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HERE = "policyengine"
 
 
 class Unnamed(Exception):
-    """Nobody says who a request is from."""
+    """Nothing says who a request is from."""
 
 
 @dataclass(frozen=True, slots=True)

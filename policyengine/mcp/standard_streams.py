@@ -1,8 +1,8 @@
 """Standard input and output as the two streams of a server, on the event loop itself.
 
-The library hands each message through threads, three times for a call. Here pipes and sockets, which is what a client
-starts a server with, are read and written where the messages are handled. While they serve, the process's own standard
-input is empty, and what it prints goes to standard error: nothing but messages goes to the client.
+The library passes each message through threads, three times for a call. Here pipes and sockets, with which clients
+start a server, are read and written where the messages are handled. Meanwhile the standard input of the process is
+empty, and what it prints goes to standard error, so that the client receives only messages.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class MessagesIn(asyncio.Protocol, IncomingMessages):
 
 
 class MessagesOut(asyncio.BaseProtocol, MessageStream):
-    """The messages that go out. Whoever writes waits while the client does not read."""
+    """The messages that go out. A writer waits while the client does not read."""
 
     def __init__(self) -> None:
         self._free = asyncio.Event()

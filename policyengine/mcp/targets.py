@@ -1,7 +1,7 @@
-"""The servers behind a gateway: as they are named on the command line, or in a client's `mcp.json`.
+"""The servers behind a gateway: as the command line names them, or the `mcp.json` of a client.
 
-What is said there of commands, environment and headers is the gateway's own way to a server; nothing that a client
-sends of its credentials goes further.
+Commands, environment and headers there are the gateway's own way to a server; the credentials of a client are never
+passed on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VARIABLE = re.compile(r"\$\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?
 
 
 class ServerAway(OSError):
-    """A server behind does not answer, or not as one of MCP. The message names it."""
+    """A server does not answer, or not as an MCP server. The message names it."""
 
 
 class WrongConfig(ValueError):

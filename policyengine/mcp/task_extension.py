@@ -1,9 +1,9 @@
-"""Calls that their server makes tasks of (revision 2026-07-28, the extension `io.modelcontextprotocol/tasks`).
+"""Calls that their server turns into tasks (revision 2026-07-28, the extension `io.modelcontextprotocol/tasks`).
 
-A client says with each request that it knows tasks; whether a call becomes one is a server's to say. The gateway makes
-one of a call where the server behind has made one, and waits for that server itself. For a client that does not know
-tasks, or has too many of them, it waits as for any other call. What comes back is observed when it comes, and only then
-handed out. A task of the gateway asks nobody anything: what a server behind wants to ask ends its task.
+A client says with each request that it supports tasks; the server decides whether a call becomes one. The gateway makes
+a task of a call if the server behind has made one, and waits for that server itself. For a client that does not support
+tasks, or has too many of them, it waits as for any other call. A result is observed when it arrives, and only then
+returned. A task of the gateway asks for no input: a server that wants to ask ends its task.
 """
 
 from __future__ import annotations

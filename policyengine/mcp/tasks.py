@@ -1,8 +1,8 @@
 """Calls that a client wants as tasks (revision 2025-11-25), which the gateway keeps itself.
 
-A call is decided when it is made, with whoever has to approve it. The server behind is asked as for any other call, and
-what comes back is observed when it comes; then the client may fetch it. In the revision 2026-07-28 tasks are an
-extension: see `task_extension.py`.
+A call is decided when it is made, including its approvals. The server behind is called as for any other call, and the
+result is observed when it arrives; then the client may fetch it. In the revision 2026-07-28, tasks are an extension:
+see `task_extension.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CAPABILITY = types.ServerTasksCapability.model_validate(
 
 
 class Tasks:
-    """A middleware for calls that are to be tasks, and the methods that are about tasks, in either revision."""
+    """A middleware for calls that are to be tasks, and for the methods about tasks, in either revision."""
 
     def __init__(self, kept: KeptTasks, tools: Tools, changes: Changes, extension: TaskExtension) -> None:
         self._kept = kept

@@ -1,7 +1,7 @@
-"""Tools: which there are, and calls of them.
+"""Tools: the list of tools, and calls of them.
 
-A tool is known as its server says it is now, and as it was approved. A call is decided on its final arguments, whatever
-was listed before.
+A tool is what its server says now, and what was approved. A call is decided on its final arguments, whatever was listed
+before.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TOLD = 50
 
 
 class KnownTools:
-    """The tools of the servers behind. `pins` are the digests of those that were approved; None where nobody pins."""
+    """The tools of the servers behind. `pins` are the digests of the approved tools; None if nobody pins them."""
 
     def __init__(self, upstreams: Sequence[Upstream], pins: Mapping[str, str] | None) -> None:
         self._upstreams = tuple(upstreams)
@@ -91,7 +91,7 @@ class Ready:
 
 
 class Tools:
-    """`tools/list` and `tools/call`. With `limits` a tool comes with those limits of its arguments that hold in any
+    """`tools/list` and `tools/call`. With `limits`, a tool is listed with the bounds of its arguments that hold in any
     case."""
 
     def __init__(self, gating: Gating, known: KnownTools, changes: Changes, limits: bool = False) -> None:

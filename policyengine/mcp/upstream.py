@@ -1,8 +1,8 @@
-"""The servers behind the gateway, and the tools that they have.
+"""The servers behind the gateway, and their tools.
 
-With several servers a tool is called `SERVER__TOOL` to clients and policies alike; with one it keeps its name. A name
-is one tool, to the letter; where two names become one once case and unusual characters are gone, both are withheld,
-since nobody can tell which of them a model means.
+With several servers, clients and policies call a tool `SERVER__TOOL`; with one server, it keeps its name. Names are
+compared exactly. If two names are equal without case and unusual characters, both are withheld, because nobody can tell
+which one a model means.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNUSUAL = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A server, by the name that stands before its tools; empty where it is the only one."""
+    """A server, by the prefix of its tools; the prefix is empty for the only server."""
 
     name: str
     client: Client
@@ -37,7 +37,8 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class KnownTool:
-    """A tool of an upstream. `name` is what clients and policies call it, `definition` what the server says of it."""
+    """A tool of an upstream. `name` is what clients and policies call it, `definition` is what the server says about
+    it."""
 
     name: str
     upstream: Upstream

@@ -1,8 +1,8 @@
-"""Calls that a server behind goes on with after it has answered: asked after, and their results fetched.
+"""Calls that a server behind continues after it has answered: polled, and their results fetched.
 
-In the revision 2025-11-25 a tool says that it runs as a task only; in that of 2026-07-28 a server makes a task of a
-call when it likes (the extension `io.modelcontextprotocol/tasks`). To whoever calls the tool it is one call: it is
-decided before, and its result observed after.
+In the revision 2025-11-25, a tool says that it runs only as a task. In the revision 2026-07-28, a server turns a call
+into a task when it likes (the extension `io.modelcontextprotocol/tasks`). For whoever calls the tool it is one call: it
+is decided before, and its result is observed after.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class _TakeBack(types.CancelTaskRequest):
 
 
 class UpstreamTasks(ClientExtension):
-    """Says to servers behind that they may make tasks of calls, and waits for those that they make."""
+    """Tells the servers behind that they may make tasks of calls, and waits for those tasks."""
 
     identifier = TASKS
 
