@@ -115,7 +115,7 @@ def _only(rule: Rule, explanation: Explanation) -> Explanation:
     actors = tuple(
         replace(
             actor,
-            rules=tuple(one for one in actor.rules if one.rule.name == rule.name),
+            rules=tuple(rule_trace for rule_trace in actor.rules if rule_trace.rule.name == rule.name),
             closest=tuple(miss for miss in actor.closest if miss.rule.name == rule.name),
         )
         for actor in explanation.actors

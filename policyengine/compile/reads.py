@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.evaluate.interpret import as_read, found
+from policyengine.evaluate.interpret import guarded_attribute, raw_attribute
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.ir.walk import walk
@@ -175,7 +175,7 @@ def taking(read: NumberedRead, world: World) -> Take:
         if not read.is_value and type(value) in collections:
             return value
         try:
-            return as_read(value, attribute)
+            return guarded_attribute(value, attribute)
         except Fault as fault:
             faults[number] = fault.code, fault.message
             return ABSENT
@@ -185,7 +185,7 @@ def taking(read: NumberedRead, world: World) -> Take:
         if base is ABSENT:
             return ABSENT
         try:
-            value = found(base, attribute.name, attribute.owners, world)
+            value = raw_attribute(base, attribute.name, attribute.owners, world)
         except Fault as fault:
             faults[number] = fault.code, fault.message
             return ABSENT
@@ -227,7 +227,7 @@ def _told_by_class(attribute: ir.Attribute) -> dict[type, Reason]:
 
 def _reason(value: Any, attribute: ir.Attribute) -> Reason:
     try:
-        as_read(value, attribute)
+        guarded_attribute(value, attribute)
     except Fault as fault:
         return fault.code, fault.message
     raise AssertionError

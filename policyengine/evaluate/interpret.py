@@ -115,7 +115,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.EntityOf(name=name, id=id_):
             return env.world.known(name, evaluate(id_, env))
         case ir.Has(base=base, name=name, owners=owners):
-            return found(evaluate(base, env), name, owners, env.world) is not ABSENT
+            return raw_attribute(evaluate(base, env), name, owners, env.world) is not ABSENT
         case ir.Refine(operand=operand, shape=shape):
             return refined(evaluate(operand, env), shape)
         case ir.Arguments(tools=tools):
@@ -193,12 +193,12 @@ def _looked_in(expr: Expr, collection: Expr, element: Type | None, env: Env) -> 
 
 
 def _attribute(expr: ir.Attribute, env: Env) -> Any:
-    return as_read(found(evaluate(expr.base, env), expr.name, expr.owners, env.world), expr)
+    return guarded_attribute(raw_attribute(evaluate(expr.base, env), expr.name, expr.owners, env.world), expr)
 
 
-def as_read(value: Any, expr: ir.Attribute) -> Any:
-    """The raw value of an attribute in the form that the engine uses, or ABSENT. Raises Fault if it has no such
-    form."""
+def guarded_attribute(value: Any, expr: ir.Attribute) -> Any:
+    """The value of an attribute, guarded to be of its type. Raises Fault if it is missing, contradictory or of another
+    type."""
     if value is ABSENT:
         raise Fault(codes.MISSING.id, f"attribute `{expr.name}` is missing")
     if value is DIFFERING:
@@ -206,7 +206,7 @@ def as_read(value: Any, expr: ir.Attribute) -> Any:
     return guard(value, expr.type)
 
 
-def found(base: Any, name: str, owners: frozenset[str] | None, world: World) -> Any:
+def raw_attribute(base: Any, name: str, owners: frozenset[str] | None, world: World) -> Any:
     """The raw value of an attribute, or ABSENT. Entities do not have attributes that their type does not declare."""
     if type(base) is Entity:
         return ABSENT if owners is not None and base.uid.type not in owners else world.find(base, name)

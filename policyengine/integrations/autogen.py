@@ -236,17 +236,17 @@ def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, st
         refused.clear()
         waiting.clear()
         async with aclosing(behind(*given, **named)) as saying:
-            async for one in saying:
-                said = one.chat_message if isinstance(one, Response) else None
+            async for event in saying:
+                said = event.chat_message if isinstance(event, Response) else None
                 if isinstance(said, ToolCallSummaryMessage):
                     content = await terms.release_async(session, said.content)
-                    one.chat_message = said.model_copy(update={"content": content})
+                    event.chat_message = said.model_copy(update={"content": content})
                 elif isinstance(said, HandoffMessage) and refused:
-                    one.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
+                    event.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
                 if said is not None and waiting:
                     told = "\n".join(f"{why} ({id_})" for id_, why in waiting.items())
-                    one.chat_message = HandoffMessage(source=said.source, target=USER, content=told)
-                yield one
+                    event.chat_message = HandoffMessage(source=said.source, target=USER, content=told)
+                yield event
 
     agent.on_messages_stream = on_messages_stream
 

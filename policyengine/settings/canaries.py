@@ -37,8 +37,10 @@ def read(path: Path) -> tuple[Planted, ...]:
     """Those that the file remembers, in the order in which they were made. Raises ValueError."""
     try:
         listed = json.loads(read_private(path))["canaries"]
-        planted = tuple(Planted(**one) for one in listed)
-        if not all(type(one.token) is str and canary.is_token(one.token) for one in planted):
+        planted = tuple(Planted(**planted_token) for planted_token in listed)
+        if not all(
+            type(planted_token.token) is str and canary.is_token(planted_token.token) for planted_token in planted
+        ):
             raise ValueError(path)
     except KeyStoreError as error:
         raise ValueError(str(error)) from None

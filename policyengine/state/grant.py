@@ -208,24 +208,24 @@ class Grant(Struct, eq=False, gc=False):
             return None
         amounts: dict[str, int] = {}
         try:
-            for one in terms.metered:
-                if one.limit.spec.of is not None:
+            for metered in terms.metered:
+                if metered.limit.spec.of is not None:
                     # Of all who act, the largest, as it was estimated.
-                    meter = one.charge.meter
-                    amounts[meter] = max(amounts.get(meter, 0), real_amount(one, self._cost(one, cost)))
+                    meter = metered.charge.meter
+                    amounts[meter] = max(amounts.get(meter, 0), real_amount(metered, self._cost(metered, cost)))
         except NoPrice as error:
             raise SettleError(error.message) from None
         except EvaluationError as error:
             raise SettleError(error.message) from None
         except Fault as fault:
             raise SettleError(fault.message) from None
-        windows = tuple((one.charge.meter, one.charge.window) for one in terms.metered)
+        windows = tuple((metered.charge.meter, metered.charge.window) for metered in terms.metered)
         return Settle(self.id, terms.owner, tuple(amounts.items()), windows, final)
 
-    def _cost(self, one: Metered, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _cost(self, metered: Metered, said: Mapping[str, Any]) -> Mapping[str, Any]:
         if not follows(said):
             return said
-        asked = one.env.request
+        asked = metered.env.request
         resource = {**asked.resource.attributes, "type": asked.resource.uid.type, "id": asked.resource.uid.id}
         return actual(asked.context.get("cost"), said, resource, self.prices)
 
@@ -233,12 +233,12 @@ class Grant(Struct, eq=False, gc=False):
         if (terms := self._terms) is None:
             return None
         lease = terms.lease if seconds is None else round(seconds * SECOND)
-        return Renew(self.id, terms.owner, lease, tuple(one.charge.meter for one in terms.metered))
+        return Renew(self.id, terms.owner, lease, tuple(metered.charge.meter for metered in terms.metered))
 
     def _cancel(self) -> Cancel | None:
         if (terms := self._terms) is None:
             return None
-        return Cancel(self.id, terms.owner, tuple(one.charge.meter for one in terms.metered))
+        return Cancel(self.id, terms.owner, tuple(metered.charge.meter for metered in terms.metered))
 
     def _run(self, operation: Settle | Renew | Cancel | None) -> Outcome:
         return self._terms.store.run(operation) if self._terms is not None and operation is not None else Done(0)
@@ -264,7 +264,9 @@ class Grant(Struct, eq=False, gc=False):
     def _more(self, asked: Settle) -> dict[str, int]:
         """By meter, how much more counts than before."""
         if self.counted is None:
-            self.counted = {one.charge.meter: one.charge.amount for one in self._terms.metered} if self._terms else {}
+            self.counted = (
+                {metered.charge.meter: metered.charge.amount for metered in self._terms.metered} if self._terms else {}
+            )
         more = {}
         for meter, amount in asked.actual:
             before = self.counted.get(meter, 0)
