@@ -300,10 +300,10 @@ def test_a_look_at_what_is_streamed_holds_up_nobody(monkeypatch: pytest.MonkeyPa
     )
     looking, go = threading.Event(), threading.Event()
 
-    def find(*args: Any) -> Any:
+    def find(*args: Any, **named: Any) -> Any:
         looking.set()
         go.wait()
-        return real(*args)
+        return real(*args, **named)
 
     real = release_stream.find
     monkeypatch.setattr(release_stream, "find", find)
