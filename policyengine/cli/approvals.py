@@ -23,7 +23,7 @@ from policyengine.state.approval_calls import Approvals
 from policyengine.state.approval_tasks import Task
 from policyengine.state.stores.opening import open_store
 
-app = typer.Typer(help="Approvals: what waits for a person, and yes or no.", no_args_is_help=True)
+app = typer.Typer(help="Requests for approval: list, show, approve and reject them.", no_args_is_help=True)
 
 StateOption = Annotated[
     str | None,
@@ -43,7 +43,7 @@ EntitiesOption = Annotated[
     Path | None,
     typer.Option(
         "--entities", "-e", metavar="FILE", show_default=False,
-        help="a JSON file that says who is in which group; else POLICYENGINE_ENTITIES",
+        help="a JSON file of entities, with the groups of users; else POLICYENGINE_ENTITIES",
     ),
 ]  # fmt: skip
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="the id, as `list` shows it", show_default=False)]

@@ -25,7 +25,7 @@ from policyengine.state.grant import Grant, SettleError, grant_json
 from policyengine.state.store import StoreError
 
 ReservationArgument = Annotated[str, typer.Argument(metavar="ID", help="the id of a reservation", show_default=False)]
-CallerOption = Annotated[str, typer.Option("--caller", help="whose the reservation is; only they may settle it")]
+CallerOption = Annotated[str, typer.Option("--caller", help="the owner of the reservation, who alone may settle it")]
 
 
 def authorize(
@@ -36,7 +36,8 @@ def authorize(
     config: ConfigOption = None,
     session: Annotated[str | None, typer.Option(help="the id of a session", show_default=False)] = None,
     key: Annotated[
-        str | None, typer.Option("--idempotency-key", help="a retry under it is charged once", show_default=False)
+        str | None,
+        typer.Option("--idempotency-key", help="a retry with the same key is charged once", show_default=False),
     ] = None,
     lease: Annotated[str, typer.Option(metavar="DURATION", help="for how long the reservation holds")] = "10m",
     caller: CallerOption = "",
@@ -46,9 +47,7 @@ def authorize(
     ] = None,
     ask: Annotated[
         str | None,
-        typer.Option(
-            "--ask", metavar="WHY", help="where nothing but approvals is missing, ask for them", show_default=False
-        ),
+        typer.Option("--ask", metavar="WHY", help="if only approvals are missing, ask for them", show_default=False),
     ] = None,
 ) -> None:
     """Decide one request, charge the limits that apply, and print the grant as JSON.

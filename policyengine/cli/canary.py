@@ -20,7 +20,7 @@ from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.settings import canaries
 from policyengine.settings.canaries import PLACES, Planted
 
-app = typer.Typer(help="Canaries: tokens that tell what has leaked.", no_args_is_help=True)
+app = typer.Typer(help="Canaries: tokens that show what has leaked.", no_args_is_help=True)
 
 LONGEST_NAME = 256
 FileOption = Annotated[

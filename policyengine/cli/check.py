@@ -33,20 +33,20 @@ def check(
         typer.Argument(metavar="PATH...", help="directories of .pol files, or files; - for standard input"),
     ] = None,
     entities: EntitiesOption = None,
-    format_: Annotated[ReportFormat, typer.Option("--format", help="how to print what is found")] = ReportFormat.HUMAN,
+    format_: Annotated[ReportFormat, typer.Option("--format", help="how to print the findings")] = ReportFormat.HUMAN,
     cost: Annotated[
-        bool, typer.Option("--cost", help="say what a request costs at most, and which rules cost most")
+        bool, typer.Option("--cost", help="print the most that a request can cost, and the costliest rules")
     ] = False,
     elements: Annotated[
         int, typer.Option("--elements", metavar="N", min=0, help="with --cost: elements of a collection")
     ] = ELEMENTS,
-    strict: Annotated[bool, typer.Option("--strict", help="let warnings fail, too")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="make warnings fail, too")] = False,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help="print the page about a code, such as POL204")
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="the policies until now: say which limits would count from nothing again"),
+        typer.Option(metavar="PATH", help="the current policies: list the limits that would start again from zero"),
     ] = None,
     cache: CacheOption = True,
     quiet: QuietOption = False,

@@ -33,7 +33,7 @@ def explain(
     rule: Annotated[str | None, typer.Option("--rule", metavar="NAME", help="explain this rule only")] = None,
     compiled: Annotated[
         str | None,
-        typer.Option("--compiled", metavar="NAME", help="show the Python that answers for this rule, instead"),
+        typer.Option("--compiled", metavar="NAME", help="show the Python code generated for this rule, instead"),
     ] = None,
     approved: ApprovedOption = None,
     cache: CacheOption = True,

@@ -39,7 +39,7 @@ def complete_store(incomplete: str) -> list[str]:
 def filter_(
     path: PolicyPath,
     principal: Annotated[str, typer.Option("--principal", "-p", metavar="JSON|FILE", help="who asks, as an entity")],
-    action: Annotated[str, typer.Option("--action", "-a", metavar="NAME", help="what is to be done")],
+    action: Annotated[str, typer.Option("--action", "-a", metavar="NAME", help="the action")],
     resource_type: Annotated[str, typer.Option("--resource-type", "-t", metavar="TYPE", help="to which resources")],
     context: Annotated[
         str | None, typer.Option("--context", metavar="JSON|FILE", help="the circumstances", show_default=False)
@@ -64,14 +64,14 @@ def filter_(
             show_default=False,
         ),
     ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="a query that finds nothing more, or an error")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="an exact query, or an error")] = False,
     documents: Annotated[
         Path | None,
         typer.Option(
             "--documents",
             "-d",
             metavar="FILE",
-            help="print those of these documents (one JSON object per line; - for standard input) that may be seen",
+            help="print the documents in this file (one JSON object per line; - for standard input) that may be seen",
             show_default=False,
         ),
     ] = None,

@@ -25,7 +25,7 @@ from policyengine.settings import keys as settings_keys
 from policyengine.settings.loading import WrongSettings, load_keys
 from policyengine.settings.model import KeySettings
 
-app = typer.Typer(help="API keys: who may ask the service.", no_args_is_help=True)
+app = typer.Typer(help="API keys: make, list, rotate, revoke and check them.", no_args_is_help=True)
 
 StoreOption = Annotated[
     str | None,
@@ -48,7 +48,7 @@ def create(
         str | None, typer.Option(help="the only tenant that it may ask about", show_default=False)
     ] = None,
     address: Annotated[
-        list[str] | None, typer.Option(help="an address or network that it may be used from", show_default=False)
+        list[str] | None, typer.Option(help="an address or network from which it may be used", show_default=False)
     ] = None,
     expires: Annotated[
         str | None, typer.Option(metavar="DURATION", help="when it ends, such as 90d", show_default=False)
@@ -129,7 +129,9 @@ def revoke(id_: IdArgument, store: StoreOption = None, config: ConfigOption = No
 def check(
     store: StoreOption = None,
     config: ConfigOption = None,
-    address: Annotated[str | None, typer.Option(help="whether it may be used from there", show_default=False)] = None,
+    address: Annotated[
+        str | None, typer.Option(help="an address: whether the key may be used from it", show_default=False)
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Read a key from standard input, and say whether it is good. Exit status: 0 good, 3 not."""

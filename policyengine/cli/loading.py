@@ -32,7 +32,7 @@ EntitiesOption = Annotated[
     typer.Option("--entities", "-e", metavar="FILE", help="a JSON file with a list of entities", show_default=False),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="print problems only")]
-CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="keep checked policies for the next time")]
+CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="cache checked policies for the next run")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 

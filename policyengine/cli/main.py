@@ -71,7 +71,7 @@ def _cannot(error: OSError) -> int:
 
 app = _App(
     name="policyengine",
-    help="Policies for AI systems: check them, test them, and answer with them.",
+    help="Policies for AI systems: check them, test them, and decide with them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

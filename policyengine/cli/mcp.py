@@ -50,19 +50,19 @@ SHORTEST_TOKEN = 16
 
 CommandArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="-- COMMAND...", help="starts the server behind", show_default=False),
+    typer.Argument(metavar="-- COMMAND...", help="the command that starts the server", show_default=False),
 ]
 UpstreamOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--upstream", metavar="[NAME=]URL", help="a Streamable HTTP server behind; NAME stands before its tools"
+        "--upstream", metavar="[NAME=]URL", help="a server over Streamable HTTP; NAME is the prefix of its tools"
     ),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="a client's mcp.json: all of its servers stand behind"),
+    typer.Option("--config", metavar="FILE", help="a client's mcp.json, with all of its servers"),
 ]
-PinsOption = Annotated[Path, typer.Option("--pins", metavar="FILE", help="what the tools looked like")]
+PinsOption = Annotated[Path, typer.Option("--pins", metavar="FILE", help="the file of pins")]
 
 
 @app.command()
@@ -83,19 +83,25 @@ def gateway(
     ] = None,
     entities: EntitiesOption = None,
     pins: Annotated[
-        Path | None, typer.Option("--pins", metavar="FILE", help="tools that are not as pinned there are withheld")
+        Path | None, typer.Option("--pins", metavar="FILE", help="withhold tools that differ from these pins")
     ] = None,
     http: Annotated[
         str | None,
-        typer.Option("--http", metavar="[HOST]:PORT", help="serve clients over Streamable HTTP at /mcp, not on stdio"),
+        typer.Option(
+            "--http", metavar="[HOST]:PORT", help="serve clients over Streamable HTTP at /mcp instead of stdio"
+        ),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option("--token-file", metavar="FILE", help="with --http: the bearer token that every request brings"),
+        typer.Option(
+            "--token-file", metavar="FILE", help="with --http: the bearer token that every request must carry"
+        ),
     ] = None,
     auth: Annotated[
         Path | None,
-        typer.Option("--auth", metavar="FILE", help="with --http: whose tokens are taken, and what they have to say"),
+        typer.Option(
+            "--auth", metavar="FILE", help="with --http: the issuers whose tokens are accepted, and what they must say"
+        ),
     ] = None,
     pdp: Annotated[
         str | None,
@@ -106,7 +112,7 @@ def gateway(
     ] = None,
     claims: Annotated[
         str | None,
-        typer.Option("--claims", metavar="JSON|FILE", help="the claims of a token, where requests come without one"),
+        typer.Option("--claims", metavar="JSON|FILE", help="the claims of a token, for requests without one"),
     ] = None,
     coaz_strict: Annotated[
         bool, typer.Option("--coaz-strict", help="deny what the COAZ-MCP binding does not name, and foreign subjects")
@@ -117,7 +123,7 @@ def gateway(
     ] = None,
     approvals_url: Annotated[
         str | None,
-        typer.Option("--approvals-url", metavar="URL", help="the page of those who approve; clients are led to it"),
+        typer.Option("--approvals-url", metavar="URL", help="the page for approvers, to which clients are led"),
     ] = None,
     wait: Annotated[
         float, typer.Option("--wait", min=0, max=3600, help="for how many seconds a call waits to be approved")
@@ -126,15 +132,17 @@ def gateway(
         str, typer.Option("--state", metavar="URL", help="where limits, sessions and approvals are kept")
     ] = "memory://",
     with_limits: Annotated[
-        bool, typer.Option("--with-limits", help="list tools with the limits of arguments that hold in any case")
+        bool, typer.Option("--with-limits", help="list tools with the bounds of their arguments that hold in any case")
     ] = False,
     events: Annotated[
         Path | None,
-        typer.Option("--events", metavar="FILE", help="who is told of events: `[events]` of a service's settings"),
+        typer.Option("--events", metavar="FILE", help="where events are reported: `[events]` of a service's settings"),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
-        typer.Option("--trusted-proxy", metavar="CIDR", help="with --http: whose X-Forwarded-For is believed"),
+        typer.Option(
+            "--trusted-proxy", metavar="CIDR", help="with --http: the proxies whose X-Forwarded-For is trusted"
+        ),
     ] = None,
 ) -> None:
     """Stand between MCP clients and the servers behind: on standard input and output, or over HTTP.

@@ -38,7 +38,7 @@ from policyengine.release.released import Released
 from policyengine.release.uploads import File
 
 TextArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="what it is about; - for standard input", show_default=False)
+    Path, typer.Argument(metavar="FILE", help="the text or file; - for standard input", show_default=False)
 ]
 FulfilsOption = Annotated[
     list[str] | None,

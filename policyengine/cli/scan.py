@@ -18,14 +18,15 @@ from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.suggest import did_you_mean
 
 FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="what to look at; - for standard input", show_default=False)
+    list[Path], typer.Argument(metavar="FILE...", help="the files to scan; - for standard input", show_default=False)
 ]
 
 
 def scan(
     files: FilesArgument,
     kinds: Annotated[
-        list[str] | None, typer.Option("--kinds", metavar="KIND,...", help="what to look for; secret is every secret.*")
+        list[str] | None,
+        typer.Option("--kinds", metavar="KIND,...", help="the kinds to look for; secret stands for every secret.*"),
     ] = None,
     regions: RegionsOption = None,
     languages: LanguagesOption = None,

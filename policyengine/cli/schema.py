@@ -30,7 +30,7 @@ EXPECTED = (
     "expected one JSON value, one on each line, or server-sent events that carry one each; "
     "take out what is not a message of the server"
 )
-schema = typer.Typer(help="What policies can speak about: show it, or import tools.", no_args_is_help=True)
+schema = typer.Typer(help="The schema of policies: show it, or import tools.", no_args_is_help=True)
 
 
 @schema.command("import", cls=Command)
@@ -51,7 +51,7 @@ def import_(
     prefix: Annotated[
         str,
         typer.Option(
-            metavar="TEXT", help="goes before every tool's name, for servers with equal names", show_default=False
+            metavar="TEXT", help="a prefix for the name of every tool, for servers with equal names", show_default=False
         ),
     ] = "",
     out: Annotated[
@@ -63,7 +63,7 @@ def import_(
         typer.Option(
             "--update",
             metavar="FILE",
-            help="bring a file of an earlier import up to date, and show what changed",
+            help="update a file of an earlier import, and show what changed",
             show_default=False,
         ),
     ] = None,
@@ -71,7 +71,7 @@ def import_(
         bool, typer.Option("--check", help="with --update: write nothing, and fail if tools changed")
     ] = False,
     trust_annotations: Annotated[
-        bool, typer.Option("--trust-annotations", help="believe a server that a tool touches nothing outside")
+        bool, typer.Option("--trust-annotations", help="trust a server that says that a tool touches nothing outside")
     ] = False,
     quiet: QuietOption = False,
 ) -> None:

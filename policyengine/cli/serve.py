@@ -77,31 +77,30 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="the port; 0 for any that is free")] = 8080,
     uds: Annotated[Path | None, typer.Option(metavar="SOCKET", help="listen on a Unix socket instead")] = None,
     uds_mode: Annotated[
-        str, typer.Option("--uds-mode", metavar="MODE", help="who may use the socket, as chmod has it")
+        str, typer.Option("--uds-mode", metavar="MODE", help="the permissions of the socket, as for chmod")
     ] = "600",
     workers: Annotated[int, typer.Option(min=1, help="the number of processes")] = 1,
-    gate: Annotated[Gate, typer.Option(help="what policies must pass before they answer")] = Gate.NONE,
+    gate: Annotated[Gate, typer.Option(help="what new policies must pass before they answer")] = Gate.NONE,
     reload: Annotated[bool, typer.Option("--reload/--no-reload", help="load again when a file changes")] = True,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="a TOML file of settings", show_default=False)
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="answer anybody on this machine, without asking who it is")
+        bool, typer.Option("--insecure", help="answer anybody on this machine, without authentication")
     ] = False,
     keys: Annotated[
         str | None,
         typer.Option(metavar="STORE", help="where API keys are kept: see `policyengine keys`", show_default=False),
     ] = None,
-    new_key: Annotated[
-        bool, typer.Option("--new-key", help="make a key for a day, and show how to ask with it")
-    ] = False,
+    new_key: Annotated[bool, typer.Option("--new-key", help="make a key for a day, and show how to use it")] = False,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="print the settings, without secrets, and end")
     ] = False,
     tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="serve https", show_default=False)] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="its key", show_default=False)] = None,
     client_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="who signs certificates of clients", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="the authorities that sign client certificates", show_default=False),
     ] = None,
     log_format: Annotated[
         LogFormat | None, typer.Option("--log-format", help="console on a terminal, else json", show_default=False)

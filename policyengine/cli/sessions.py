@@ -19,7 +19,7 @@ from policyengine.state.store import Store
 from policyengine.state.windows import SECOND
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="the id of a session")]
-TenantOption = Annotated[str, typer.Option("--tenant", help="whose session it is, where it is a tenant's")]
+TenantOption = Annotated[str, typer.Option("--tenant", help="the tenant of the session, if it has one")]
 
 
 def session(

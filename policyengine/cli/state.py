@@ -22,14 +22,14 @@ from policyengine.events.sink import Nowhere
 from policyengine.state.block_calls import Blocks
 from policyengine.state.windows import SECOND
 
-app = typer.Typer(help="Limits, sessions and blocks: what a state store remembers.", no_args_is_help=True)
+app = typer.Typer(help="Limits, sessions and blocks in a state store.", no_args_is_help=True)
 
 for command in (settle, renew, cancel, usage, reset, credit, raise_, changes, session, unlabel):
     app.command(command.__name__.rstrip("_"))(command)
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help='an id, or a type and an id: User::"ann"')]
-WhyOption = Annotated[str, typer.Option("--why", help="shown to whoever is denied")]
+WhyOption = Annotated[str, typer.Option("--why", help="the reason, shown to whoever is denied")]
 
 
 @app.command()
@@ -73,7 +73,7 @@ def unblock(
 
 @app.command()
 def void(
-    why: Annotated[str, typer.Option("--why", help="told with the event")] = "",
+    why: Annotated[str, typer.Option("--why", help="the reason, in the event")] = "",
     by: ByOption = "",
     state: StateOption = None,
     config: ConfigOption = None,

@@ -34,11 +34,11 @@ def test(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="write a JUnit report", show_default=False)
     ] = None,
-    format_: Annotated[
-        ReportFormat, typer.Option("--format", help="how to print what came of them")
-    ] = ReportFormat.HUMAN,
+    format_: Annotated[ReportFormat, typer.Option("--format", help="how to print the results")] = ReportFormat.HUMAN,
     json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
-    coverage_: Annotated[bool, typer.Option("--coverage/--no-coverage", help="say which rules no test reaches")] = True,
+    coverage_: Annotated[
+        bool, typer.Option("--coverage/--no-coverage", help="list the rules that no test reaches")
+    ] = True,
     fail_under: Annotated[
         float | None,
         typer.Option(

@@ -27,14 +27,14 @@ ConfigOption = Annotated[
 RegionsOption = Annotated[
     str | None,
     typer.Option(
-        "--regions", metavar="CODE,...", help="whose telephone numbers and identifiers; US,GB if nothing is said",
+        "--regions", metavar="CODE,...", help="the countries of telephone numbers and identifiers; US,GB by default",
         show_default=False,
     ),
 ]  # fmt: skip
 LanguagesOption = Annotated[
     str | None,
     typer.Option(
-        "--languages", metavar="CODE,...", help="whose street addresses and dates of birth; all if nothing is said",
+        "--languages", metavar="CODE,...", help="the languages of street addresses and dates of birth; all by default",
         show_default=False,
     ),
 ]  # fmt: skip

@@ -24,7 +24,7 @@ RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="the limit, wi
 KeyArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY]...", help="its key, each part as `usage` shows it")
 ]
-AmountOption = Annotated[float, typer.Option("--amount", help="so much more, in what the limit counts")]
+AmountOption = Annotated[float, typer.Option("--amount", help="the amount to add, in the unit of the limit")]
 WhyOption = Annotated[str, typer.Option("--why", help="kept with the change")]
 RuleOption = Annotated[str | None, typer.Option("--rule", help="of this limit only", show_default=False)]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="of this tenant only", show_default=False)]
