@@ -1,4 +1,4 @@
-/* Whether a request mentions no entity twice: `mentioned.py` in C, for plain requests. */
+/* Whether a request mentions no entity twice: `mention_check.py` in C, for plain requests. */
 
 #include "native.h"
 
