@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from policyengine.detect.facts import facts
+from policyengine.detect.tables import table_rows
 
 ALWAYS, REGION, CONTEXT = "always", "region", "context"
 _STDNUM = "https://arthurdejong.org/python-stdnum/doc/2.2/stdnum."
@@ -38,5 +38,5 @@ class Identifier:
 
 IDENTIFIERS = tuple(
     Identifier(f"national_id.{kind}", pattern, module, without, tuple(words.split("; ")) if words else (), source)
-    for kind, pattern, module, without, words, source in facts(Path(__file__).with_name("identifiers.csv"))
+    for kind, pattern, module, without, words, source in table_rows(Path(__file__).with_name("identifiers.csv"))
 )

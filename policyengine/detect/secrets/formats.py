@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from policyengine.detect.facts import facts
+from policyengine.detect.tables import table_rows
 
 CLASSES = {
     "A": "[A-Za-z0-9]",
@@ -57,5 +57,7 @@ def written(pattern: str) -> bytes:
 
 FORMATS = tuple(
     Format(f"secret.{kind}", literal, after, before, check, _EXACT[exact], float(entropy or 2.3), source or GITLEAKS)
-    for kind, literal, after, before, check, exact, entropy, source in facts(Path(__file__).with_name("formats.csv"))
+    for kind, literal, after, before, check, exact, entropy, source in table_rows(
+        Path(__file__).with_name("formats.csv")
+    )
 )

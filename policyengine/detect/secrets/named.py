@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from policyengine.detect.facts import facts
 from policyengine.detect.secrets.formats import GITLEAKS
+from policyengine.detect.tables import table_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +25,5 @@ class Named:
 
 NAMED = tuple(
     Named(f"secret.{kind}", tuple(words.split()) or (kind.split("_")[0],), pattern, float(entropy or 2.0))
-    for kind, pattern, words, entropy in facts(Path(__file__).with_name("named.csv"))
+    for kind, pattern, words, entropy in table_rows(Path(__file__).with_name("named.csv"))
 )

@@ -1,4 +1,4 @@
-"""Facts of detectors that are kept as tables, in CSV files beside the code that reads them."""
+"""The tables of detectors: CSV files beside the code that reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 
-def facts(path: Path) -> list[list[str]]:
+def table_rows(path: Path) -> list[list[str]]:
     """The rows of a table, below the one that names the columns."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))[1:]
