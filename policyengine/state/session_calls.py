@@ -12,7 +12,15 @@ from secrets import token_urlsafe
 from typing import Any
 
 from policyengine.state.authorize import call_of, called, holder
-from policyengine.state.operations import DocumentsFound, Label, OpenSession, Outcome, ReadSession, Rejected
+from policyengine.state.operations import (
+    DocumentsFound,
+    Label,
+    OpenSession,
+    Operation,
+    Outcome,
+    ReadSession,
+    Rejected,
+)
 from policyengine.state.session_grants import grants_of, is_reserved, narrowing, plain_labels
 from policyengine.state.sessions import LIFE, session_key
 from policyengine.state.store import Store
@@ -43,8 +51,13 @@ class Sessions:
 
     def __init__(self, store: Store, since: Callable[[], int] = lambda: 0) -> None:
         self._store = store
-        self._ask, self._ask_async = store.run, store.run_async
         self._since = since
+
+    def _ask(self, operation: Operation) -> Outcome:
+        return self._store.run(operation)
+
+    async def _ask_async(self, operation: Operation) -> Outcome:
+        return await self._store.run_async(operation)
 
     def opening(
         self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None

@@ -217,7 +217,7 @@ def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monke
 
 
 def test_an_unexpected_error_of_another_route_is_a_500(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("policyengine.server.metrics.generate_latest", _never)
+    monkeypatch.setattr("policyengine.server.app.generate_latest", _never)
     (answer,) = _call(_app(), ("GET", "/metrics"))
     assert (answer.status_code, answer.json()["detail"]) == (500, "internal error")
     assert answer.headers["x-request-id"]
