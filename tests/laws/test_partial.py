@@ -48,7 +48,7 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
         return
     mentioned, names = snapshot.partial.mentions(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
     through = snapshot.evaluator.read_through(whole.action.name, thing.uid.type)
-    together = Wholes(snapshot.schema, thing.uid.type, names, through).of(with_gap, mentioned)
+    together = Wholes(snapshot.schema, thing.uid.type, names, through).of(with_gap, mentioned).of
     document = together(asked["resource"])
     satisfied = document is not None and satisfies(formula, as_entity(document), snapshot.world, unknown)
     assert satisfied is expected, formula
