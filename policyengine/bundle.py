@@ -44,7 +44,7 @@ from policyengine.warm.modules import Modules
 
 # Flat entities, or a JSON file with a list of them.
 Entities = Sequence[Mapping[str, Any]] | str | Path | None
-# The same, read.
+# The same, after reading.
 Known = Sequence[Mapping[str, Any]] | Text | None
 
 
@@ -78,8 +78,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of some texts. `sources` are all that were read, `state` is that of the files they were in,
-    `files_read` those files as they were."""
+    """The result of reading texts. `sources` are all texts that were read, `state` is the state of their files, and
+    `files_read` are the files as they were."""
 
     snapshot: Snapshot | None
     diagnostics: tuple[Diagnostic, ...]
@@ -114,18 +114,18 @@ def load_text(text: str, path: str = "policy.pol", entities: Entities = None) ->
 
 
 def load_path(path: str | Path, entities: Entities = None, settled: bool = False, cache: Cache | None = None) -> Loaded:
-    """All `.pol` files below a directory, or one file. Names that start with a dot are passed over. With `settled` they
-    are read once nothing changes any more: for use while someone may be writing. `cache` has what earlier processes
-    found out about these texts; it makes no difference but to the time that this takes."""
+    """All `.pol` files below a directory, or one file. Names that start with a dot are ignored. With `settled` the
+    files are read once they no longer change: for use while someone may be writing. `cache` holds what earlier
+    processes worked out about these texts; it only saves time."""
     if "" in (path, entities):
-        # For a path it would be the current directory.
+        # As a path, it would be the current directory.
         return Loaded(None, (_about("", codes.UNREADABLE, "cannot read it: the path is empty"),))
     named = Path(entities) if isinstance(entities, str | Path) else None
     return load_read(read(Path(path), named, settled), path, entities, cache)
 
 
 def load_read(files_read: FilesRead, path: str | Path, entities: Entities, cache: Cache | None = None) -> Loaded:
-    """What was read below a path before."""
+    """A snapshot from files that were read before, below this path."""
     diagnostics = [_unreadable(one) for one in files_read.unread]
     sources = _decoded(files_read.texts, diagnostics)
     if not sources and not diagnostics:
@@ -154,7 +154,7 @@ def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic]
     for one in parsed:
         diagnostics += one.diagnostics
     if has_errors(diagnostics):
-        # Names that a syntax error hides would only be reported as unknown.
+        # Names in the text after a syntax error would be reported as unknown.
         return Loaded(None, tuple(diagnostics), tuple(sources))
     modules = _modules(parsed, diagnostics, known_modules)
     declared = declare(modules)
@@ -187,14 +187,14 @@ def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic]
 
 def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic], known_modules: Modules) -> list[ModuleTree]:
     """The modules with what each can see; the built-in one first."""
-    # Without a `use ai` anywhere its names are free.
+    # If no module has `use ai`, the names of the built-in module are free.
     used = any(use.name.text == BUILTIN for one in parsed for use in one.module.uses)
     trees = {BUILTIN: known_modules.parse(_builtin()).module} if used else {}
     for one in parsed:
         tree = one.module
         source = tree.span.source
         if known_modules.is_empty(tree):
-            # An empty file is most often one that is being written, and its rules would be missed.
+            # An empty file is most often being written; without this error its rules would be silently missing.
             message = "the file is empty"
             diagnostics.append(
                 Diagnostic(codes.EMPTY, source.span(0, 0), message, "", "remove it, or start it with `module NAME`")
@@ -249,7 +249,7 @@ def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[
     if entities is None:
         return (), b""
     if not isinstance(entities, Text):
-        # What the host goes on changing changes nothing here.
+        # The host may change its own list later; the snapshot must not change with it.
         given = copied(list(entities))
         return given, sha256(repr(given).encode("utf-8", "surrogatepass")).digest()
     try:
@@ -268,17 +268,17 @@ def _broken_json(entities: Text, fault: Fault) -> Diagnostic:
     at = breaks(text)
     if at is None:
         return _about(entities.path, codes.BAD_ENTITIES, fault.message)
-    # The place says where.
+    # The location already gives the line.
     message = fault.message.partition(" at line ")[0]
     return Diagnostic(codes.BAD_ENTITIES, Source(entities.path, text).span(at, min(at + 1, len(text))), message)
 
 
-# Findings about entities that are shown; of many, most have one cause.
+# The most errors about entities that are shown; many errors mostly have one cause.
 MOST_MISFITS = 20
 
 
 def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: Known) -> list[Diagnostic]:
-    """What the schema does not have of the entities, each at its place in the file."""
+    """What does not fit the schema in the entities, each error at its place in the file."""
     misfitting = list(islice(misfits(records, schema), MOST_MISFITS + 1))
     path = entities.path if isinstance(entities, Text) else "entities"
     text = entities.data.removeprefix(BOM_UTF8).decode() if misfitting and isinstance(entities, Text) else ""
@@ -295,7 +295,7 @@ def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: Kno
 
 
 def _revision(sources: Sequence[Source], entities: bytes) -> str:
-    """A digest of all that was read, and of which time zones there are: equal content, equal revision."""
+    """A digest of everything that was read, and of the time zones of this system: equal content, equal revision."""
     digest = sha256(entities + zones.VERSION.encode())
     for source in sorted(sources, key=lambda s: s.path):
         for part in (Path(source.path).name, source.text):

@@ -11,14 +11,14 @@ Kind = Literal["principal", "tenant", "agent", "tool", "model", "session"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _TYPED = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)::(".*")', re.DOTALL)
-# An id, and a reason, have so many characters at the most.
+# The longest id or reason, in characters.
 LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`type` is empty where an id of any type is meant. `until` is in microseconds since 1970, 0 for ever; `at` is when
-    it was set, and `by` who set it. `why` is shown to whoever is denied."""
+    """`type` is empty if the block is for an id of any type. `until` is in microseconds since 1970, 0 for ever; `at` is
+    when it was set, and `by` who set it. `why` is shown to whoever is denied."""
 
     kind: Kind
     id: str
@@ -30,7 +30,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """One text for whom it stops."""
+        """Whom it stops, as one text."""
         return block_name(self.kind, self.type, self.id)
 
     @property
@@ -44,7 +44,7 @@ def block_name(kind: Kind, type_: str, id_: str) -> str:
 
 
 def read_id(text: str) -> tuple[str, str]:
-    """The type and the id of whom a block stops: `ann` of any type, or `User::"ann"`. Raises ValueError."""
+    """The type and the id in the text of a block: `ann` of any type, or `User::"ann"`. Raises ValueError."""
     typed = _TYPED.fullmatch(text)
     if typed is not None:
         try:

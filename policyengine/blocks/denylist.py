@@ -1,6 +1,6 @@
 """The list of blocks that a node decides with.
 
-A request is stopped if whoever acts in it, the tenant of any of them, the tool or model that it is about, or its
+A request is stopped if anyone who acts in it, the tenant of any of them, the tool or model that it is about, or its
 session is blocked. A list that could not be read for too long stops everybody.
 """
 
@@ -26,19 +26,19 @@ _Name = tuple[str, str]
 _RESOURCES = {"Tool": "tool", "Model": "model"}
 
 
-# The tenants that a request is of: that of whoever acts in it, and its own. Each is a text, or a reference.
+# The tenants of a request: those of everyone who acts in it, and its own. Each is a text, or a reference.
 Tenants = Callable[[Request, World], Iterable[Any]]
 
 
 def attribute_tenant(asked: Request, world: World) -> Iterator[Any]:
-    """The tenant as the built-in module has it: the attribute `tenant`, and the root of that name in the context."""
+    """The tenants where the built-in module declares them: the attribute `tenant`, and the context's root of that
+    name."""
     yield _found(world, asked.principal)
     yield asked.context.get("tenant")
 
 
 class Denylist:
-    """Never changes. `is_over` says whether the time of a block has passed; `unknown` is whether the list could not be
-    read."""
+    """Never changes. `is_over` says whether a block has ended; `unknown` is whether the list could not be read."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Denylist:
             self._blocks.setdefault((block.kind, block.id), []).append(block)
 
     def with_tenants(self, tenants: Tenants) -> Denylist:
-        """The same list, where tenants are found so."""
+        """The same list, which finds the tenants of a request with this function."""
         every = [block for same in self._blocks.values() for block in same]
         return Denylist(every, self.unknown, self._is_over, tenants)
 
@@ -70,18 +70,18 @@ class Denylist:
     def denial(
         self, principal: Any, action: Any, resource: Any, context: Any, world: World, schema: Schema, revision: str
     ) -> Decision | None:
-        """The denial of a request that is stopped; None for any other, and for what is not a request at all."""
+        """The denial of a request that is stopped; None for any other, and for malformed requests."""
         if self.unknown:
             return _denied(codes.BLOCKS_UNKNOWN.id, "the list of blocks cannot be read", revision)
         try:
             everyone = actors(request(principal, action, resource, context), world, schema)
         except Fault:
-            # It is denied in any case.
+            # A malformed request is denied anyway.
             return None
         return self.denial_of(everyone, world, revision)
 
     def denial_of(self, everyone: Sequence[Request], world: World, revision: str) -> Decision | None:
-        """The same about a request as each who acts makes it."""
+        """The same for a request as each actor makes it."""
         if self.unknown:
             return _denied(codes.BLOCKS_UNKNOWN.id, "the list of blocks cannot be read", revision)
         for kind, type_, id_ in _names(everyone, world, self._tenants):
@@ -90,12 +90,12 @@ class Denylist:
         return None
 
     def session(self, id_: str, revision: str) -> Decision | None:
-        """The denial of whatever is asked in this session."""
+        """The denial of everything that is asked in this session."""
         block = self._find("session", "Session", id_)
         return None if block is None else _of(block, revision)
 
     def narrowed(self, formula: Formula, type_: str) -> Formula:
-        """What is true of the resources of a type for which the formula is, and that are not blocked."""
+        """The formula for resources of a type, and that the resource is not blocked."""
         if self.unknown:
             return FALSE
         if not self._blocks:
@@ -115,7 +115,7 @@ NOBODY = Denylist()
 
 
 def _names(everyone: Sequence[Request], world: World, tenants: Tenants) -> Iterator[tuple[str, str, str]]:
-    """All that a request is about that may be blocked: kind, type and id."""
+    """The kind, type and id of everything in a request that may be blocked."""
     first = everyone[0]
     for number, asked in enumerate(everyone):
         who = asked.principal.uid

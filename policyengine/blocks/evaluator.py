@@ -1,6 +1,6 @@
-"""An evaluator behind a list of blocks: what is stopped is denied, and everything else is as it was.
+"""An evaluator behind a list of blocks: what is blocked is denied, and all other decisions are unchanged.
 
-It takes no shortcut: it goes by none (`native/shortcut.c`), and as `decide` is its own there are no `ways_in`.
+It has no shortcut (`native/shortcut.c`): since it has a `decide` of its own, there are no `ways_in`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Blocking(Evaluator):
     """All that an evaluator knows, behind a list."""
 
     def __init__(self, inner: Evaluator, blocks: Denylist) -> None:
-        # What stands there in the place of a method knows nothing of the list.
+        # An attribute that replaces a method of the inner evaluator knows nothing of the list.
         self.__dict__.update({name: part for name, part in inner.__dict__.items() if not hasattr(Blocking, name)})
         self.entries = {}
         self._inner = inner

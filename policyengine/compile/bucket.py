@@ -54,7 +54,7 @@ class Bucket:
         dear: QuantifierCounts | None = None,
     ) -> None:
         self._dear = dear if dear is not None else QuantifierCounts()
-        # The quantifiers of the rules that are in no table: single ones, and nested ones.
+        # How many rules that are in no table have quantifiers, and how many have nested ones.
         self._always = (0, 0)
         self._site = site
         self._schema = schema = actors.schema
@@ -92,7 +92,7 @@ class Bucket:
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
 
-        # The same for outcomes in which some attributes have no value.
+        # Remembers decisions for outcomes in which some attributes have no value.
         self._spare = FallbackEntry(self._first, self._tables, site, world, self._derived, self._env)
         self.entry: Entry = entry(
             ways(first, self._tables, site, self._apart),
@@ -107,12 +107,12 @@ class Bucket:
     def prepare(self) -> None:
         """Makes the functions that nearly every request needs: those of the rules that are in no table."""
         first, *rest = self._unindexed
-        # Its functions for well-formed requests are in `entry`.
+        # `entry` contains its functions for well-formed requests.
         first.prepare_carefully()
         prepare_all(rest)
 
     def prepare_like(self, earlier: Bucket) -> None:
-        """Makes the functions that the earlier bucket had to make."""
+        """Makes the functions that the earlier bucket has made."""
         self.prepare()
         before = {table.dimension: table.rows for table in earlier._tables}
         for table in self._tables:
@@ -134,7 +134,7 @@ class Bucket:
         outcome: Outcome = (first[0], first[2], tuple(sorted(others)), faulty)
         refused = refused_arguments(self._schema, self._world, asked)
         failed = [rule for block, _, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
-        # If everything that is wrong was seen before, the decision is known from that time.
+        # If each reason for an error was seen before, the decision for this outcome is known.
         is_told = (bool(faulty) or any(told for *_, told in asked_of)) and not (refused or approved)
         known = self._spare.known(outcome) if is_told and not failed else None
         if known is not None:
@@ -182,7 +182,8 @@ class Bucket:
         known: Sequence[tuple[Rule, RuleError]],
         why: Mapping[str, RuleError],
     ) -> tuple[Verdicts, Verdicts]:
-        """What the rules in force said, and those that are tried. `why` the others failed the interpreter has told."""
+        """The verdicts of the rules in force, and of those on trial. `why` has the interpreter's errors for the rules
+        in `failed`."""
         errors = {rule.name: error for rule, error in known} | dict(why)
         erred = sorted([*(rule for rule, _ in known), *failed], key=_name)
 
@@ -196,8 +197,7 @@ class Bucket:
         return said(False), said(True)
 
     def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> Decision:
-        """The decision for an outcome: the first one that was made for it, because others may be derived from that
-        one."""
+        """The decision for an outcome. The first one that was made is kept, because others may be derived from it."""
         if hits:
             return self._decisions.setdefault((mask, hits), decision) if len(self._decisions) < MEMORY else decision
         if isinstance(self._outcomes, dict):
@@ -208,8 +208,8 @@ class Bucket:
         return known
 
     def trees(self, rule: Rule) -> list[tuple[int, ast.Module, Mapping[str, Any]]]:
-        """The generated functions that ask a rule, for showing them: the way in first, then the blocks that a table
-        leads to. Each with the number of its rules and its constants."""
+        """The generated functions that evaluate a rule, for display: the entry first, then the blocks that a table
+        leads to. Each comes with the number of its rules and its constants."""
         first = self._first.rules
         blocks = [b.rules for b in self._blocks if b is not self._first and any(one is rule for one in b.rules)]
         made = [(len(rules), *fast_tree(rules, self._site)) for rules in blocks]
@@ -219,7 +219,8 @@ class Bucket:
     # ---- blocks and tables ----
 
     def _learn(self, block: RuleBlock) -> None:
-        """The rules of a block are going to be asked, beside those that no table leaves aside."""
+        """Counts the quantifiers of a block that is going to be evaluated, in addition to those of the rules in no
+        table."""
         more = quantifiers(block.rules)
         total = (self._always[0] + more[0], self._always[1] + more[1])
         if block in self._unindexed:
@@ -239,8 +240,8 @@ class Bucket:
         return BlockTable(table.dimension, rows, table.all)
 
     def _concerned(self, env: Env) -> tuple[list[RuleBlock], tuple[FaultyTable, ...]]:
-        """The blocks that the tables give for a request; and the tables whose key is an attribute without a value: all
-        of their rules read it first."""
+        """The blocks that the tables give for a request, and the tables whose key is an attribute without a value. All
+        rules of such a table read that attribute first."""
         blocks: list[RuleBlock] = []
         faulty: list[FaultyTable] = []
         for number, table in enumerate(self._tables):
@@ -250,7 +251,7 @@ class Bucket:
                 if isinstance(table.dimension, ir.Attribute):
                     faulty.append((number, (error.code, error.message)))
                     continue
-                # An entity that is named itself needs no hierarchy.
+                # To find an entity by its own id takes no hierarchy.
                 if number not in self._everything:
                     self._everything[number] = [
                         RuleBlock(-1, c, self._site, self._env, self._learn) for c in chunks(table.all)
@@ -278,7 +279,7 @@ class Bucket:
         )
 
 
-# Rules without a key that did not fit into the first function form a table with a key that every request has.
+# Rules without a key that did not fit into the first function form a table. Its key is one that every request has.
 _EVERY: Dimension = ("id", "action")
 
 
@@ -314,5 +315,5 @@ def _error(rule: Rule, env: Env) -> RuleError:
 
 
 def _is_constant(rule: Rule) -> bool:
-    """Whether what the rule imposes is the same for every request."""
+    """Whether the obligations of the rule have the same values for every request."""
     return all(isinstance(expr, ir.Const) for spec in rule.obligations for _, expr in spec.properties)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class CallSite:
     """What is known when a function is generated: the types of the principal and the resource, the action, the entity
-    types of which the world has records, and whether such a principal may have `delegated_by`."""
+    types that have records in the world, and whether the principal may have `delegated_by`."""
 
     principal: str
     action: str

@@ -18,13 +18,13 @@ from policyengine.model.refined import test
 from policyengine.model.values import Uid, as_entity
 from policyengine.schema.schema import TOOL, Schema
 
-# No part of another argument has such a name as its path.
+# An argument whose name has only these characters cannot be the path of a part of another one.
 _PLAIN = re.compile(r"\w+").fullmatch
 
 
 def closed(checks: Mapping[str, Callable[[Any], bool]], world: World) -> Check:
-    """A look at the arguments of declared tools, by name, and at what is said of where any tool's came from: True
-    unless these may be wrong."""
+    """A check of the arguments of declared tools, by name, and of the provenance that a request gives for any tool:
+    True unless these may be wrong."""
 
     records = world.records.get(TOOL, {})
 
@@ -42,7 +42,7 @@ def closed(checks: Mapping[str, Callable[[Any], bool]], world: World) -> Check:
 
 
 def _names_arguments(provenance: Any, resource: Any) -> bool:
-    """Whether it plainly speaks of nothing but whole arguments that are there."""
+    """Whether the provenance clearly names nothing but whole arguments that the call has."""
     args = resource.get(ARGS)
     if type(provenance) is not dict or type(args) is not dict:
         return False
@@ -52,8 +52,8 @@ def _names_arguments(provenance: Any, resource: Any) -> bool:
 
 
 def fast_checks(schema: Schema, world: World) -> Mapping[str, Callable[[Any], bool]]:
-    """For each declared tool, a test whether arguments, as they came, are those that it declares. The test may reject
-    arguments that `refused_arguments` accepts, but never the reverse."""
+    """For each declared tool, a test whether raw arguments are the ones that it declares. The test may reject arguments
+    that `refused_arguments` accepts, but never the reverse."""
     return {
         name: _never if ARGS in world.record(Uid(TOOL, name)) else test(tool.args)
         for name, tool in schema.tools.items()
@@ -61,5 +61,5 @@ def fast_checks(schema: Schema, world: World) -> Mapping[str, Callable[[Any], bo
 
 
 def _never(arguments: Any) -> bool:
-    """What is known of the tool wins over what a request says."""
+    """What is known of the tool takes precedence over the request."""
     return False

@@ -28,7 +28,7 @@ from policyengine.schema.schema import Schema
 
 # A principal type, an action and a resource type.
 RequestTypes = tuple[str, str, str]
-# `rule` lines were made for the rule alone; `shared` ones read what it and perhaps other rules need.
+# `rule` lines were made for this rule alone; `shared` ones read what this rule needs, and other rules may need too.
 Mark = Literal["rule", "shared", ""]
 
 
@@ -42,8 +42,8 @@ class ListedLine:
 
 @dataclass(frozen=True, slots=True)
 class ListedFunction:
-    """A generated function. `rules` is how many rules it asks; `constants` are the values of the names that the lines
-    made for the rule use."""
+    """A generated function. `rules` is how many rules it evaluates; `constants` are the values of the names in the
+    lines that were made for the rule."""
 
     name: str
     rules: int
@@ -61,7 +61,7 @@ class CodeListing:
 
 
 def request_types_of(rule: Rule, schema: Schema) -> tuple[RequestTypes, ...]:
-    """The request_types_of of the requests that can concern a rule, in order."""
+    """The types of the requests that can concern a rule, in order."""
     actions = schema.actions if rule.head.actions is None else rule.head.actions
     return tuple(
         (principal, action, resource)
@@ -78,7 +78,8 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
 def list_rule(
     rule: Rule, rules: Collection[Rule], schema: Schema, world: World, request_types: RequestTypes
 ) -> CodeListing:
-    """The functions that ask a rule of `rules` about requests of these types, which are one of `request_types_of`."""
+    """The functions that evaluate one rule of `rules` for requests of these types, which are one of
+    `request_types_of`."""
     index, harmless = Index(rules, schema), VettedNames(schema)
     looks = look(schema, harmless, request_types[1], read_through(index.about(request_types[1], request_types[2])))
     actors = Actors(request_types[1], {}, schema, world, Derived(), harmless, looks)
@@ -103,8 +104,8 @@ def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, 
 
 
 def _flat(rule: Rule, body: Iterable[ast.stmt], depth: int) -> Iterator[tuple[int, str, ast.stmt]]:
-    """The statements with their depth and text. A branch that is for several rules comes apart; what it asks belongs to
-    the rule if something in it does."""
+    """The statements with their depth and text. A branch for several rules is taken apart; its test belongs to the rule
+    if any statement in it does."""
     for statement in body:
         if not isinstance(statement, ast.If) or _span(statement) is not None or not _is_for_rules(statement):
             yield depth, ast.unparse(statement), statement
@@ -124,13 +125,14 @@ def _is_for_rules(statement: ast.stmt) -> bool:
 
 
 def _all(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements and those within them."""
+    """The statements, and all statements within them."""
     return (node for one in body for node in ast.walk(one) if isinstance(node, ast.stmt))
 
 
 def _marks(rule: Rule, body: list[ast.stmt]) -> list[Mark]:
-    """What each statement has to do with the rule: it is placed in the rule's text, or it is no other rule's and is
-    about a value that such a statement reads. Where no statement is the rule's, those count that look it up."""
+    """The mark of each statement. It is marked if it has a place in the rule's text, or if it belongs to no other rule
+    and is about a value that such a statement reads. If no statement has a place there, the statements that look the
+    rule up are marked."""
     own = [_is_of(rule, statement) for statement in body]
     read = _names(*(statement for statement, is_own in zip(body, own, strict=True) if is_own))
     assigned = {name for statement in body for name in _assigned(statement)}
@@ -141,7 +143,7 @@ def _marks(rule: Rule, body: list[ast.stmt]) -> list[Mark]:
     ]
 
 
-# What a lookup in a table finds, and what the rules found there said.
+# The name that collects what a table lookup finds and what the rules found there answer.
 _LOOKUP = {"h"}
 
 
@@ -151,12 +153,12 @@ def _is_of(rule: Rule, statement: ast.stmt) -> bool:
 
 
 def _span(statement: ast.stmt) -> Span | None:
-    """The policy text that a statement was made for, if it was made for some in particular."""
+    """The policy text that a statement was made for, if there is one."""
     return getattr(statement, "span", None)
 
 
 def _is_value(name: str) -> bool:
-    """Whether the name is that of a value which was read for the rules, not of a part of the request."""
+    """Whether a name stands for a value that was read for the rules, rather than for a part of the request."""
     return re.fullmatch(r"above_\w+|v\d+|(principal|resource)_\d+", name) is not None
 
 

@@ -25,7 +25,7 @@ from policyengine.model.types import STRING
 PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "known_principal", "known_resource")
 ROOTS = ("principal", "resource")
 
-# Takes PARAMETERS, gives the mask of rules that held.
+# Takes PARAMETERS, returns the mask of the rules that held.
 Fast = Callable[..., int]
 
 
@@ -94,7 +94,7 @@ def items_of(rule: Rule) -> tuple[ir.Expr, ...]:
 
 
 def _if_rest_holds(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
-    """For where the rule's first test has been made."""
+    """The rest of a rule, after its first test has been made."""
     tests = [emitter.emit(item) for item in items_of(rule)[1:]]
     if not tests:
         return place(set_bit("m", number), rule.span)

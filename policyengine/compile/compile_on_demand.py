@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 
 # Held by the thread that makes something for all others.
 OneAtATime = threading.Lock
-# The most rules whose code is made anywhere: that takes less time than handing it over.
+# If there are no more rules than this, any thread makes their code: that takes less time than handing it over.
 FEW = 10
 
 

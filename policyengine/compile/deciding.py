@@ -14,12 +14,12 @@ from policyengine.compile.runtime import NOTHING
 from policyengine.compile.verified import meters
 from policyengine.model.decision import Decision
 
-# What a caller that says nothing has verified.
+# The default of `approved` and `metered`: the caller has verified nothing.
 _NOTHING: tuple[()] = ()
 
 
 class Deciding(Decider):
-    """Decides by the evaluator that it was given last, also for a host that keeps a reference to its method."""
+    """Decides by the evaluator that it was given last, even if the host has kept a reference to its method."""
 
     _evaluator: Evaluator
     _entries: Mapping[str, Mapping[Any, Mapping[Any, Callable[..., Decision]]]]
@@ -44,12 +44,13 @@ class Deciding(Decider):
 
         Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action is
         a name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has
-        verified for exactly this request, `metered` the limits that the caller meters (True for all of them): an allow
-        that names others is not `allowed`. A malformed request is denied; this never raises for what a request holds.
-        Raises TypeError for an `approved` or `metered` that is not a collection of names of such rules.
+        verified for exactly this request, `metered` the limits that the caller meters (True for all of them). An allow
+        that depends on any others is not `allowed`. A malformed request is denied; this method never raises because of
+        a request's content. Raises TypeError for an `approved` or `metered` that is not a collection of names of such
+        rules.
         """
         if approved is not _NOTHING or metered is not _NOTHING:
-            # Names and entries of one snapshot.
+            # Names and entries have to come from one snapshot.
             evaluator = self._evaluator
             given = evaluator.approved(approved)
             if metered is not _NOTHING:
@@ -63,7 +64,7 @@ class Deciding(Decider):
             except Exception:  # noqa: BLE001 - whatever it is, the long way decides
                 return evaluator.slowly(principal, action, resource, context, given)
         try:
-            # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
+            # The same as `Evaluator.decide`, inlined. A request that is new or unusual raises.
             name = action if type(action) is str else named(action)
             entry = self._entries[name][resource["type"]][principal["type"]]
             if name is action:

@@ -25,8 +25,8 @@ def quantified(
     kept: dict[int, str],
     around: list[str],
 ) -> ast.expr:
-    """The quantifier. `kept` are the tests of membership whose collection is kept, with the name of where; `around` has
-    the names of the collections of the quantifiers that this one is in."""
+    """The quantifier. `kept` has the tests of membership whose collection is kept as a set, each with the name that it
+    is kept under; `around` has the names of the collections of the enclosing quantifiers."""
     own = [(id(node), fresh()) for node in walk(expr.body) if id(node) not in kept and _is_same_for_all(node, expr)]
     kept.update(own)
     elements = emit(expr.collection)
@@ -51,13 +51,13 @@ def quantified(
         test_all = call(holds, elements, ast.Lambda(taken, test), *more)
     if not own:
         return test_all
-    # One list for each, empty until the set is in it.
+    # One list for each set, empty until the set is made.
     cells: list[ast.expr] = [ast.List([], ast.Load()) for _ in own]
     return call_object(ast.Lambda(parameters(*(name for _, name in own)), test_all), *cells)
 
 
 def counting(expr: ir.Expr, emit: Callable[[ir.Expr], ast.expr], around: list[str]) -> Callable[[ir.Expr], ast.expr]:
-    """How the parts of an expression are emitted: those that count within a quantifier are counted."""
+    """An `emit` for the parts of an expression that counts the elements of quantifiers within quantifiers."""
     counts_here = counted(expr) if around else ()
     names = tuple(around)
 
@@ -70,14 +70,14 @@ def counting(expr: ir.Expr, emit: Callable[[ir.Expr], ast.expr], around: list[st
 
 
 def kept_set(name: str, collection: ast.expr, *element: ast.expr, how: str = "kept") -> ast.expr:
-    """The set under the name, made of the collection when it is first asked for."""
+    """The set of this name, made from the collection on first use."""
     return call(how, load(name), ast.Lambda(parameters(), collection), *element)
 
 
 def within_many(
     expr: ir.Within, emit: Callable[[ir.Expr], ast.expr], kept: dict[int, str], around: list[str]
 ) -> ast.expr:
-    """A test of a hierarchy within a quantifier: the targets are kept where they are the same for all elements."""
+    """A hierarchy test within a quantifier. The targets are kept if they are the same for all elements."""
     name, targets = kept.get(id(expr)), counting(expr, emit, around)(expr.target)
     made = call("uids", targets) if name is None else kept_set(name, targets, how="kept_uids")
     return is_within(emit(expr.entity), made)
@@ -97,7 +97,7 @@ def _is_same_for_all(node: ir.Expr, around: ir.Quantifier) -> bool:
 
 
 def sources_of(expr: ir.Sources) -> ast.expr:
-    """The sources of an argument, or of the element that each quantifier around is at."""
+    """The sources of an argument, or of the current element of each enclosing quantifier."""
     steps: list[ast.expr] = [
         ast.Constant(step) if isinstance(step, str) else call("str", load(f"i{step.slot}")) for step in expr.path
     ]

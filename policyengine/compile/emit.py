@@ -47,15 +47,15 @@ class Emitter:
 
     site: CallSite
     loads: Mapping[ir.Expr, str] = field(default_factory=dict)
-    # The roots whose hierarchy the function has looked at already, under the names `above_principal`, `above_resource`.
+    # The roots whose ancestors the function has already found, under the names `above_principal` and `above_resource`.
     looked_up: Collection[str] = ()
-    # All that is asked of the hierarchy above a root, or None if that is not known beforehand.
+    # All targets of the searches above a root, or None if they are not known beforehand.
     targets: Mapping[str, frozenset[Uid] | None] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
     temporaries: int = 0
-    # Tests of membership in what is the same for all elements of a quantifier, and the names of where it is kept.
+    # Tests of membership in a collection that is the same for all elements of a quantifier, with the name of its set.
     kept: dict[int, str] = field(default_factory=dict)
-    # The names of the collections of the quantifiers around.
+    # The names of the collections of the enclosing quantifiers.
     around: list[str] = field(default_factory=list)
     prepared: Prepared = field(default_factory=Prepared)
 
@@ -83,7 +83,7 @@ class Emitter:
     # ---- dispatch ----
 
     def _emit(self, expr: ir.Expr) -> ast.expr:
-        # What is prepared was not counted with the quantifiers around it.
+        # A prepared value would not be counted together with the enclosing quantifiers.
         name = self.loads.get(expr) or (None if self.around and quantifies(expr) else self.prepared.name(expr))
         if name is not None:
             return load(name)
@@ -208,7 +208,7 @@ class Emitter:
             return ast.IfExp(test, load(temporary), call("guard", load(temporary), self.constant(type_)))
         match type_:
             case SetT(element) if element == STRING:
-                # A list, which is what requests hold, is looked at in place.
+                # A list, the usual case in requests, is tested in place.
                 named = ast.NamedExpr(ast.Name(temporary, ast.Store()), value)
                 return ast.IfExp(call("plain_texts", named), load(temporary), call("strings", load(temporary)))
             case ListT(element) if element == STRING:
@@ -248,7 +248,7 @@ class Emitter:
         return ast.UnaryOp(ast.Not(), same) if expr.negated else same
 
     def _compare_integers(self, expr: ir.Compare) -> ast.expr:
-        """Compares two attributes and guards them together: whichever way it comes out, two bounds imply the others."""
+        """Compares two attributes and guards them together: whatever the result, two of the bounds imply the others."""
         sides = [expr.left, expr.right]
         if any(side in self.loads or self.prepared.name(side) is not None for side in sides):
             return ast.Compare(self.emit(expr.left), [COMPARE[expr.op]()], [self.emit(expr.right)])
@@ -263,7 +263,7 @@ class Emitter:
         return ast.IfExp(integers, known, call("bad"))
 
     def _compared(self, one: ir.Expr, other: ir.Expr) -> tuple[ast.expr, ast.expr]:
-        """An identity, and another or several others, in a form in which they can be compared."""
+        """One identity, and another one or several others, in a form in which they can be compared."""
         single = isinstance(other.type, EntityT)
         both = self.prepared.both(one, "uid", other, "uid" if single else "uids")
         if both is not None:
@@ -299,7 +299,7 @@ class Emitter:
         return self.emit(expr)
 
     def _scalar(self, expr: ir.Expr) -> ast.expr:
-        """A value that is compared. A condition holds wherever its test is true, and only here has to be a Bool."""
+        """A value to be compared. Elsewhere a condition may be any true value, but here it is a Bool."""
         value, is_bool = self.emit(expr), isinstance(expr, ir.Attribute | ir.Const | ir.Local)
         return value if is_bool or expr.type != BOOL else ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), value))
 
@@ -355,11 +355,11 @@ class Emitter:
         return ast.BoolOp(ast.Or(), [below, itself])
 
     def ancestors(self, root: str) -> ast.expr:
-        """The ancestors of the principal or resource, as far as they are needed."""
+        """The ancestors of the principal or resource, or at least those that the rules search for."""
         return load("above_" + root) if root in self.looked_up else call("ancestors", load(root), self.known(root))
 
     def ancestors_among(self, root: str, targets: frozenset[Uid]) -> ast.expr:
-        """The targets that are ancestors of the principal or resource, and perhaps other ancestors."""
+        """The targets that are ancestors of the principal or resource; other ancestors may be included."""
         return call("ancestors_among", self.constant(wanted(targets)), load(root), self.known(root))
 
     def known(self, root: str) -> ast.expr:
@@ -367,13 +367,13 @@ class Emitter:
         return load("known_" + root if self.site.type_of(root) in self.site.recorded else "nothing")
 
     def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
-        """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
-        malformed; and whether it is one of them, or None if its type says that it is not."""
+        """Two tests: whether the principal or resource is below one of the targets, which errs if the hierarchy is
+        malformed; and whether it is one of them, or None if its type rules that out."""
         if root not in self.looked_up:
             disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
             below: ast.expr = ast.UnaryOp(ast.Not(), call_object(disjoint, self.ancestors_among(root, targets)))
         elif len(targets) == 1:
-            # Most often there is nothing above, and that is told fastest.
+            # Most often there are no ancestors, and this is the fastest test for that.
             [target] = targets
             below = all_of(
                 [self.ancestors(root), ast.Compare(self.constant(target), [ast.In()], [self.ancestors(root)])]

@@ -30,14 +30,14 @@ from policyengine.schema.members import DELEGATED_BY
 LISTED = 8
 
 
-# What the function takes. `attributes` are those of the action, `approved` is None where there are no approvals, and
-# with `alone` only the principal is decided about, whatever agents there are. The last three may be left out.
+# The parameters of the function. `attributes` are those of the action, `approved` is None if there are no approvals,
+# and with `alone` the decision is about the principal alone, whatever agents there are. The last three are optional.
 WAY_IN = ("principal", "resource", "context", "attributes", "approved", "alone")
 
 
 class TableLookup(Protocol):
-    """A table of blocks of rules by the value of a key. The `ask` of a block takes PARAMETERS and returns a tuple: the
-    number of the block and the mask of its rules that held, if any did."""
+    """A table from values of a key to blocks of rules. The `ask` of a block takes PARAMETERS and returns a tuple: the
+    block's number and the mask of its rules that held, if any did."""
 
     @property
     def dimension(self) -> Dimension: ...
@@ -63,9 +63,9 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class EntryWays:
-    """Two paths through the same rules. `named`, if there is one, is shorter, and is for requests that only name those
-    entities of whose type the world has records; `prepared` is what it needs of them. `apart`, if there is one, tells
-    quickly that no entity is mentioned twice."""
+    """Two paths through the same rules. `named`, if there is one, is shorter. It is for requests that give only the
+    type and id of the entities whose type has records in the world; `prepared` is what it needs of them. `apart`, if
+    there is one, is a quick test that no entity is mentioned twice."""
 
     site: CallSite
     apart: Apart | None
@@ -76,7 +76,7 @@ class EntryWays:
 
 
 def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: CallSite, apart: Apart | None) -> EntryWays:
-    """How rules and tables answer requests of one shape."""
+    """The paths by which rules and tables answer requests of one shape."""
     named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
     emitter = Emitter(site)
     way = _way(rules, tables, emitter)
@@ -92,8 +92,8 @@ def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: CallSite, a
 
 
 def entry_tree(ways: EntryWays, asks_spare: bool = False) -> ast.Module:
-    """Both ways as one function: it checks the request by statements of its own. Where the rest is not in order `spare`
-    is asked, or it raises."""
+    """Both paths as one function, which checks the request by statements of its own. If only the outline is in order,
+    it calls `spare` or raises."""
     rest = _statements(ways.any)
     if ways.named is not None:
         rest = [*_if_named(ways.prepared, _statements(ways.named)), *rest]
@@ -122,15 +122,15 @@ def _way(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter)
 
 
 def _targets(rules: Sequence[Rule], tables: Sequence[TableLookup], root: str) -> frozenset[Uid] | None:
-    """All targets for which the rules and the tables search above a root."""
+    """All targets that the rules and the tables search for above a root."""
     uids = targets(rules, root)
     keys = (key for table in tables if table.dimension == ("above", root) for key in table.rows)
     return uids if uids is None else uids | {Uid(*key) for key in keys}
 
 
 def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
-    """The short path, for entities that have only a type and an id, and have a row. Anything else that an entity says
-    of itself would have to be merged with what is known of it."""
+    """The short path, for entities that have only a type and an id, and have a row. Any other attribute in the request
+    would have to be merged with what is known of the entity."""
     roots = [root for root in sorted(prepared.roots) if prepared.items[root]]
     bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
     ids = {"principal": load("pid"), "resource": load("rid")}
@@ -150,8 +150,8 @@ def names(body: Sequence[ast.stmt]) -> frozenset[str]:
 
 
 def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
-    """Raises unless the request is made of plain dicts with textual ids; where others have to be allowed as well,
-    returns the decision for all. That the types are right was settled when the function was chosen by them."""
+    """Raises unless the request is made of plain dicts with ids that are texts. If others must be allowed as well,
+    returns the decision for all of them. The types need no check: the function was chosen by them."""
     # Most contexts are empty, and testing that is faster than testing for members.
     agent = all_of([load("context"), _has("context", "agent"), _negated(load("alone"))])
     together = ast.Return(call("together", *map(load, WAY_IN[:-1])))
@@ -175,14 +175,14 @@ def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
 
 
 def _mentions_twice(apart: Apart | None) -> ast.expr:
-    """Whether entities may be mentioned more than once. With `alone` the mentions have been put together before."""
+    """Whether entities may be mentioned more than once. With `alone` the mentions were merged before."""
     single = call("single", load("principal"), load("resource"), load("context"), load("attributes"))
     quick = [] if apart is None else [_negated(all_of(_only_refers(apart)))]
     return all_of([_negated(load("alone")), *quick, _negated(single)])
 
 
 def _only_refers(apart: Apart) -> list[ast.expr]:
-    """Whether nothing but references to entities of other types is mentioned, which is quickly told of most."""
+    """Whether all mentions are references to entities of other types. This is a quick test for most requests."""
     elsewhere = ast.Call(ast.Attribute(load("roots"), "isdisjoint", ast.Load()), [load("context")], [])
     tests: list[ast.expr] = [ast.BoolOp(ast.Or(), [_negated(load("context")), elsewhere])]
     if apart.acts:
@@ -205,13 +205,13 @@ def _type_is_odd(root: str) -> ast.expr:
 
 
 def _unlike(name: str, known: str) -> ast.expr:
-    """Whether there are names among those of an object that have to be looked at."""
+    """Whether an object has names that have to be checked."""
     keys = ast.Call(ast.Attribute(load(name), "keys", ast.Load()), [], [])
     return _negated(ast.Compare(keys, [ast.LtE()], [load(known)]))
 
 
 def _is_delegated() -> ast.expr:
-    """Whether the principal was given its task by somebody, according to the world or to the principal itself."""
+    """Whether somebody delegated to the principal, according to the world or to the principal itself."""
     record = ast.Call(ast.Attribute(load("records_principal"), "get", ast.Load()), [load("pid"), load("nothing")], [])
     recorded = ast.Compare(ast.Constant(DELEGATED_BY), [ast.In()], [record])
     there = ast.BoolOp(ast.Or(), [_has("principal", DELEGATED_BY), recorded])
@@ -242,8 +242,8 @@ def _is_not(name: str, kind: str) -> ast.expr:
 
 
 def _answer() -> list[ast.stmt]:
-    """Returns the decision for the mask in `m`. An outcome that is new has none: `bucket.py` combines it, on the slow
-    path, and remembers it."""
+    """Returns the decision for the mask in `m`. A new outcome has none: `bucket.py` combines it, on the slow path, and
+    remembers it."""
     decision = ast.Subscript(load("outcomes"), load("m"), ast.Load())
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
     return [assign("d", decision), _refuse(unknown), _approved()]
@@ -256,7 +256,7 @@ def _approved() -> ast.stmt:
 
 
 def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
-    """Evaluates the rules that the tables give for this request. If any of them hold, returns the decision for the mask
+    """Evaluates the rules that the tables give for this request. If any of them held, returns the decision for the mask
     and these hits."""
     body = ask_tables(tables, emitter, "ask")
     none = assign("h", ast.Tuple([], ast.Load()))
@@ -271,7 +271,7 @@ def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
 
 
 def ask_tables(tables: Sequence[TableLookup], emitter: Emitter, question: str) -> list[ast.stmt]:
-    """Adds to `h` what the blocks answer that the tables give for this request."""
+    """Adds to `h` the answers of the blocks that the tables give for this request."""
     body: list[ast.stmt] = []
     for table in tables:
         rows = emitter.constant(table.rows)
@@ -282,7 +282,7 @@ def ask_tables(tables: Sequence[TableLookup], emitter: Emitter, question: str) -
                 apart = ast.Call(ast.Attribute(keys, "isdisjoint", ast.Load()), [above], [])
                 ask = _ask(ast.Subscript(rows, load("k"), ast.Load()), emitter, question)
                 each = ast.For(ast.Name("k", ast.Store()), ast.BinOp(keys, ast.BitAnd(), above), ask, [])
-                # Most often there is nothing, and testing that is fastest.
+                # Most often there are none, and this is the fastest test for that.
                 body.append(ast.If(all_of([above, ast.UnaryOp(ast.Not(), apart)]), [each], []))
                 type_ = emitter.site.type_of(root)
                 if any(key[0] == type_ for key in table.rows):

@@ -1,9 +1,8 @@
 """The fast PDP: generated functions behind an index, equal to `decide` in every answer.
 
 A request takes one of two ways. Well-formed ones run generated code, which yields bit masks that look up a decision
-made once; agents, actions with attributes and approvals included. Where that code stumbles, its careful twin finds out
-which rules erred, and the interpreter says why.
-"""
+made once; this includes agents, actions with attributes and approvals. If that code raises, its careful twin finds out
+which rules erred, and the interpreter says why."""
 
 from __future__ import annotations
 
@@ -40,16 +39,16 @@ from policyengine.schema.mentions import Mentions
 from policyengine.schema.misspelt_names import REQUEST, check_keys
 from policyengine.schema.schema import Schema
 
-# What the fast way takes as the names of approvals.
+# The collections of approvals that the fast way accepts.
 COLLECTIONS = (list, tuple, set, frozenset)
 
 
-# So many decisions are remembered as they are for a caller that meters.
+# How many decisions are remembered for callers that meter.
 METERED = 4_096
 
 
 class Evaluator(Decider):
-    """Decides requests under one policy set. Never changes, but for what it remembers; safe from any thread."""
+    """Decides requests under one policy set. Never changes, except for what it remembers; safe from any thread."""
 
     def __init__(
         self,
@@ -66,19 +65,19 @@ class Evaluator(Decider):
         self._derived = Derived()
         # What decisions may take, as far as rules were asked.
         self.dear = QuantifierCounts()
-        # The names in requests that need no look.
+        # The names in requests that need no check.
         self.harmless = VettedNames(schema)
         self._policies = policies
         self._index = Index((*policies.rules, *policies.tried), schema)
-        # What callers may say that they have verified.
+        # What callers may claim to have verified: the approvals, and the limits.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._each = {name: frozenset({name}) for name in self.approvals}
-        # A plain dict: one that forgets one by one takes as long to be asked as a decision.
+        # A plain dict: a lookup in a cache that evicts entries one by one would take as long as a decision.
         self._metered: dict[int, tuple[Decision, Decision]] = {}
         self._looks: dict[tuple[str, str], Look] = {}
         self._making = OneAtATime()
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
-        # By action, resource type and principal type. What is not there has not been asked for yet.
+        # By action, resource type and principal type. Types that were not asked about yet are missing.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
         if native is not None:
             self._go_by(self.entries, self._each, NOTHING, self.decide_slowly)
@@ -87,7 +86,7 @@ class Evaluator(Decider):
     def decide(
         self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
     ) -> Decision:
-        """The decision, as `decide` gives it. Never raises for what a request holds."""
+        """The decision, as `evaluate.decide` gives it. Never raises because of a request's content."""
         try:
             name = action if type(action) is str else named(action)
             entry = self.entries[name][resource["type"]][principal["type"]]
@@ -99,38 +98,38 @@ class Evaluator(Decider):
 
     @property
     def _is_replaced(self) -> bool:
-        """Whether something else stands in the place of `decide`, which then is to be asked."""
+        """Whether `decide` has been replaced, by a subclass or on this object; then the replacement is to be called."""
         return type(self).decide is not Evaluator.decide or "decide" in self.__dict__
 
     @property
     def ways_in(self) -> dict[str, dict[str, dict[str, Entry]]]:
-        """The entries, for whoever asks them without a call of `decide`."""
+        """The entries, for callers that ask them directly instead of calling `decide`."""
         return {} if self._is_replaced else self.entries
 
     @property
     def slowly(self) -> Callable[..., Decision]:
-        """What decides where there is no way in, or it raises."""
+        """What decides if there is no entry, or the entry raises."""
         return self.decide if self._is_replaced else self.decide_slowly
 
     def shortcuts(self, decider: Decider) -> None:
-        """From now on the shortcuts of that object are those to this evaluator."""
+        """Makes the shortcuts of a decider lead to this evaluator."""
         decider._go_by(self.ways_in, self._each, NOTHING, self.slowly)
 
     def decide_many(self, requests: Iterable[Any]) -> list[Decision]:
-        """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold. Raises
-        TypeError for an `approved` or `metered` that names none of the rules it should."""
+        """The decisions about mappings with the keywords of `Engine.decide`. Never raises because of their content.
+        Raises TypeError for an `approved` or `metered` that names anything but rules of its kind."""
         decisions: list[Decision] = []
         decide, add = self.decide, decisions.append
-        # They may come from anywhere: what making them raises is no reason to decide.
+        # An iterable may raise while it makes the requests: that must not be taken for a denial.
         for asked in list(requests):
             size = len(asked) if type(asked) is dict else 0
-            # So many keys that are found leave no other: most requests are known to be in order by that.
+            # If this many known keys are present there can be no others: this quick test accepts most requests.
             approves = size == 5 and "context" in asked and "approved" in asked
             if size == 3 or (size == 4 and "context" in asked) or approves:
                 given = self.approved(asked["approved"]) if approves else ()
                 try:
                     principal, action, resource = asked["principal"], asked["action"], asked["resource"]
-                except Exception:  # noqa: BLE001 - what one of its keys raises is no reason to decide
+                except Exception:  # noqa: BLE001 - an error in one of its keys must not look like a denial
                     pass
                 else:
                     context = asked.get("context")
@@ -143,11 +142,11 @@ class Evaluator(Decider):
         return decisions
 
     def prepare(self, earlier: Evaluator) -> None:
-        """Makes the code for all that the earlier evaluator has been asked about, so that no request has to wait for
+        """Makes the code for everything that the earlier evaluator was asked about, so that no request has to wait for
         it. Changes no answer."""
         for principal, action, resource in list(earlier._buckets):
             if self._is_declared(principal, action, resource):
-                # The first time what is careful is made, the second time what is fast.
+                # The first call makes the careful functions, the second the fast ones.
                 for _ in range(2):
                     self.decide({"type": principal, "id": ""}, action, {"type": resource, "id": ""})
                 self._buckets[principal, action, resource].prepare_like(earlier._buckets[principal, action, resource])
@@ -155,7 +154,7 @@ class Evaluator(Decider):
     def decide_slowly(
         self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
     ) -> Decision:
-        """The decision, without the shortcut; afterwards the shortcut is there."""
+        """The decision without the shortcut. Afterwards the shortcut exists."""
         try:
             plain = request(principal, action, resource, context)
             mentioned = Mentions(plain, self._schema)
@@ -176,7 +175,7 @@ class Evaluator(Decider):
 
     def approved(self, given: Any) -> frozenset[str]:
         """The approvals that the caller has verified. Raises TypeError."""
-        # One approval and no more is what nearly all that give any have.
+        # Most callers with approvals have exactly one.
         if type(given) is list and len(given) == 1 and type(given[0]) is str:
             one = self._each.get(given[0])
             if one is not None:
@@ -184,7 +183,7 @@ class Evaluator(Decider):
         return approvals(given, self.approvals)
 
     def decide_met(self, principal: Any, action: Any, resource: Any, context: Any, met: frozenset[str]) -> Decision:
-        """The decision where the demands of these rules are met."""
+        """The decision if the demands of these rules are met."""
         return with_meters(self.decide(principal, action, resource, context, met & self.approvals), met)
 
     def decide_metered(self, principal: Any, action: Any, resource: Any, context: Any) -> Decision:
@@ -192,7 +191,7 @@ class Evaluator(Decider):
         decision = self.decide(principal, action, resource, context)
         if not decision.limits:
             return decision
-        # By identity: decisions are shared, and one that is remembered here is nobody else's.
+        # By identity: decisions are shared, and the dict keeps each of its keys alive, so that no id is used again.
         known = self._metered.get(id(decision))
         if known is None or known[0] is not decision:
             if len(self._metered) >= METERED:
@@ -201,8 +200,8 @@ class Evaluator(Decider):
         return known[1]
 
     def _one_of_many(self, asked: Any) -> Decision:
-        """The decision about one of many that says more than most, is new, or is not a plain object. Raises
-        TypeError."""
+        """The decision about one of many requests that has more keys than most, has no code yet, or is not a plain
+        object. Raises TypeError."""
         if not isinstance(asked, Mapping):
             return self.decide(None, None, None)
         approved, metered = self.approved(asked.get("approved")), meters(asked.get("metered"), self.limits)
@@ -215,8 +214,8 @@ class Evaluator(Decider):
         return with_meters(self.decide(principal, action, resource, asked.get("context"), approved), metered)
 
     def _decide_united(self, everyone: Sequence[Request], approved: Collection[str]) -> Decision | None:
-        """The decision about a request of which more than one mention of an entity was put together; None where it is
-        not at hand."""
+        """The decision about a request in which mentions of an entity were merged; None if there is no code for it
+        yet."""
         decisions: list[Decision] = []
         try:
             names = _names(approved)
@@ -231,7 +230,7 @@ class Evaluator(Decider):
 
     def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
         if asked.contradicts:
-            # Only the interpreter knows what contradicts itself from what is said.
+            # Only the interpreter can tell a contradiction from what the request says.
             env = Env(asked, self._world)
             return decide_alone(self._policies, self._schema, env, approved, self._revision)
         key = asked.types
@@ -240,14 +239,14 @@ class Evaluator(Decider):
             problem = not_applicable(self._schema, *key)
             refusal = None if problem is None else denied(problem, self._revision)
             if refusal is not None and not self._is_declared(*key):
-                # Callers could make up names without end.
+                # Nothing is remembered: callers could make up names without end.
                 return refusal
             need((self, key), lambda: self._made(key, refusal).prepare())
             bucket = self._made(key, refusal)
         return bucket.settle(asked, approved)
 
     def _made(self, key: tuple[str, str, str], refusal: Decision | None) -> Bucket:
-        """The bucket, made once whoever else wants it."""
+        """The bucket, made once even if several threads need it."""
         with self._making:
             bucket = self._buckets.get(key)
             if bucket is None:
@@ -255,12 +254,12 @@ class Evaluator(Decider):
             return bucket
 
     def is_single(self, principal: Any, action: Any, resource: Any, context: Any) -> bool:
-        """Whether a request whose shape is known mentions no entity twice, so that it can be read as it is."""
+        """Whether a request whose shape is known mentions no entity twice, so that it can be used as it is."""
         name = action if type(action) is str else named(action)
         return self._look(name, resource["type"]).single(principal, resource, context, {})
 
     def read_through(self, action: str, resource: str) -> frozenset[str]:
-        """The types of entity of which rules read more than who it is, where it is neither principal nor resource."""
+        """The types of entity other than principal and resource of which rules read more than the identity."""
         return self._look(action, resource).through
 
     def _look(self, action: str, resource: str) -> Look:
@@ -288,7 +287,7 @@ class Evaluator(Decider):
 
 
 def named(action: Any) -> str:
-    """The name in a plain object; raises for anything else."""
+    """The name in a plain object. Raises for anything else."""
     name = action["name"]
     if type(action) is not dict or type(name) is not str:
         raise Unusual
@@ -301,7 +300,7 @@ def with_meters(decision: Decision, metered: frozenset[str]) -> Decision:
 
 
 def _names(approved: Any) -> frozenset[str] | None:
-    """Approvals as an entry takes them. Raises Unusual for anything but a plain collection of them."""
+    """Approvals as an entry takes them. Raises Unusual for anything but a plain collection."""
     if type(approved) not in COLLECTIONS:
         raise Unusual
     return frozenset(approved) or None

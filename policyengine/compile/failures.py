@@ -1,4 +1,4 @@
-"""Why rules fail for reasons other than an attribute without a value in the request, remembered."""
+"""Remembers why rules fail for reasons other than an attribute without a value in the request."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from policyengine.model.decision import RuleError
 from policyengine.model.values import Fault
 
 Errors = tuple[tuple[int, Rule, RuleError], ...]
-# The number that is remembered for each rule; rules that fail in more ways are interpreted each time.
+# The most failures that are remembered for each rule; after that, rules that fail are interpreted each time.
 MOST = 32
-# Whoever looks for an attribute that is not there. Elsewhere a missing key can mean several things.
+# The functions that look for an attribute that is not there. Elsewhere a missing key can mean several things.
 _MISSING = frozenset({id(member.__code__), id(find.__code__)})
 
 
 class RuleFailures:
-    """The failures of one block of rules. Their numbers are below 0, and never change."""
+    """The failures of one block of rules. Each has a number below 0, which never changes."""
 
     __slots__ = ("_errors", "_most", "_next", "_numbers")
 
@@ -32,8 +32,8 @@ class RuleFailures:
         self._errors: dict[int, Errors] = {}
 
     def failed(self, error: Exception, mask: int, places: list[int]) -> int:
-        """Notes the number of what these rules failed of. Gives the mask of those that the interpreter has to be asked
-        about: all of them, or none."""
+        """Adds the number of this failure to `places`. Returns the mask of the rules that the interpreter has to be
+        asked about: all of them, or none."""
         key = _key(error, mask)
         if key is None:
             return mask
@@ -46,8 +46,8 @@ class RuleFailures:
         return 0 if number in self._errors else mask
 
     def learn(self, places: Sequence[int], errors: dict[int, tuple[Rule, RuleError]]) -> bool:
-        """What the interpreter says of rules, by their numbers: of all that failed in one request, whose places these
-        are. Whether it is known of all from now on."""
+        """Remembers the interpreter's errors, by the number of the rule, for all failures of one request, which are in
+        `places`. Returns whether all of them are known from now on."""
         unknown = {number for number in places if number < 0} - self._errors.keys()
         for key, number in list(self._numbers.items()) if unknown else ():
             if number in unknown:
@@ -58,12 +58,12 @@ class RuleFailures:
         return errors.keys() <= {each for number in places if number < 0 for each, *_ in self.errors(number)}
 
     def errors(self, number: int) -> Errors:
-        """What is wrong with them; nothing yet where that is not known."""
+        """The errors of one failure; empty if they are not known yet."""
         return self._errors.get(number, ())
 
 
 def _key(error: Exception, mask: int) -> tuple[Any, ...] | None:
-    """What was raised, and where: by the code, and the instruction in it, of all functions that were being called."""
+    """What was raised, and where: the code object and the instruction in it, for each function on the stack."""
     chain: list[int] = []
     at: TracebackType | None = error.__traceback__
     while at is not None:
@@ -71,7 +71,8 @@ def _key(error: Exception, mask: int) -> tuple[Any, ...] | None:
         chain.append(at.tb_lasti)
         at = at.tb_next
     if type(error) is Fault:
-        # Collections are counted before all parts of an expression have been evaluated.
+        # The work is counted before all parts of an expression have been evaluated, so the same place can fail
+        # differently.
         return None if error.code == codes.TOO_MUCH_WORK.id else (mask, error.code, error.message, *chain)
     if type(error) is KeyError and chain[-2] in _MISSING:
         return (mask, *chain)

@@ -1,4 +1,4 @@
-"""The entry for requests that are not in order: where attributes have no value, the decision made before is found.
+"""The entry for requests that are not in order: it finds the decision that was made before for the same faults.
 
 In: the outcome of a request, found by fallible functions: which rules held, which rules read an attribute without a
 value, and why it has none. The decision follows from that alone, so it is remembered by it. `native/intake.c` calls
@@ -30,17 +30,17 @@ from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.values import Uid
 
-# So many decisions are remembered of each shape of request: each names up to a hundred errors.
+# How many decisions are remembered for each shape of request: each names up to a hundred errors.
 MOST_KNOWN = 256
 # The number of a table whose key has no value, and why.
 FaultyTable = tuple[int, Reason]
-# Of the rules that are asked first the mask of those that held and what is told of others; the same of further blocks;
-# and the tables whose key has no value, all of whose rules come upon that first.
+# Of the rules that are evaluated first, the mask of those that held and what is reported of others; the same for
+# further blocks; and the tables whose key has no value, which is the first thing that all their rules read.
 Outcome = tuple[int, Told, tuple[Hit, ...], tuple[FaultyTable, ...]]
 
 
 class FallbackEntry:
-    """Of one bucket: the rules that are asked first, and the tables of all others."""
+    """For one bucket: the rules that are evaluated first, and the tables of all others."""
 
     __slots__ = ("_derived", "_env", "_first", "_known", "_made", "_site", "_tables", "_world")
 
@@ -55,7 +55,7 @@ class FallbackEntry:
     ) -> None:
         self._first, self._tables, self._site, self._env = first, tables, site, env
         self._world, self._derived = world, derived
-        # Most buckets never see a request that is not in order: the function is written when the first one comes.
+        # Most buckets never see a request that is not in order, so the function is written when the first one comes.
         self._made: Entry = self._make
         self._known: dict[Outcome, Decision] = {}
 
@@ -64,12 +64,13 @@ class FallbackEntry:
 
     def remember(self, outcome: Outcome, decision: Decision) -> None:
         if len(self._known) >= MOST_KNOWN:
-            # Past so many, all are forgotten: whoever makes up outcomes keeps nobody from being remembered.
+            # When it is full, all are forgotten: a caller that makes up outcomes cannot keep others from being
+            # remembered.
             self._known.clear()
         self._known[outcome] = decision
 
     def ask(self, principal: Any, resource: Any, context: Any, attributes: Any, approved: Any) -> Decision:
-        """The decision about a request whose outline is in order, as an entry takes it. Raises where it is not
+        """The decision about a request whose outline is in order, with the arguments of an entry. Raises if it is not
         known."""
         return self._made(principal, resource, context, attributes, approved)
 
@@ -80,8 +81,9 @@ class FallbackEntry:
         return self._made(*request)
 
     def _other(self, held: int, told: Told, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]) -> Decision:
-        """What is remembered of requests that lack nothing which a rule came upon. Raises for all others."""
-        # With an error there is a place to name, which only the interpreter says: without, the bucket has the decision.
+        """The remembered decision about a request in which every value that a rule read is there. Raises for all
+        others."""
+        # An error has a place, which only the interpreter can name. Without errors, the bucket has the decision.
         if told or faulty or any(of_block for *_, of_block in hits):
             raise Unusual
         decision: Decision | None
@@ -97,8 +99,8 @@ class FallbackEntry:
 def _function(
     asks_first: bool, tables: Sequence[BlockTable], site: CallSite, world: World, env: Mapping[str, Any]
 ) -> Entry:
-    """Finds out what a request brings about, and looks the decision up. Raises where it is not known, where the
-    hierarchy cannot be told, or where a rule failed of which nothing is told."""
+    """Finds out the outcome of a request, and looks the decision up. Raises if the decision is not known, if the
+    hierarchy cannot be determined, or if a rule failed for an unknown reason."""
     keys = {table.dimension: n for n, table in enumerate(tables) if isinstance(table.dimension, ir.Attribute)}
     reads: dict[Readable, NumberedRead] = {key: NumberedRead(number, key, True) for key, number in keys.items()}
     above: dict[str, Iterable[Any]] = {

@@ -2,8 +2,8 @@
 
 Each attribute was read into a name before, which is `absent` if it has no value. A rule that needs such a value notes
 the place and stops. In a chain of `and`, a test before the first use of the attribute notes the place and is false; in
-a chain of `or`, it is true. A conditional within another expression is evaluated before it, and is `absent` in that
-case. Anywhere else, the place is noted and Lacking is raised, which is slower.
+a chain of `or`, it is true. A conditional within another expression is evaluated before it, and is `absent` if it needs
+such a value. Anywhere else, the place is noted and Lacking is raised, which is slower.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ReadPlace:
 
 @dataclass(slots=True)
 class CheckingEmitter(Emitter):
-    """An Emitter of expressions in which attributes may have no value. `sure` are the names of those that have one
+    """An Emitter of expressions in which attributes may have no value. `sure` are the names that certainly have one
     where the expression stands; for others it notes the place, of the rule `asked`, and raises."""
 
     reads: Mapping[Readable, NumberedRead] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class CheckingEmitter(Emitter):
 
     def _emit(self, expr: ir.Expr) -> ast.expr:
         value = Emitter._emit(self, expr)
-        # What it is read of comes before it.
+        # An attribute is read after the entity or record that it belongs to, which may have no value either.
         while isinstance(expr, READABLE) and expr in self.reads:
             read = self.reads[expr]
             if read.name not in self.sure:
@@ -53,7 +53,8 @@ class CheckingEmitter(Emitter):
             expr = base_of(expr)
         return value
 
-    # One after the other, and each guarded, as in the interpreter: what that says of rules that fail is remembered.
+    # Parts are evaluated one by one, each with its guard, as in the interpreter: its errors are remembered for this
+    # code.
 
     def raw(self, expr: ir.Attribute) -> ast.expr:
         if isinstance(expr.base, ir.Attribute) and isinstance(expr.base.type, EntityT):
@@ -79,9 +80,9 @@ class CheckingEmitter(Emitter):
     # ---- conditions ----
 
     def chained(self, expr: ir.Expr, negated: bool, is_and: bool, sure: set[str]) -> ast.expr:
-        """A condition, or its opposite, as a link of a chain of `and` or of `or`. Where it comes upon an attribute
-        without a value it is None in the one, and `erred`, which is true, in the other. Adds to `sure` what has a
-        value wherever evaluation goes on."""
+        """A condition, or its opposite, as a link of a chain of `and` or of `or`. If it needs an attribute without a
+        value, it is None in a chain of `and`, and `erred`, which is true, in a chain of `or`. Adds to `sure` the names
+        that have a value wherever evaluation goes on."""
         match expr:
             case ir.Not(operand=operand):
                 return self.chained(operand, not negated, is_and, sure)
@@ -100,7 +101,7 @@ class CheckingEmitter(Emitter):
         return _linked(before, negation(test) if negated else test, is_and)
 
     def _valued(self, expr: ir.Expr, sure: set[str]) -> ast.expr:
-        """The value of an expression, or `absent` where it comes upon an attribute without one."""
+        """The value of an expression, or `absent` if it needs an attribute without a value."""
         match expr:
             case ir.If(condition=condition, then=then, otherwise=otherwise) if self._is_unsure(expr, sure):
                 chain = self.chained(condition, False, True, sure)
@@ -113,7 +114,7 @@ class CheckingEmitter(Emitter):
         return ast.IfExp(all_of(before), value, load("absent")) if before else value
 
     def _unless_lacking(self, chain: ast.expr, lacks: ast.expr, then: Callable[[ast.expr], ast.expr]) -> ast.expr:
-        """What follows from a chain of `and`, or what stands for an attribute without a value in it."""
+        """What follows from a chain of `and`, or `absent` if the chain met an attribute without a value."""
         name = self.fresh()
         is_lacking = ast.Compare(ast.NamedExpr(ast.Name(name, ast.Store()), chain), [ast.Is()], [ast.Constant(None)])
         return ast.IfExp(is_lacking, lacks, then(load(name)))
@@ -124,12 +125,12 @@ class CheckingEmitter(Emitter):
         before = self._before(expr, is_and, sure)
         self.sure = frozenset(sure)
         value = self.emit(expr)
-        # The choices that were made for it are nobody else's.
+        # The choices that were made for this expression are of no use to others.
         self.loads = around
         return before, value
 
     def _before(self, expr: ir.Expr, is_and: bool, sure: set[str]) -> list[ast.expr]:
-        """The links before an expression: that what it reads in any case has a value, and what it chooses."""
+        """The links before an expression: tests that what it always reads has a value, and the choices in it."""
         links: list[ast.expr] = []
         for node in steps(expr):
             if not isinstance(node, READABLE):
@@ -148,7 +149,7 @@ class CheckingEmitter(Emitter):
         return links
 
     def _choose(self, choice: Choice, is_and: bool, sure: set[str]) -> ast.expr:
-        """The link in which a choice is made, whose value is at hand from then on."""
+        """The link that makes a choice. From then on its value has a name."""
         value, name = self._valued(choice, sure), self.fresh()
         self.loads = {**self.loads, choice: name}
         lacks = ast.Compare(ast.NamedExpr(ast.Name(name, ast.Store()), value), [ast.Is()], [load("absent")])
@@ -159,7 +160,7 @@ class CheckingEmitter(Emitter):
         return any(isinstance(node, READABLE) and node in reads and reads[node].name not in sure for node in walk(expr))
 
     def _as_link(self, chain: ast.expr, own: bool, is_and: bool) -> ast.expr:
-        """A chain as a link of one of the other kind."""
+        """A chain of one kind as a link in a chain of the other kind."""
         if own is is_and:
             return chain
         name = self.fresh()

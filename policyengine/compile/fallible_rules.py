@@ -1,9 +1,9 @@
 """Rules as a Python function for requests that may not be in order.
 
-The function evaluates every rule and returns the mask of those that held and the mask of those that failed. It reports
-for other rules where they read an attribute without a value, and why it has none. The interpreter gives the same
-reasons, word for word, so it need not be asked. Each attribute is read once, at the top; `fallible_expressions.py` says
-what happens to a rule that needs one without a value.
+The function evaluates every rule and returns the mask of those that held and the mask of those that failed. For other
+rules, it reports where they read an attribute without a value, and why it has none. The reasons are the interpreter's,
+word for word, so the interpreter need not be asked. Each attribute is read once, at the top; `fallible_expressions.py`
+defines what happens to a rule that needs one without a value.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from policyengine.ir.walk import walk
 from policyengine.model.entities import World
 from policyengine.model.types import STRING, ListT, SetT
 
-# The numbers of places, and why attributes have no value, by the numbers of those; empty if no rule came upon any.
+# The numbers of places, and, by the numbers of attributes, why those have no value; empty if no rule read such one.
 Told = tuple[()] | tuple[tuple[int, ...], tuple[tuple[int, Reason], ...]]
-# Takes PARAMETERS; gives the masks of the rules that held and of those that failed, and what it told of others.
+# Takes PARAMETERS; returns the masks of the rules that held and of those that failed, and what it reports of others.
 Careful = Callable[..., tuple[int, int, Told]]
 
 
@@ -68,14 +68,14 @@ def careful_function(
 
 
 def _telling(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Told]:
-    """Reports why the attributes that rules read have no value."""
+    """A function that reports why the attributes that rules read have no value."""
     numbers: dict[int, set[int]] = {}
     for number, place in enumerate(places):
         numbers.setdefault(place.read, set()).add(number)
 
     def told(came_upon: list[int], faults: Faults) -> Told:
-        # Every attribute is read at the top, so faults may name some that no rule came upon. With those told, two
-        # requests with one decision would be remembered apart.
+        # Every attribute is read at the top, so `faults` may name some that no rule needed. If these were reported, two
+        # requests with one decision would be remembered separately.
         if len(faults) == 1:
             return tuple(came_upon), tuple(faults.items())
         why = [(read, why) for read, why in faults.items() if not numbers.get(read, _NONE).isdisjoint(came_upon)]
@@ -119,10 +119,10 @@ class _Careful:
         ]
 
     def _look_up(self) -> list[ast.stmt]:
-        """Where it cannot be told what is above a root, whoever asks for that fails."""
+        """The searches above roots. If one fails, the rules that use its result fail, and no others."""
         statements: list[ast.stmt] = []
         for lookup in lookups_of(self.emitter.looked_up, self.emitter):
-            # Not here: a rule that is false before it asks for the hierarchy does not err.
+            # The search itself must not fail: a rule that is false before it asks for the hierarchy does not err.
             failed = ast.ExceptHandler(load("Exception"), None, [assign(lookup.name, load("unknown_hierarchy"))])
             statements.append(ast.Try(look_up([lookup], self.emitter), [failed], [], []))
         return statements
@@ -130,7 +130,7 @@ class _Careful:
     # ---- rules ----
 
     def _ask(self) -> list[ast.stmt]:
-        """All rules: first those that read the same before anything else, several at once."""
+        """All rules: first those that begin by reading the same attribute, several at once."""
         groups: dict[ir.Attribute, list[int]] = {}
         others: list[int] = []
         for number, rule in enumerate(self._rules):
@@ -145,7 +145,7 @@ class _Careful:
         return [*statements, *self._ask_each(others, frozenset())]
 
     def _ask_each(self, numbers: Sequence[int], sure: frozenset[str]) -> list[ast.stmt]:
-        """These rules. A test that several begin with is made once."""
+        """These rules. A test that several of them begin with is made once."""
         together: dict[ir.Expr, list[int]] = {}
         for number in numbers:
             together.setdefault(first_test(self._rules[number])[0], []).append(number)
@@ -158,7 +158,7 @@ class _Careful:
         return statements
 
     def _is_simple(self, test: ir.Expr) -> bool:
-        """Whether all attributes in a test are read in any case."""
+        """Whether every attribute in a test is always read."""
         reads = [node for node in walk(test) if isinstance(node, READABLE) and is_readable(node)]
         return len(reads) == len(certain(test))
 
@@ -208,7 +208,7 @@ def read_all(reads: Mapping[Readable, NumberedRead], site: CallSite) -> list[ast
 
 
 def takes_of(reads: Mapping[Readable, NumberedRead], world: World) -> dict[str, Any]:
-    """The names that these statements call."""
+    """The functions that these statements call, by name."""
     return {f"take_{read.name}": taking(read, world) for read in reads.values()}
 
 
@@ -258,6 +258,6 @@ def _and(items: tuple[ir.Expr, ...]) -> ir.Expr:
 def _tried(statement: ast.stmt, mask: int, raises: bool) -> ast.stmt:
     told = call("failed", load("error"), ast.Constant(mask), load("places"))
     failed = ast.ExceptHandler(load("Exception"), "error", [ast.AugAssign(ast.Name("o", ast.Store()), ast.Add(), told)])
-    # Its place is noted already: counted among those that failed, the rule would err without a reason.
+    # Its place is noted already. Counted as failed as well, the rule would err without a reason.
     lacking = ast.ExceptHandler(load("Lacking"), None, [ast.Pass()])
     return ast.Try([statement], [lacking, failed] if raises else [failed], [], [])

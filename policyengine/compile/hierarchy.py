@@ -9,19 +9,19 @@ from typing import Any
 from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 
-# With more parents than this in a request, what is above each of them is not put together.
+# If an entity has more parents than this in a request, the sets above them are not merged.
 FEW_PARENTS = 100
 
 Pair = tuple[str, str]
-# By id and type, each in a set of its own, which is what is found most often. Most ids are of nothing that is wanted.
+# By id and type, each in a set of its own, so that the most frequent result needs no new set. Most ids are not wanted.
 Wanted = dict[str, dict[str, frozenset[Uid]]]
 Reach = Callable[[str, str, list[Any]], frozenset[Uid] | None]
 AncestorsAmong = Callable[[Wanted | None, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
 def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
-    """The functions by the names that generated code uses: `ancestors` takes a principal or resource and what is known
-    of it, `ancestors_among` takes what is wanted before these, and may leave out whatever is not."""
+    """The functions by the names that generated code uses. `ancestors` takes a principal or resource and what is known
+    of it; `ancestors_among` takes the wanted entities before these, and may leave out all others."""
     reach = _reach(world)
     in_python = _ancestors_among(world, reach)
 
@@ -33,7 +33,7 @@ def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
 
 
 def wanted(targets: Collection[Uid]) -> Wanted:
-    """Entities as `ancestors_among` takes them."""
+    """Entities in the form that `ancestors_among` takes."""
     pairs: Wanted = {}
     for uid in sorted(targets):
         pairs.setdefault(uid.id, {})[uid.type] = frozenset({uid})
@@ -41,8 +41,8 @@ def wanted(targets: Collection[Uid]) -> Wanted:
 
 
 def _ancestors_among(world: World, reach: Reach) -> AncestorsAmong:
-    """Which of the wanted entities are above a principal or resource, and perhaps others that are; everything that is,
-    if it is not said what is wanted. `native/ancestors.c` does the same for what is wanted."""
+    """Which of the wanted entities are above a principal or resource; other ancestors may be included, and all are if
+    nothing says which are wanted. `native/ancestors.c` does the same for wanted entities."""
     records, known_ancestors = world.records, world.known_ancestors
     nothing: frozenset[Uid] = frozenset()
 
@@ -56,7 +56,7 @@ def _ancestors_among(world: World, reach: Reach) -> AncestorsAmong:
         if type(parents) is not list or len(parents) > MAX_ANCESTORS:
             return world.ancestors(as_entity(entity))
         every: set[Pair] = set()
-        # All are looked at, as any that is malformed is an error.
+        # Every parent is looked at, because any malformed one is an error.
         for parent in parents:
             type_, id_ = parent["type"], parent["id"]
             if type(type_) is not str or type(id_) is not str or type(parent) is not dict:
@@ -77,7 +77,7 @@ def _ancestors_among(world: World, reach: Reach) -> AncestorsAmong:
 
 def _reach(world: World) -> Reach:
     """A function from a known entity, one of the `parents` in a request, to everything at or above it, found once. None
-    where only a climb from the request's own entity tells exactly what is above that."""
+    if only a climb from the request's own entity gives exactly what is above."""
     reached: dict[Pair, frozenset[Uid] | None] = {}
 
     def reach(type_: str, id_: str, parents: list[Any]) -> frozenset[Uid] | None:
@@ -95,9 +95,9 @@ def _reach_of(uid: Uid, world: World) -> frozenset[Uid] | None:
         above = world.ancestors(Entity(uid, {}))
     except Fault:
         return None
-    # So few, and from so few parents, that it stays below the limit for ancestors together.
+    # Small enough that the sets of all parents together stay below the limit for ancestors.
     if (len(above) + 1) * FEW_PARENTS > MAX_ANCESTORS:
         return None
-    # What a reference says of its own parents counts only where the climb comes to it first.
+    # The parents that a reference itself gives count only if the climb comes to it first.
     parents = (parent for each in (uid, *above) for parent in world.record(each).get(PARENTS, ()))
     return None if any(PARENTS in parent for parent in parents) else above | {uid}

@@ -28,7 +28,8 @@ class HoistedRead:
 
 
 def ancestor_roots(rules: Iterable[Rule]) -> frozenset[str]:
-    """The roots whose hierarchy some rule looks at in any case, or several do: those are worth a look at the top."""
+    """The roots whose ancestors some rule always needs, or several rules may need: for those, one search at the top
+    pays."""
     looks: Counter[str] = Counter()
     for rule in rules:
         for root, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
@@ -36,14 +37,14 @@ def ancestor_roots(rules: Iterable[Rule]) -> frozenset[str]:
                 looks[root] += 2
         for node, always in _visits(rule.condition, _is_open(rule)):
             if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root):
-                # Two is "in any case": a single look that may not happen is left where it is.
+                # Two stands for "always": a single search that may not happen is left where it is.
                 looks[node.entity.name] += 2 if always else 1
     return frozenset(root for root, count in looks.items() if count > 1)
 
 
 def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
-    """The entities of which rules ask whether they are above the principal or the resource. None if these are only
-    known with the request."""
+    """The entities that rules search for above the principal or the resource. None if some of these are only known with
+    the request."""
     uids: set[Uid] = set()
     for rule in rules:
         uids |= (rule.head.resource if root == "resource" else rule.head.principal).within or frozenset()
@@ -57,8 +58,8 @@ def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
 
 
 def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> tuple[HoistedRead, ...]:
-    """The attributes that some rule reads in any case or that several read: from now on the emitter takes them for
-    read."""
+    """Chooses the attributes that some rule always reads or that several read. From now on the emitter uses their
+    names."""
     uses: Counter[ir.Attribute] = Counter()
     certain: set[ir.Attribute] = set()
     tested: set[tuple[ir.Expr, str]] = set()
@@ -74,8 +75,8 @@ def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] 
         if _hoistable(node, emitter):
             uses[node] += 1
             certain.add(node)
-    # A read costs every request, and where the attribute is absent the request takes the slow way: so not for one rule
-    # that may not come to it, nor where some rule tests with `has` whether it is there.
+    # A read costs every request, and a request without the attribute takes the slow way. So an attribute is not read
+    # for one rule that may not need it, nor if some rule tests with `has` whether it is there.
     wanted = [n for n, count in uses.items() if (n in certain or count > 1) and (n.base, n.name) not in tested]
     reads = tuple(HoistedRead(f"v{number}", node) for number, node in enumerate(wanted))
     emitter.loads = {read.attribute: read.name for read in reads}
@@ -88,7 +89,7 @@ def read(reads: Iterable[HoistedRead], emitter: Emitter) -> list[ast.stmt]:
 
 
 def _is_open(rule: Rule) -> bool:
-    """Whether the condition is what is evaluated first: a scope that names entities may end a rule before it."""
+    """Whether the condition is evaluated first: a scope that names entities may end a rule before it."""
     scopes = (rule.head.resource, rule.head.principal)
     return all(scope.entities is None and scope.within is None for scope in scopes)
 
@@ -103,7 +104,7 @@ def _hoistable(node: ir.Attribute, emitter: Emitter) -> bool:
 
 
 def _visits(expr: ir.Expr, always: bool) -> Iterable[tuple[ir.Expr, bool]]:
-    """Every node of an expression, and whether evaluation comes there in any case."""
+    """Every node of an expression, and whether it is always evaluated."""
     yield expr, always
     match expr:
         case ir.And(items=items) | ir.Or(items=items):
@@ -133,6 +134,6 @@ def _read(node: ir.Attribute, name: str, emitter: Emitter) -> list[ast.stmt]:
 
 
 def _guard_strings(name: str, type_: Type) -> ast.stmt:
-    """Lists, which is what requests hold, are looked at in place; anything else is left to the guard function."""
+    """Lists, the usual case in requests, are tested in place; the guard function does the rest."""
     check = call("strings" if isinstance(type_, SetT) else "ordered_strings", load(name))
     return ast.If(ast.UnaryOp(ast.Not(), call("plain_texts", load(name))), [assign(name, check)], [])

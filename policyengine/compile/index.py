@@ -21,8 +21,8 @@ from policyengine.schema.schema import Schema
 # With fewer rules than this for a key, evaluating them is faster than a lookup.
 WORTH_A_TABLE = 4
 
-# The id, or everything at or above, of the principal or resource; or an attribute.
-# The id of the action is the same for all rules: it stands for rules without a key.
+# The id, or everything at or above, of the principal or resource; or an attribute. The id of the action, which is the
+# same for all rules, is the dimension for rules without a key.
 Dimension = tuple[Literal["id", "above"], Literal["principal", "resource", "action"]] | ir.Attribute
 
 

@@ -23,23 +23,22 @@ from policyengine.schema.members import DELEGATED_BY
 from policyengine.schema.mentions import AGENT, places
 from policyengine.schema.schema import TOOL, Schema, mentions
 
-# In requests that mention more entities than this, all of them are looked at.
+# If a request mentions more entities than this, all of them are checked in full.
 MOST = 64
 Pair = tuple[str, str]
 
 
 def read_through(rules: Iterable[Rule]) -> frozenset[str]:
-    """The types of entity of which rules read more than who it is, where it is neither the principal nor the
-    resource."""
+    """The types of entity other than principal and resource of which rules read more than the identity."""
     return frozenset().union(*(footprint(rule).through for rule in rules))
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`single` takes a principal, a resource, a context or None and the action's attributes. The rest is what it goes
-    by: where entities of each type mention others, None for places that only Python looks at; the circumstances that
-    mention any; the types that rules read through; the names that entities of each type may have; and whether what an
-    action is like can mention any."""
+    """`single` takes a principal, a resource, a context or None and the action's attributes. The other fields are its
+    data: where entities of each type mention others, None for places that only Python looks at; the context attributes
+    that mention any; the types that rules read through; the names that entities of each type may have; and whether the
+    attributes of an action can mention any."""
 
     single: Callable[[Any, Any, Any, Any], bool]
     places: dict[str, tuple[str, ...] | None]
@@ -49,7 +48,7 @@ class Look:
     acts: bool
 
     def apart(self, principal: str, resource: str) -> Apart | None:
-        """What tells at once that a request of these types is single; None where nothing does."""
+        """A quick test that a request of these types is single; None if there is none."""
         own = self.places.get(principal), self.places.get(resource)
         if own[0] is None or own[1] is None:
             return None
@@ -59,9 +58,9 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Entities of types that are neither the principal's nor the resource's. Where these two refer to others by type
-    and id alone, only to such as are of the types apart, and nothing else mentions any, no entity has a second mention
-    that says anything. `principal` and `resource` are their attributes that mention others, `alike` is whether they are
+    """Entities of types that are neither the principal's nor the resource's. If these two refer to others by type and
+    id alone, only to entities of the types apart, and nothing else mentions any, then no entity has a second mention
+    that adds anything. `principal` and `resource` are their attributes that mention others, `alike` is whether both are
     of one type, and the rest is as in `Look`."""
 
     principal: tuple[str, ...]
@@ -72,7 +71,8 @@ class Apart:
     acts: bool
 
     def refers(self, value: Any) -> bool:
-        """Whether a value is a reference to an entity of a type apart, or a list of them. May raise for others."""
+        """Whether a value is a reference to an entity of a type apart, or a list of them. May raise for other
+        values."""
         for each in value if type(value) is list else (value,):
             if type(each) is not dict or len(each) != 2:
                 return False
@@ -120,11 +120,11 @@ def _is_reference(type_: Type) -> bool:
 
 
 class Unsure(Exception):
-    """Something that is looked at in full."""
+    """Something in the request needs the full check."""
 
 
 class _Seen:
-    """The mentions of one request: those that say something of their entity, and those that only name it."""
+    """The mentions of one request: those with attributes, and those that only name their entity."""
 
     __slots__ = ("_full", "_harmless", "_named", "_schema", "_through", "_todo", "_tools")
 
@@ -177,6 +177,7 @@ class _Seen:
             for name, type_ in mentioning:
                 if name in entity:
                     self.value(entity[name], type_, name in (PARENTS, DELEGATED_BY))
-        # Said of twice, or said of here and only named there: to put that together is for `schema/mentions.py`.
+        # Has attributes in two places, or in one and is only named in another: only `schema/mentions.py` can merge
+        # these.
         known = set(self._full)
         return len(known) == len(self._full) and known.isdisjoint(self._named)

@@ -1,8 +1,8 @@
-"""Questions about one entity that are asked as one.
+"""Merges tests of one entity against several collections into one test.
 
-In: the alternatives of an `or`, and what is prepared of them. Out: the same alternatives, where neighbours that ask
-whether one entity is within this collection or that have become one: whether it is within any of what they hold. Only
-for what is found out beforehand, as that has a value; elsewhere the second could err where the first does not hold.
+In: the alternatives of an `or`, and what is prepared of them. Out: the same alternatives, where neighbouring tests
+whether one entity is within a collection have become one: whether it is within any of them. Only prepared collections
+are merged, since those have a value; otherwise the second could err although the first does not hold.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from policyengine.model.types import ListT, SetT
 
 
 def merge_within(items: tuple[ir.Expr, ...], prepared: Prepared) -> tuple[ir.Expr, ...]:
-    """The target of what has become one is a collection of collections."""
+    """The target of a merged test is a collection of collections."""
     merged: list[ir.Expr] = []
     for question, group in groupby(items, lambda item: _question(item, prepared)):
         run = tuple(group)
@@ -29,7 +29,7 @@ def merge_within(items: tuple[ir.Expr, ...], prepared: Prepared) -> tuple[ir.Exp
 
 
 def _question(item: ir.Expr, prepared: Prepared) -> tuple[ir.Root, str] | None:
-    """Which entity is looked for, and whose collection it is looked for in."""
+    """The entity that is searched for, and the root whose collection it is searched for in."""
     match item:
         case ir.Within(entity=ir.Root() as entity, target=ir.Attribute(type=SetT() | ListT()) as target):
             owner = prepared.root(target)
@@ -38,5 +38,5 @@ def _question(item: ir.Expr, prepared: Prepared) -> tuple[ir.Root, str] | None:
 
 
 def is_union(target: ir.Expr) -> bool:
-    """Whether a target is what `merge_within` makes."""
+    """Whether a target was made by `merge_within`."""
     return isinstance(target.type, SetT) and isinstance(target.type.element, SetT | ListT)

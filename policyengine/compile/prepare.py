@@ -13,10 +13,10 @@ from policyengine.model.entities import World
 from policyengine.model.request import Action, Request
 from policyengine.model.values import Entity, Fault, Uid
 
-# The value as in the interpreter; the identity of an entity; those in a collection, or in several; those of an entity
-# and all above it, or of only those above.
+# The value as in the interpreter; the identity of an entity; the identities in a collection, or in several; those of an
+# entity and all above it, or of only those above.
 Kind = Literal["value", "uid", "uids", "union", "reach", "above"]
-# The last says whether identities are numbers of the world: good for those that are compared with nothing else.
+# The last says whether identities are numbers of the world: this is for those that are compared with nothing else.
 Item = tuple[Kind, ir.Expr | None, bool]
 Row = tuple[Any, ...]
 
@@ -24,14 +24,13 @@ Row = tuple[Any, ...]
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The items of a generated function by root, with their names in it. `roots` are those whose entity the request
-    only names. Grows while the function is written."""
+    only names. Items are added while the function is written."""
 
     roots: frozenset[str] = frozenset()
     items: Mapping[str, dict[Item, str]] = field(default_factory=lambda: {"principal": {}, "resource": {}})
 
     def name(self, expr: ir.Expr, kind: Kind = "value", numbered: bool = False) -> str | None:
-        """The name of the prepared value of the expression; None if it depends on anything other than one of the
-        roots."""
+        """The name of the prepared value of the expression; None if it depends on anything but one of the roots."""
         root = self.root(expr) if self.roots else None
         if root is None or (kind == "value" and _is_at_hand(expr)):
             return None
@@ -46,7 +45,7 @@ class Prepared:
         return None if left is None or right is None else (left, right)
 
     def add_above(self, root: str) -> None:
-        """Adds what is above the principal or resource, under the name that generated code has for it."""
+        """Adds the ancestors of the principal or resource, under the name that generated code uses."""
         self.items[root]["above", None, False] = f"above_{root}"
 
     def root(self, expr: ir.Expr) -> str | None:
@@ -57,7 +56,7 @@ class Prepared:
 
 
 def _is_at_hand(expr: ir.Expr) -> bool:
-    """Whether generated code has the value anyway."""
+    """Whether generated code has the value without preparation."""
     match expr:
         case ir.Root() | ir.Identity(base=ir.Root()) | ir.Is(entity=ir.Root()):
             return True
@@ -81,8 +80,8 @@ def depends(expr: ir.Expr) -> frozenset[str | int]:
 
 
 class Rows:
-    """The rows of entities of one type by id, made on first use. `made` is a plain dict, because generated code finds
-    things fastest in a dict."""
+    """The rows of entities of one type by id, made on first use. `made` is a plain dict, the fastest lookup for
+    generated code."""
 
     __slots__ = ("_action", "_items", "_root", "_type", "_world", "made")
 
@@ -95,7 +94,7 @@ class Rows:
         self.made: dict[str, Row | None] = {}
 
     def find(self, id_: str) -> Row | None:
-        """The row; None for an entity that the world does not know, or for which an item has no value."""
+        """The row; None for an entity that the world does not know, or for which some item has no value."""
         if id_ in self.made:
             return self.made[id_]
         # Unknown entities are not remembered: a caller could make up names without end.
@@ -106,7 +105,7 @@ class Rows:
 
     def _row(self, id_: str) -> Row | None:
         named = Entity(Uid(self._type, id_), {"type": self._type, "id": id_})
-        # No item looks at more than its root, so the same entity may stand in for the other one.
+        # An item looks at one root only, so the same entity can stand in for the other root.
         env = Env(Request(named, Action(self._action, {}), named, {}), self._world)
         try:
             return tuple(self._item(item, env) for item in self._items)

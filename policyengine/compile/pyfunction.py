@@ -24,7 +24,7 @@ def module(name: str, parameters: Sequence[str], body: list[ast.stmt]) -> ast.Mo
 
 
 def _locate(node: ast.AST, above: tuple[int, int, int, int]) -> None:
-    """Gives every node a place in the policy text: its own, or that of the node around it."""
+    """Gives every node a place in the policy text: its own, or that of the enclosing node."""
     here = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset) if hasattr(node, "lineno") else above  # type: ignore[attr-defined]
     if "lineno" in node._attributes:
         node.lineno, node.col_offset, node.end_lineno, node.end_col_offset = here  # type: ignore[attr-defined]
@@ -33,7 +33,7 @@ def _locate(node: ast.AST, above: tuple[int, int, int, int]) -> None:
 
 
 def function(tree: ast.Module, names: Mapping[str, Any], path: str = "<policies>") -> Any:
-    """The function in the module, with `names` for its globals."""
+    """The function in the module, with `names` as its globals."""
     return bound(compiled(tree, path), names)
 
 
@@ -44,11 +44,11 @@ def compiled(tree: ast.Module, path: str = "<policies>") -> CodeType:
 
 
 def bound(code: CodeType, names: Mapping[str, Any]) -> Any:
-    """The function with this code, with `names` for its globals."""
+    """The function with this code, with `names` as its globals."""
     return FunctionType(code, {"__builtins__": _BUILTINS, **NAMES, **names})
 
 
-# All that generated code can reach of Python.
+# The only parts of Python that generated code can reach.
 _BUILTINS = {
     "str": str,
     "int": int,

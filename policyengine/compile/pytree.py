@@ -44,18 +44,18 @@ Placed = TypeVar("Placed", ast.expr, ast.stmt)
 
 
 def place(node: Placed, span: Span) -> Placed:
-    """Gives the node, as far as it has none yet, the place of the policy text it came from."""
+    """Gives each node that has no place yet the place of the policy text that it came from."""
     if not hasattr(node, "lineno"):
         node.lineno, column = span.line_col
         node.end_lineno, end_column = span.end_line_col
         node.col_offset, node.end_col_offset = column - 1, end_column - 1
-        # For whoever shows the code: a line number alone does not say of which file.
+        # For display: a line number alone does not say which file it is in.
         node.span = span  # type: ignore[attr-defined]
     return node
 
 
 def meets(found: ast.expr, above: ast.expr, single: bool) -> ast.expr:
-    """Whether one identity is among others, or any of several is."""
+    """Whether one identity is among others; or, unless `single`, whether any of several is."""
     if single:
         return ast.Compare(found, [ast.In()], [above])
     return ast.UnaryOp(ast.Not(), ast.Call(ast.Attribute(found, "isdisjoint", ast.Load()), [above], []))
@@ -66,7 +66,7 @@ def between(low: Any, value: ast.expr, high: Any) -> ast.expr:
 
 
 def of_world(question: str, *args: ast.expr) -> ast.Call:
-    """What the world says."""
+    """A call of a method of the world."""
     return ast.Call(ast.Attribute(load("world"), question, ast.Load()), list(args), [])
 
 
@@ -76,14 +76,14 @@ def parameters(*names: str) -> ast.arguments:
 
 
 def inside(low: ast.expr, high: ast.expr, bound: int, otherwise: ast.expr) -> ast.expr:
-    """Whether the lower number is above `-bound` and the higher one below `bound`; if not, what is said otherwise."""
+    """A test whether the lower number is above `-bound` and the higher one below `bound`; otherwise `otherwise`."""
     above = ast.Compare(low, [ast.Gt()], [ast.Constant(-bound)])
     below = ast.Compare(high, [ast.Lt()], [ast.Constant(bound)])
     return ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [above, below]), otherwise])
 
 
 def like_test(text: ast.expr, pieces: tuple[str, ...]) -> ast.expr | None:
-    """Whether a text is what a pattern says, where Python has a word for it."""
+    """A test whether a text matches a pattern, if Python has an operator or method for it."""
     match pieces:
         case (whole,):
             return ast.Compare(text, [ast.Eq()], [ast.Constant(whole)])

@@ -1,7 +1,7 @@
-"""How many elements quantifiers may visit in one decision, as far as the rules that were evaluated tell.
+"""How many elements quantifiers may visit in one decision, as far as the evaluated rules show.
 
-This is for callers that must know before deciding. It is counted from the rules, whose functions are being made anyway,
-and from the number of elements that a request can have at most.
+For callers that must know this before they decide. It is counted from the rules, whose functions are made anyway, and
+from the largest number of elements that a request can have.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from policyengine.ir.nodes import Quantifier, Rule
 from policyengine.ir.walk import quantifies, walk
 from policyengine.model.quantifier_cost import MAX_LOOKS
 
-# A decision that looks at more takes long.
+# A decision that visits more elements takes long.
 MOST_LOOKS = 10_000
-# So many elements no request is too small for.
+# A request of any size may have this many elements.
 FEW = 64
 _MANY = 1 << 30
 
 
 class QuantifierCounts:
-    """The most of all shapes of requests: `single` quantifiers, and those `nested` in another."""
+    """The most quantifiers of any shape of request: `single` ones, and those `nested` in another."""
 
     __slots__ = ("few", "nested", "single")
 
     def __init__(self) -> None:
         self.single = self.nested = 0
-        # With no more elements no decision takes long.
+        # Up to this many elements, no decision takes long.
         self.few = _MANY
 
     def looks(self, elements: int) -> int:
-        """The most looks of a decision about a request with so many elements."""
+        """The most elements that a decision visits for a request with this many."""
         return self.single * elements + self.nested * min(MAX_LOOKS, (elements // 2 + 1) ** 2)
 
     def learn(self, single: int, nested: int) -> None:
-        """Of one shape of requests there are so many."""
+        """Adds the counts of one shape of request."""
         if single <= self.single and nested <= self.nested:
             return
         self.single, self.nested = max(single, self.single), max(nested, self.nested)
@@ -45,7 +45,7 @@ class QuantifierCounts:
 
 
 def quantifiers(rules: Iterable[Rule]) -> tuple[int, int]:
-    """How many of these rules have quantifiers, and how many have some in each other, or what counts like one."""
+    """How many of these rules have quantifiers, and how many have nested ones, or an operation that counts as one."""
     single = nested = 0
     for rule in rules:
         outer = [node for node in walk(rule.condition) if isinstance(node, Quantifier)]

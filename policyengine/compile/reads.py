@@ -1,9 +1,9 @@
-"""The values that rules read from a request by a plain path: `document.owner`, `principal.manager.email`,
+"""The values that rules read from a request by a plain path, such as `document.owner`, `principal.manager.email` or
 `context.place`; and the types that such values in JSON must have: `document.meta.score < 3` reads a number.
 
-In: expressions. Out: these reads, each with a number; the reads that an evaluation performs in any case, in order,
-before anything else could fail; and functions that take a raw value, or say why there is none. `evaluate/interpret.py`
-defines what a value is, and what is wrong with one.
+In: expressions. Out: these reads, each with a number; the reads that an evaluation always performs, in order, before
+anything else could fail; and functions that take a raw value, or say why there is none. `evaluate/interpret.py` defines
+what a value is, and what is wrong with one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from policyengine.model.entities import ABSENT, World
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, RefinedT, SetT, Type
 from policyengine.model.values import Fault, guard
 
-# Why an attribute has no value: code and message. And of some, by their numbers.
+# Why an attribute has no value: code and message. Faults are the reasons by the number of the read.
 Reason = tuple[str, str]
 Faults = dict[int, Reason]
-# Takes a raw value, or ABSENT, or the value of what the attribute is of. Gives the value, or ABSENT and the reason.
+# Takes a raw value, or ABSENT, or the value that the attribute belongs to. Returns the value, or ABSENT and notes why.
 Take = Callable[[Any, Faults], Any]
 Choice = ir.If | ir.And | ir.Or
-# What may be read so, and what it is read of.
+# The expressions that may be reads, and the ones that they may be read of.
 READABLE = (ir.Attribute, ir.Expect)
 Readable = ir.Attribute | ir.Expect
 _SCALARS = (STRING, BOOL, INT, NUMBER)
@@ -34,8 +34,8 @@ _SCALARS = (STRING, BOOL, INT, NUMBER)
 
 @dataclass(frozen=True, slots=True)
 class NumberedRead:
-    """What is read, and the name that it is read to. Without `is_value` what is read is only that it is there and
-    outwardly what it should be: what is in it is for whoever looks there."""
+    """An expression that is read, and the name that it is read to. Without `is_value` the read only checks that the
+    value is there and has the right outer type; its contents are checked where they are used."""
 
     number: int
     expr: Readable
@@ -51,7 +51,7 @@ def base_of(expr: Readable) -> ir.Expr:
 
 
 def is_readable(expr: ir.Expr) -> bool:
-    """Whether an expression is such an attribute, or what JSON under one has to be."""
+    """Whether an expression is an attribute on a plain path, or the type that JSON under one must have."""
     if isinstance(expr, ir.Expect):
         if expr.type not in _SCALARS and not isinstance(expr.type, SetT | ListT):
             return False
@@ -66,7 +66,7 @@ def is_readable(expr: ir.Expr) -> bool:
 
 
 def _is_value(type_: Type) -> bool:
-    """Whether looking at a value in whole takes no longer than looking at what it is."""
+    """Whether a full check of a value takes no longer than a check of its outer type."""
     if isinstance(type_, RefinedT):
         return _is_value(type_.base) and type_.base != JSON
     return not isinstance(type_, SetT | ListT) or type_.element == STRING
@@ -91,7 +91,7 @@ def reads_of(rules: Iterable[Rule]) -> dict[Readable, NumberedRead]:
 
 
 def first_read(rule: Rule) -> ir.Attribute | None:
-    """What a rule reads before anything that could fail or decide, its scope included."""
+    """The attribute that a rule, with its scope, reads before anything that could fail or decide."""
     scopes = (rule.head.resource, rule.head.principal)
     if any(scope.entities is not None or scope.within is not None for scope in scopes):
         return None
@@ -100,23 +100,23 @@ def first_read(rule: Rule) -> ir.Attribute | None:
 
 
 def certain(expr: ir.Expr) -> list[Readable]:
-    """What an evaluation reads in any case, in order, up to where anything else could fail."""
+    """What an evaluation always reads, in order, until anything else could fail."""
     reads: list[Readable] = []
     for step in steps(expr):
         if not isinstance(step, READABLE):
-            # What is decided first is certain of a choice, and nothing is behind it.
+            # The first condition or item is always evaluated; nothing after it is certain.
             return [*reads, *certain(step.condition if isinstance(step, ir.If) else step.items[0])]
         reads.append(step)
     return reads
 
 
 def steps(expr: ir.Expr) -> list[Readable | Choice]:
-    """The same, and the choices between them: where an evaluation decides what else it reads."""
+    """The same, with the choices between them, where an evaluation decides what else it reads."""
     return _steps(expr)[0]
 
 
 def _steps(expr: ir.Expr) -> tuple[list[Readable | Choice], bool]:
-    """The same, and whether nothing else can fail in the whole expression."""
+    """The same, and whether nothing else in the whole expression can fail."""
     match expr:
         case ir.Const() | ir.Root() | ir.Local():
             return [], True
@@ -159,8 +159,8 @@ def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[Readable | Choice], bool]:
 
 
 def taking(read: NumberedRead, world: World) -> Take:
-    """Of an attribute of the principal, the resource, the action or the context: takes what is there under its name.
-    Of anything else: takes the value that it is read of."""
+    """For an attribute of the principal, the resource, the action or the context: takes what is there under its name.
+    For anything else: takes the value that it is read of."""
     if isinstance(read.expr, ir.Expect):
         return _expecting(read)
     number, attribute = read.number, read.expr
@@ -181,7 +181,7 @@ def taking(read: NumberedRead, world: World) -> Take:
             return ABSENT
 
     def take_of(base: Any, faults: Faults) -> Any:
-        # Where that has no value itself, nobody comes to ask for this.
+        # If the base has no value, nothing uses this one.
         if base is ABSENT:
             return ABSENT
         try:
@@ -195,7 +195,7 @@ def taking(read: NumberedRead, world: World) -> Take:
 
 
 def _collections(type_: Type) -> tuple[type, ...]:
-    """What a collection comes as."""
+    """The Python types of a collection."""
     return (list, tuple, set, frozenset) if isinstance(type_, SetT) else (list, tuple)
 
 
@@ -203,7 +203,7 @@ def _expecting(read: NumberedRead) -> Take:
     number, type_, collections = read.number, read.expr.type, _collections(read.expr.type)
 
     def take(value: Any, faults: Faults) -> Any:
-        # Where what is expected to be something has no value, nobody comes to ask for it.
+        # If the value to check is missing, nothing uses the result.
         if value is ABSENT or (not read.is_value and type(value) in collections):
             return value
         try:
@@ -216,7 +216,7 @@ def _expecting(read: NumberedRead) -> Take:
 
 
 def _told_by_class(attribute: ir.Attribute) -> dict[type, Reason]:
-    """Why values of some classes are none of the type, for classes of which no value is."""
+    """The reasons for classes whose instances never have the attribute's type."""
     scalar = _FIT.get(attribute.type)
     if scalar is None and not isinstance(attribute.type, EntityT | RecordT | SetT | ListT):
         return {}

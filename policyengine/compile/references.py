@@ -1,8 +1,8 @@
 """Following references between entities, for generated code.
 
-In: a World. Out: functions bound to it. Identities are pairs `(type, id)`, which are equal to and hash as Uids, so that
-the common cases make no object but the pair. Each function gives what the interpreter gives for the same node, or
-raises.
+In: a World. Out: functions bound to it. Identities are pairs `(type, id)`, which are equal to Uids and have the same
+hash, so that the common cases create no object but the pair. Each function gives what the interpreter gives for the
+same node, or raises.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from policyengine.model.values import guard
 
 
 def functions(world: World, native: ModuleType | None) -> dict[str, Any]:
-    """The functions, and the world's records, by the names that generated code uses."""
+    """The functions and the world's records, by the names that generated code uses."""
     elements = _elements(world)
     return {
         **hierarchy(world, native),
@@ -32,7 +32,7 @@ def functions(world: World, native: ModuleType | None) -> dict[str, Any]:
 
 
 def _identity(value: Any, type_: EntityT) -> Pair:
-    """The identity of a raw reference to an entity of the type."""
+    """The identity in a raw reference to an entity of the type."""
     kind, id_ = value["type"], value["id"]
     if type(value) is dict and type(kind) is str and type(id_) is str and kind in type_.names:
         return kind, id_
@@ -41,7 +41,7 @@ def _identity(value: Any, type_: EntityT) -> Pair:
 
 
 def _attribute_of(world: World) -> Callable[[Any, EntityT, str, Collection[str] | None], Any]:
-    """The raw attribute of a raw reference to an entity of the type."""
+    """The raw attribute of the entity in a raw reference."""
     records = world.records
 
     def attribute_of(value: Any, type_: EntityT, name: str, owners: Collection[str] | None) -> Any:
@@ -55,7 +55,7 @@ def _attribute_of(world: World) -> Callable[[Any, EntityT, str, Collection[str] 
 
 
 def _elements(world: World) -> Callable[[Any, Type], Any]:
-    """The guarded elements of a collection of entities; those of the world's own collections are guarded once."""
+    """The guarded elements of a collection of entities; the world's own collections are guarded once."""
     held: Mapping[int, Any] = world.held
     seen: dict[tuple[int, Type], Any] = {}
 

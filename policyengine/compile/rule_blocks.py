@@ -1,4 +1,4 @@
-"""Rules in blocks, as many as go into one generated function; and tables of such blocks."""
+"""Rules in blocks, each as large as one generated function can be; and tables of such blocks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from policyengine.compile.runtime import Unusual
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import RuleError
 
-# Rules in one generated function; more are spread over several.
+# The most rules in one generated function; more rules make several functions.
 BLOCK = 200
-# The number of a block, the mask of the rules that held, and what it told of others.
+# The number of a block, the mask of the rules that held, and what it reports of others.
 Hit = tuple[int, int, Told]
 
 
@@ -37,7 +37,7 @@ class RuleBlock:
         learn: Callable[[RuleBlock], None],
     ) -> None:
         self.number = number
-        # Told when functions are made for the first time.
+        # Called when functions are made for the first time.
         self._learn = learn
         self.rules = tuple(rules)
         self._site = site
@@ -48,7 +48,7 @@ class RuleBlock:
         self._failures = RuleFailures(len(self.rules))
 
     def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
-        """The block's number and the mask of the rules that held, if any did. Raises when a rule may have erred."""
+        """The block's number and the mask of the rules that held, if any did. Raises if a rule may have erred."""
         if self._fast is None:
             self._need()
             self._learn(self)
@@ -62,7 +62,7 @@ class RuleBlock:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it was asked anything."""
+        """Whether the block was ever evaluated."""
         return self._fast is not None or self._careful is not None
 
     def prepare(self) -> None:
@@ -74,31 +74,31 @@ class RuleBlock:
 
     def prepare_carefully(self) -> Careful:
         if self._careful is None:
-            # Whoever has been told of places looks for them after this.
+            # The places are set first, because they are looked up as soon as the function is.
             made, self._places = careful_function(self.rules, self._site, self._env["world"], self._env, self._failures)
             self._careful = made
         return self._careful
 
     def ask_carefully(self, *request: Any) -> tuple[int, int, Told]:
-        """The masks of the rules that held and of those that failed, and what is told of others."""
+        """The masks of the rules that held and of those that failed, and what is reported of others."""
         return self.prepare_asked()(*request) if self._careful is None else self._careful(*request)
 
     def prepare_asked(self) -> Careful:
-        """The careful function, made now if it may be."""
+        """The careful function, made now if that is allowed here."""
         if self._careful is None:
             self._need()
         return self.prepare_carefully()
 
     def ask_told(self, *request: Any) -> tuple[Hit, ...]:
-        """The block's number, the mask of the rules that held, and what is told of others, if anything is. Raises where
-        a rule failed of which nothing is told."""
+        """The block's number, the mask of the rules that held, and what is reported of others, if there is anything.
+        Raises if a rule failed for an unknown reason."""
         held, failed, told = self.ask_carefully(*request)
         if failed:
             raise Unusual
         return ((self.number, held, told),) if held or told else ()
 
     def errors(self, told: Told, failed: int) -> list[tuple[Rule, RuleError]]:
-        """The rules of which something is told, and what is wrong with them, but for those that failed."""
+        """The rules with a reported error, and the errors, except for rules in the mask `failed`."""
         if not told:
             return []
         places, faults = told
@@ -112,8 +112,8 @@ class RuleBlock:
         return lacking + [(rule, error) for number, rule, error in known if not failed >> number & 1]
 
     def learn(self, told: Told, failed: int, errors: Mapping[str, RuleError]) -> bool:
-        """What the interpreter says of the rules that failed, by their names. Whether it is known of all from now
-        on."""
+        """Remembers the interpreter's errors for the rules that failed, by their names. Returns whether all of them are
+        known from now on."""
         if not failed or not told:
             return not failed
         places, _ = told
@@ -132,7 +132,7 @@ class Row:
     blocks: tuple[RuleBlock, ...]
 
     def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
-        # The last one is made last.
+        # The last block is the last to be made: if it exists, all do.
         if not self.blocks[-1].is_wanted:
             need_all(self.blocks)
         return tuple(hit for block in self.blocks for hit in block.ask(*request))
@@ -156,7 +156,7 @@ def blocks_of(row: RuleBlock | Row) -> tuple[RuleBlock, ...]:
 
 
 def need_all(blocks: Sequence[RuleBlock]) -> None:
-    """Several are made at once, where they have to be."""
+    """Makes several blocks at once, if they do not exist yet."""
     unmade = [block for block in blocks if not block.is_made] if len(blocks) > 1 else ()
     if sum(len(block.rules) for block in unmade) > FEW:
         need(tuple(unmade), lambda: prepare_all(unmade))

@@ -1,7 +1,7 @@
 """Everything that generated code may call.
 
-Each function does for generated code what the interpreter does for the same node, or raises. What it raises does not
-matter: if generated code cannot go on, the interpreter finds the reason.
+Each function does for generated code what the interpreter does for the same node, or raises. The kind of exception does
+not matter: if generated code cannot go on, the interpreter finds the reason.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class Lacking(Exception):
 
 
 def lack(places: list[int], place: int) -> NoReturn:
-    """Notes where that was."""
+    """Notes the place where a value was missing, and raises."""
     places.append(place)
     raise Lacking
 
 
 def fail(places: list[int], place: int) -> object:
-    """Notes it where evaluation goes on until something is true."""
+    """Notes the place and returns a true value, for a chain of `or`."""
     places.append(place)
     return ERRED
 
 
-# Is true, and no other value is it.
+# A value that is true and unlike every other.
 ERRED = object()
 
 
@@ -64,13 +64,13 @@ def pairs(value: Any) -> bool:
 
 
 _OBJECT, _TWO = {dict}, {2}
-# Asked outside generated code as well.
+# Also called outside generated code.
 plain_pairs: Callable[[Any], bool] = pairs if NATIVE is None else NATIVE.plain_pairs
 
 
 def document(value: Any, type_: str, names: frozenset[str] | None) -> bool:
-    """Whether a value is a plain object with a plain text for its id, which is of this type if it says of which; and
-    with no names but these plain texts, if they are given."""
+    """Whether a value is a plain object with a plain text for its id, and of this type if it has one; and, if `names`
+    are given, with no other names."""
     return (
         type(value) is dict
         and (names is None or ({*map(type, value)} <= _TEXT and names.issuperset(value)))
@@ -86,7 +86,7 @@ plain_document: Callable[[Any, str, frozenset[str] | None], bool] = (
 
 
 def strings(value: Any) -> Any:
-    """A set or list of strings; as it came, except texts that are not plain."""
+    """A set or list of strings, unchanged; texts that are not plain are converted."""
     if type(value) is not list and type(value) not in (tuple, set, frozenset):
         raise Unusual
     if plain_texts(value):
@@ -104,7 +104,7 @@ def ordered_strings(value: Any) -> Any:
 
 
 def integers(left: int, right: int) -> bool:
-    """True: both fit in 64 bits."""
+    """True if both fit in 64 bits; raises otherwise."""
     if not (INT_MIN <= left <= INT_MAX and INT_MIN <= right <= INT_MAX):
         raise Unusual
     return True
@@ -119,7 +119,7 @@ def holds_all(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
 
 
 def bounded(items: Collection[Any], *around: Collection[Any]) -> Collection[Any]:
-    """The elements of a quantifier within others. Raises where they are too many together."""
+    """The elements of a quantifier within others. Raises if the loops together visit too many."""
     count = 1
     for each in around:
         count *= len(each)
@@ -128,7 +128,7 @@ def bounded(items: Collection[Any], *around: Collection[Any]) -> Collection[Any]
 
 
 def bounded_deep(value: Any, *around: Collection[Any]) -> Any:
-    """The same, with all that the elements have of their own."""
+    """The same, counting the elements within the elements too."""
     count = 1
     for each in around:
         count *= len(each)
@@ -144,7 +144,7 @@ def kept_uids(cell: list[Any], collection: Callable[[], Iterable[Entity]]) -> An
 
 
 def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
-    """The elements as a set, made once; where they are not scalars, what stands for them."""
+    """The elements as a set, made once. Elements that are not scalars are represented by hashable keys."""
     if not cell:
         elements = collection()
         cell.append(frozenset(elements) if element is None else operators.members(elements, element))
@@ -194,7 +194,7 @@ NOTHING: Mapping[str, Any] = {}
 def sources(
     path: Path, resource: Any, context: Mapping[str, Any], world: World, read: provenance.Read
 ) -> tuple[str, ...]:
-    """The sources of an argument. `read` belongs to one request, whose provenance is read when the first rule asks."""
+    """The sources of an argument. `read` belongs to one request, and reads its provenance when the first rule asks."""
     known: tuple[str, ...] | None = read.get(path)
     if known is not None:
         return known
@@ -215,7 +215,7 @@ NAMES: Mapping[str, Any] = {
     "lack": lack,
     "fail": fail,
     "erred": ERRED,
-    # Whoever asks whether anything is in it fails.
+    # Not a collection: a test of what it contains fails.
     "unknown_hierarchy": object(),
     "in_order": in_order,
     "plain_texts": plain_texts if NATIVE is None else NATIVE.plain_texts,

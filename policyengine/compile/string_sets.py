@@ -1,6 +1,6 @@
 """Functions of sets and lists of texts, as Python expressions.
 
-Whether two texts are the same does not depend on their type, so Python's own sets say what `operators` says, faster.
+Whether two texts are equal does not depend on their type, so Python's own sets give the results of `operators`, faster.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tests of a value's type, as Python expressions: true only of what `values.guard` lets pass as it is."""
+"""Tests of a value's type, as Python expressions: true only for values that `values.guard` returns unchanged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scalar_test(first: ast.expr, again: ast.expr, type_: Type) -> ast.expr | Non
     if isinstance(type_, RecordT):
         return is_a(first, "dict")
     if type_ == INT:
-        # Nearly every number is small, and small ones compare fastest.
+        # Nearly all numbers are small, and small numbers compare fastest.
         above = ast.Compare(again, [ast.Gt()], [ast.Constant(-SMALL)])
         small = ast.BoolOp(ast.And(), [above, ast.Compare(again, [ast.Lt()], [ast.Constant(SMALL)])])
         fits = ast.BoolOp(ast.Or(), [small, between(INT_MIN, again, INT_MAX)])

@@ -15,7 +15,7 @@ from policyengine.ir.footprint import footprint
 from policyengine.ir.nodes import Rule
 
 NONE: frozenset[str] = frozenset()
-# Kinds of which each holds just what it names.
+# The collections whose `in` finds exactly their elements.
 _PLAIN = (list, tuple, set, frozenset)
 
 
@@ -31,7 +31,7 @@ def limits_of(rules: Iterable[Rule]) -> frozenset[str]:
 def approvals(given: Any, known: frozenset[str]) -> frozenset[str]:
     """The `approved` of a caller; `known` are the rules that demand an approval."""
     if type(given) in _PLAIN:
-        # What nearly all callers give.
+        # Nearly all callers pass this.
         for name in given:
             if type(name) is not str:
                 break
@@ -54,7 +54,7 @@ def meters(given: Any, known: frozenset[str]) -> frozenset[str]:
 def _names(given: Any, known: frozenset[str], what: str, of: str, unknown: str) -> frozenset[str]:
     if given is None:
         return NONE
-    # Each of these has an `in` that holds more than it names.
+    # In each of these, `in` finds more than the elements.
     plain = isinstance(given, Collection) and not isinstance(given, str | bytes | bytearray | memoryview | Mapping)
     names = list(given) if plain else [None]
     if not all(issubclass(type(name), str) for name in names):

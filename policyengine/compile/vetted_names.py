@@ -14,13 +14,13 @@ from policyengine.schema.members import DELEGATED_BY, context_names, names_of
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
-# So many harmless names are remembered; others are looked at each time.
+# How many names without a likeness are remembered; others are checked each time.
 MEMORY = 1_000
 
 
 class VettedNames:
-    """The names that need no look any more: those that are known, and those that were found to resemble none. The sets
-    only grow, and generated code looks at them."""
+    """The names that need no check any more: those that are declared, and those that were found to resemble none. The
+    sets only grow, and generated code reads them."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -33,13 +33,13 @@ class VettedNames:
             # Callers could make up types without end.
             return set(names_of(type_, self._schema).members)
         if names_known is None:
-            # What only the source may say is looked at wherever a request says it.
+            # A name that only the source may give is checked in every request that has it.
             names = names_of(type_, self._schema)
             names_known = self.by_type.setdefault(type_, set(names.members - names.sourced))
         return names_known
 
     def learn(self, request: Request, mentioned: Mentions) -> None:
-        """Remembers the names of a request that was checked, and of what it mentions."""
+        """Remembers the names in a request that was checked, and in the entities that it mentions."""
         _add(self.context, request.context)
         for said in (mentioned.own.said, mentioned.others.said):
             for uid in said:
@@ -49,11 +49,12 @@ class VettedNames:
 
 def _add(to: set[str], names: Iterable[Any]) -> None:
     if len(to) < MEMORY:
-        # Most are there already, and to look at one again costs more than the rest of deciding.
+        # Most are known already, and checking one again costs more than the rest of deciding.
         fresh = (name for name in names if type(name) is str and name not in to and len(name) <= 100)
         to.update([name for name in fresh if not _delegates(name)])
 
 
 def _delegates(name: str) -> bool:
-    """Whoever carries it answers for others, also where no type declares it; and so it is with what resembles it."""
+    """An entity with this attribute acts for others, even if no type declares it; so does one with a name that
+    resembles it."""
     return name == DELEGATED_BY or bool(misspelt(name, (DELEGATED_BY,)))

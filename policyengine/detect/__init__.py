@@ -1,7 +1,7 @@
 """Finders: text to findings. They never decide.
 
-In: a text, the kinds that somebody needs, and a Vocabulary of one's own words. Out: findings, sorted, without any
-value. Pure: no I/O, no clock, no model. What a rule or an obligation does with findings is not known here.
+In: a text, the kinds that somebody needs, and a Vocabulary of the user's own words. Out: findings, sorted, without any
+value. Pure: no I/O, no clock, no model. Finders know nothing of rules and obligations.
 """
 
 from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind

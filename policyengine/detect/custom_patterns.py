@@ -1,7 +1,7 @@
-"""Patterns and words of one's own, as a Vocabulary has them.
+"""The user's own patterns and words, from a Vocabulary.
 
-A pattern is RE2, so it is linear whatever the text. A match is looked for from every place on, so none is lost because
-another began before it. Its author says how long a match can be; a longer one is found, but a stream may cut it.
+A pattern is RE2, so the search is linear in any text. Every place is tried, so no match is lost because another began
+before it. The author states how long a match can be; a longer one is found, but a stream may cut it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATTERN, WORD = "own pattern", "own word"
 
 
 def finders(patterns: tuple[Pattern, ...], words: tuple[tuple[str, str], ...]) -> tuple[Finder, ...]:
-    """Raises ValueError for a pattern that RE2 does not accept or that matches nothing at all, for an empty word, and
+    """Raises ValueError for a pattern that RE2 does not accept or that matches the empty text, for an empty word, and
     for a kind that no replacement could name."""
     made = [_pattern(one) for one in patterns]
     return (*made, _words(words)) if words else tuple(made)
@@ -90,7 +90,7 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
 
 
 def _lowered(text: str) -> str:
-    """In lower case, a character for a character."""
+    """The text in lower case, with the same number of characters."""
     if text.isascii():
         return text.lower()
     lowered = text.encode("utf-8", "replace").decode().lower()

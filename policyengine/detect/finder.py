@@ -1,33 +1,33 @@
 """What a finder is, and the law that makes streams exact.
 
-A finder is a pure function of a text, with the kinds it can find and a width W in code points. W is the longest match
-that it has, its surroundings included. Two things hold of it:
+A finder is a pure function of a text, with the kinds it can find and a width W in code points. W is the length of its
+longest match, including the surroundings that decide about it. Two properties hold:
 
-* Local. A match shorter than W depends on nothing farther than W away: for every part `text[a:b]`, what is found in
-  it from `a + W` on (from the beginning, if `a` is 0) and up to `b - W` (to the end, if `b` is the text's end) is what
-  is found there in the whole text.
-* Covered. A match that reaches W is found, whatever follows, and goes on to the end of its run. That it begins where it
-  does is decided within W; that it goes on to a character, by the W characters before it. So all but the first W and
-  the last W characters of what has come of it can be left out, and it ends where it ended:
-  `stream_window.forgettable` says what somebody who reads a stream need not keep.
+* Local. A match shorter than W depends on nothing farther than W away: for every part `text[a:b]`, the findings in it
+  from `a + W` on (from the beginning, if `a` is 0) and up to `b - W` (to the end, if `b` is the text's end) are the
+  findings there in the whole text.
+* Covered. A match that reaches W is found, whatever follows, and goes on to the end of its run. Where it begins is
+  decided within W; whether it goes on to a character, by the W characters before that one. So all but its first W and
+  its last W characters so far can be left out, and it still ends in the same place: `stream_window.forgettable` says
+  what the reader of a stream need not keep.
 
 Matches may overlap, and each is found by itself: no match is lost because another began before it.
 
-A finder may know more of its matches than how long they are: `begins` says from where on one may still begin, whatever
-follows. Then:
+A finder may know more about its matches than their length: `begins` gives the place from which on one may still begin,
+whatever follows. Then:
 
 * Settled. What `find(text + more)` finds that begins before `begins(text, start)`, and at `start` or later, is what
   `find(text)` finds there, for every `more`.
 
-Five more things are told so that little has to be read where nothing is to be found:
+Five more properties save reading where there is nothing to find:
 
-* Near. What begins at `start` or later is found in `text[start - reach:]` as well. More than that may be.
-* Held. Every match has something in it that the expression `holds` matches.
-* Opened. Where the expression `opens` matches nothing in `text[start:]`, `begins(text, start)` is not before the last
+* Near. A finding that begins at `start` or later is also found in `text[start - reach:]`, perhaps among others.
+* Held. Every match contains a match of the expression `holds`.
+* Opened. If the expression `opens` matches nothing in `text[start:]`, `begins(text, start)` is not before the last
   word.
-* Signed. Where one of the expressions `signs`, which are RE2, matches nothing in the shadow of a text, nothing is found
-  in it.
-* Only. `only(kinds)` is a finder of what this one finds of these kinds.
+* Signed. If one of the expressions `signs`, which are RE2, matches nothing in the shadow of a text, there are no
+  findings in it.
+* Only. `only(kinds)` is a finder that gives this one's findings of these kinds.
 """
 
 from __future__ import annotations
@@ -38,23 +38,22 @@ from dataclasses import dataclass
 from policyengine.detect.finding import Finding
 from policyengine.detect.view import View
 
-# From a text, and a place in it, to where from there on a match may still begin or turn out to be another.
+# Takes a text, and a place in it. Returns the place from which on a match may still begin or become a different one.
 Begins = Callable[[str, int], int]
-# What holds of finders: that each match has a digit in it, and that there is none.
+# A value of `holds`: each match contains a digit.
 DIGITS = "[0-9]"
 NOTHING = "(?!)"
-# How far finders look back: finders that look back as far as others read the same part of a text.
+# How far finders look back. Finders with the same reach can share a part of the text.
 NEAR, FAR = 32, 128
 
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
-    findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: no more is known than
-    `width` says. `look` is
-    `find` for a text of which others have read something already; the finders that are built in have it. `reach` None:
-    as far as `width`. `holds` and `opens` None, and no `signs`: whatever there is. `only` None: it is asked as a
-    whole."""
+    """`width` None: the finder needs the whole text. `name` is the `detector` of its findings. `find` may raise;
+    whatever needed the finder then fails. `begins` None: only `width` is known. `look` is `find` for a View, in which
+    other finders have read some of the text already; built-in finders have it. `reach` None: as far as `width`. `holds`
+    and `opens` None, and no `signs`: the finder always has to be asked. `only` None: it cannot be limited to some of
+    its kinds."""
 
     name: str
     kinds: frozenset[str]
@@ -87,9 +86,9 @@ def viewing(
 
 
 class DetectorFailed(Exception):
-    """A finder did not answer, or not with findings in this text. Nothing may be concluded from its silence.
+    """A finder did not answer, or gave findings that are not in this text. Its silence proves nothing.
 
-    The message names the finder, and never shows the text or what the finder said of it."""
+    The message names the finder, and never shows the text or the finder's own message."""
 
     def __init__(self, detector: str, why: str = "failed") -> None:
         super().__init__(f"detector `{detector}` {why}")
@@ -97,7 +96,7 @@ class DetectorFailed(Exception):
 
 
 class Unanswered(Exception):
-    """A finder of somebody else's was not asked, or did not answer in time. The message says which, and no value."""
+    """A plugged-in finder was not asked, or did not answer in time. The message says which, and no value."""
 
 
 class UnknownKind(DetectorFailed):

@@ -1,11 +1,11 @@
-"""What a finder says: a kind, a place and how sure it is. Never the value that stands there."""
+"""What a finder returns: a kind, a place and a score. Never the value that is there."""
 
 from __future__ import annotations
 
 import msgspec
 
 
-# Made in a tenth of the time of a dataclass, and there are many.
+# A Struct takes a tenth of the time of a dataclass to make, and there are many.
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """`start` and `end` are code points of the text, half open. `score` is between 0 and 1."""
 
@@ -17,7 +17,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 
 def place(found: Finding) -> tuple[int, int, str, float, str]:
-    """The order of findings: by place, then kind, the surest first."""
+    """The order of findings: by place, then kind, then highest score first."""
     return found.start, found.end, found.kind, -found.score, found.detector
 
 
@@ -27,5 +27,5 @@ def moved(found: Finding, start: int, end: int) -> Finding:
 
 
 def covers(group: str, kind: str) -> bool:
-    """Whether a kind as a policy names it means this one: `secret` covers `secret.github_token`."""
+    """Whether the kind that a policy names includes this one: `secret` covers `secret.github_token`."""
     return kind == group or kind.startswith(group + ".")

@@ -1,7 +1,7 @@
-"""Where some literals stand in the bytes of a text: every one of them, those that overlap included, by where they end.
+"""Finds literals in the bytes of a text: every occurrence, including those that overlap, in the order of their ends.
 
-`ahocorasick-rs` tells, or Hyperscan where the extra `hyperscan` is installed. Both say the same, in the same order: at
-one end the longest first.
+Uses `ahocorasick-rs`, or Hyperscan if the extra `hyperscan` is installed. Both give the same places in the same order:
+of those with the same end, the longest first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from policyengine.lazy_import import is_installed, library
 
 hyperscan = library("hyperscan")
 
-# Which literal, and where it begins and ends.
+# The number of the literal, its start and its end.
 Place = tuple[int, int, int]
 Places = Callable[[bytes], Sequence[Place]]
 SHORT = 4096
@@ -22,7 +22,7 @@ SHORT = 4096
 
 
 def places_of(literals: Sequence[bytes]) -> Places:
-    """With the library that is there."""
+    """A search for these literals, by the library that is installed."""
     plain = by_automaton(literals)
     if not is_installed("hyperscan"):
         return plain
@@ -48,7 +48,8 @@ def by_hyperscan(literals: Sequence[bytes]) -> Places:
         def note(index: int, start: int, end: int, flags: int, context: object) -> None:
             places_found.append((index, end - sizes[index], end))
 
-        # What Hyperscan writes to while it looks: each text has its own, whatever other threads look at.
+        # Hyperscan writes to the scratch space during a search, so each search has its own: other threads may be
+        # searching.
         database.scan(data, match_event_handler=note, scratch=hyperscan.Scratch(database))
         places_found.sort(key=lambda place: (place[2], place[1]))
         return places_found

@@ -1,7 +1,7 @@
-"""One cheap pass over a text, for the places that are worth a look.
+"""One cheap pass over a text, for the places that are worth a closer look.
 
-An expression for a locator matches whole runs (of digits and what stands between them, of letters of an address):
-then two matches cannot overlap, and no place depends on what was matched before it.
+The expression of a locator matches whole runs (of digits and the characters between them, of the letters of an
+address). So two matches cannot overlap, and no place depends on the match before it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ linear whatever the text; these expressions mean the same to both."""
 
 
 def spans(places: bytes, data: bytes) -> Iterable[tuple[int, int]]:
-    """Where an expression over bytes matches, one byte a character."""
+    """Where an expression over bytes matches; there is one byte for each character."""
     if len(data) < SHORT:
         return map(_span, _short(places).finditer(data))
     return (match.span() for match in _long(places).finditer(data))

@@ -1,4 +1,4 @@
-"""Where a match may still begin in a text that goes on: what lets a stream of ordinary prose go as it comes."""
+"""Where a match may still begin in a text that goes on. This lets a stream release ordinary prose as it comes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLANKS = frozenset(" \n\t\r")
 
 
 def last_word(text: str, start: int) -> int:
-    """Of finders whose matches, with all that decides about them behind their beginning, have no blank in them: the
+    """For finders whose matches, and everything after the beginning that decides about them, contain no blank: the
     beginning of the last word."""
     if text[-1:] in _BLANKS:
         return len(text)
@@ -26,14 +26,13 @@ def last_word(text: str, start: int) -> int:
 
 
 def nowhere(text: str, start: int) -> int:
-    """Of finders that find nothing."""
+    """For finders that find nothing."""
     return len(text)
 
 
 @lru_cache(maxsize=256)
 def by_width(width: int) -> Begins:
-    """Of finders of which no more is known than their width: all that a match has within that of its beginning is
-    there, and as much behind it."""
+    """For finders of which only the width is known: a match is settled once as much text as its width follows it."""
 
     def begins(text: str, start: int) -> int:
         return max(start, len(text) - 2 * width)
@@ -42,8 +41,8 @@ def by_width(width: int) -> Begins:
 
 
 def ending(tail: re.Pattern[bytes], width: int) -> Begins:
-    """Of finders whose matches are no longer than `width`, with what decides about them: where what the expression
-    says, which is a beginning of a match and goes on to the end of the text, begins first."""
+    """For finders whose matches, with what decides about them, are no longer than `width`. `tail` matches the beginning
+    of a match that goes on to the end of the text; the result is where the first of these begins."""
 
     def begins(text: str, start: int) -> int:
         low = max(start, len(text) - width)
@@ -57,14 +56,14 @@ _FIRST = 4
 
 
 class Heads(Generic[T]):
-    """The beginnings of words that are looked for, so that it is known which of them a text may end within."""
+    """The beginnings of the words to find, to tell which of them the end of a text may belong to."""
 
     __slots__ = ("_firsts", "_longest", "_shortest", "_words")
 
     def __init__(self, words: Iterable[T]) -> None:
         self._words: list[T] = sorted(set(words))
         self._longest = max(map(len, self._words), default=0)
-        # Most ends begin no word, and their first characters say so.
+        # Most ends of texts begin no word, and the first characters of the words show that.
         firsts = sorted({word[:_FIRST] for word in self._words if len(word) >= _FIRST})
         some: Any = firsts
         automaton = AhoCorasick if some and type(some[0]) is str else BytesAhoCorasick
@@ -72,7 +71,7 @@ class Heads(Generic[T]):
         self._shortest: frozenset[T] = frozenset(word[:size] for word in self._words for size in range(1, _FIRST))
 
     def at_the_end(self, data: T) -> int:
-        """How long the longest end of the text is that one of the words begins with."""
+        """The length of the longest end of the text that one of the words begins with."""
         end, words = len(data), self._words
         if self._firsts is not None:
             last = data[max(0, end - self._longest) :]

@@ -1,4 +1,4 @@
-"""Of findings of one kind, those that are not within another one."""
+"""Those findings of one kind that are not inside another one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from policyengine.detect.finding import Finding
 
 
 def outermost(found: Iterable[Finding]) -> list[Finding]:
-    """Sorted; of two in the same place, the surer. What lies within another finding says nothing that it does not."""
+    """Sorted; of two in the same place, the one with the higher score. A finding inside another one adds nothing."""
     those = list(found)
     last: Finding | None = None
     for one in those:

@@ -1,8 +1,8 @@
-"""Which finders a short text is worth asking, and which of many texts is worth it: a pass over the text tells it of all
-finders that say what their findings look like.
+"""Which finders are worth asking about a short text, and which of many texts are worth asking about. One pass over the
+text answers this for all finders that describe their findings.
 
-`Finder.signs` are expressions over the shadow of a text: where one of them matches nowhere, the finder finds nothing.
-RE2 looks for all of them at once. Should it lack the memory for that, every finder is asked.
+`Finder.signs` are expressions over the shadow of a text: if one of them does not match, the finder finds nothing. RE2
+searches for all of them at once. If it lacks the memory for that, every finder is asked.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import re2
 from policyengine.detect.finder import Finder
 from policyengine.detect.shadow import shadow
 
-# Which of some finders may find something, by the shadow of a text.
+# Takes the shadow of a text. Returns those of some finders that may find something.
 Worth = Callable[[bytes], tuple[Finder, ...]]
-# In which of some texts something may be found.
+# The numbers of those texts in which something may be found.
 Where = Callable[[Sequence[str]], Iterator[int]]
 _MOST_KNOWN = 1_024
 _BETWEEN = "\0\n"
@@ -27,7 +27,7 @@ _BETWEEN = "\0\n"
 
 def _options() -> Any:
     options = re2.Options()
-    # A shadow has a byte for each character, so that places are those of the text: in UTF-8 they would move.
+    # A shadow has one byte for each character; read as UTF-8, places would no longer be those of the text.
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
     options.dot_nl = True
@@ -36,16 +36,16 @@ def _options() -> Any:
 
 
 def worth(finders: tuple[Finder, ...]) -> Worth:
-    """Of finders that have signs."""
+    """For finders that have signs."""
     if not finders:
         return lambda data: ()
     signs: Any = re2.Set.SearchSet(_options())
     owners = [(finder, frozenset(signs.Add(sign) for sign in finder.signs)) for finder in finders]
-    # Is found in every text, unless the search was given up.
+    # The empty expression matches every text, so if it is missing the search was given up.
     searched = signs.Add(b"")
     signs.Compile()
     search, none = signs.Match, [searched]
-    # By what was found: few combinations are, as most of them say nothing.
+    # By the signs that matched. Few combinations occur, since most texts match none.
     known: dict[tuple[int, ...], tuple[Finder, ...]] = {}
 
     def those(data: bytes) -> tuple[Finder, ...]:
@@ -66,9 +66,10 @@ def worth(finders: tuple[Finder, ...]) -> Worth:
 
 
 def where(finders: tuple[Finder, ...]) -> Where:
-    """Of finders that have signs, the first of which matches nothing that goes over NUL and a line break. The texts are
-    looked at as one, with these between two, and the line break is the next one's: what a sign has before a match is in
-    the text of the match. A match goes on to the next NUL, so that a text has one or, with a NUL in it, few."""
+    """For finders that have signs. The first sign of each matches nothing that contains NUL and a line break. The texts
+    are searched as one, with these two characters between them; the line break counts as part of the next text, so that
+    what a sign requires before a match is in the same text. A match ends before the next NUL, so a text has one match
+    or, if it contains NUL itself, a few."""
     signs = b"|".join(b"(?:" + finder.signs[0] + b")" for finder in finders)
     matches = re2.compile(b"(?:" + signs + rb")[^\x00]*", _options()).finditer
 

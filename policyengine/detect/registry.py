@@ -1,7 +1,7 @@
 """Which finders there are, and what they find in a text: kinds to finders, findings in one order.
 
 Only finders whose kinds are needed run. Findings come sorted by place, then kind, score and detector, each once. They
-may overlap: what to do about that is the business of whoever cuts the text.
+may overlap; whoever edits the text resolves that.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ SHORT = 1_024
 """A longer text is asked about at once: most have everything that finders need."""
 
 
-# Finders, by what each of their matches has in it.
+# Finders, by the expression that each of their matches contains.
 Groups = tuple[tuple[re.Pattern[str] | None, tuple[Finder, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The finders for some kinds, and each kind that is one of them. `worth` says which of those that are `signed` a
-    short text is worth asking, and `where`, if all are, which of many texts; they look back as far as `reach`. `others`
-    are the rest, those together that need the same characters: without these none of them has to be asked."""
+    """The finders for some kinds, and each kind that is one of them. `worth` selects from the `signed` finders those to
+    ask about a short text; `where`, if all are signed, selects from many texts; `reach` is how far they look back.
+    `others` are the rest, grouped by the characters that they need: without these, no finder of a group has to be
+    asked."""
 
     finders: tuple[Finder, ...]
     kinds: frozenset[str]
@@ -67,14 +68,14 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Finders, and the values that are never a finding."""
+    """Finders, and the values that are never findings."""
 
     finders: tuple[Finder, ...]
     allowed: frozenset[str] = frozenset()
     kinds: frozenset[str] = field(init=False, default=frozenset())
-    # What was asked for before.
+    # The plans for the kinds that were asked for before.
     _plans: dict[frozenset[str], Chosen] = field(init=False, default_factory=dict, compare=False, repr=False)
-    # Texts in which the finders that are built in find nothing of some kinds.
+    # Texts in which the built-in finders find nothing of some kinds.
     clean: dict[tuple[frozenset[str], frozenset[str]], bool] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
@@ -84,8 +85,8 @@ class Registry:
 
 
 def registry(vocabulary: Vocabulary | None = None, plugged: Iterable[Finder] = ()) -> Registry:
-    """The built-in finders with these words, and what else is plugged in. Raises ValueError for words that no finder
-    can be made of."""
+    """The built-in finders with these words, and plugged-in finders. Raises ValueError for words that no finder can be
+    made from."""
     words = vocabulary if vocabulary is not None else Vocabulary()
     return Registry((*_built_in(words), *plugged), words.allowed)
 
@@ -118,7 +119,7 @@ def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
 
 
 def unknown_kinds(kinds: Iterable[str], known: Registry) -> list[str]:
-    """Those that no finder finds, sorted."""
+    """Those of the kinds that no finder finds, sorted."""
     there = known.kinds
     return sorted(group for group in set(kinds) if not any(covers(group, kind) for kind in there))
 
@@ -142,7 +143,8 @@ def _chosen(kinds: Iterable[str], known: Registry) -> Chosen:
         reach = None if None in reaches else max((each for each in reaches if each is not None), default=0)
         many = where(signed) if signed and not rest else None
         chosen = Chosen(finders, meant, signed, reach, worth(signed), many, _grouped(rest))
-        # Kinds come from policies, which are few, and from callers, who may name any: the first ones stay.
+        # Kinds come from policies, which are few, and from callers, who may name any: once it is full, the first ones
+        # stay.
         if len(known._plans) < _MOST_PLANS:
             known._plans[wanted] = chosen
     return chosen
@@ -160,7 +162,7 @@ def _grouped(finders: Iterable[Finder]) -> Groups:
 
 
 def width(kinds: Iterable[str], known: Registry) -> int | None:
-    """The W of these kinds together: how far a finding can depend on text. None: on the whole. Raises UnknownKind."""
+    """The W of these kinds together: how far away text can affect a finding. None: any distance. Raises UnknownKind."""
     widest = 0
     for finder in needed(kinds, known):
         if finder.width is None:
@@ -170,8 +172,9 @@ def width(kinds: Iterable[str], known: Registry) -> int | None:
 
 
 def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
-    """From where on a match of these kinds may still begin; None where one may anywhere. Of a finder that does not say
-    it, its width does; a match that reaches it may go on then, and is one run all the same. Raises UnknownKind."""
+    """From where on a match of these kinds may still begin; None if one may begin anywhere. For a finder without
+    `begins` its width decides; a match that reaches the width may go on, but is one run all the same. Raises
+    UnknownKind."""
     finders = needed(kinds, known)
     by_opening: dict[str | None, list[Begins]] = {}
     for finder in finders:
@@ -224,7 +227,7 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
 
 
 def _told(findings: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
-    # Only with a bracket can there be a replacement such as `[email]`, which is never a finding.
+    # Only a text with a bracket can have a replacement such as `[email]`, which is never a finding.
     if known.allowed or "[" in text:
         counted = [finding for finding in findings if _counts(finding, text, chosen.kinds, known)]
     else:
@@ -233,12 +236,12 @@ def _told(findings: list[Finding], text: str, chosen: Chosen, known: Registry) -
 
 
 def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> list[tuple[Finding, ...]]:
-    """`find` of each text, in their order; of many short ones it is done sooner so. Raises as `find`."""
+    """`find` for each text, in order. For many short texts this is faster than calling `find`. Raises as `find`."""
     wanted = frozenset(kinds)
     chosen = _chosen(wanted, known)
     if chosen.where is None or len(texts) < 2:
         return [find(text, wanted, known) for text in texts]
-    # Finder by finder: each goes over one text after the other faster than they take turns.
+    # Finder by finder: one finder for all texts is faster than all finders for each text.
     work: dict[int, tuple[Finder, list[tuple[int, View]]]] = {}
     for index in chosen.where(texts):
         view = View(texts[index])
@@ -256,8 +259,8 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
 
 
 def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known: Registry) -> bool:
-    """Whether no finding of these kinds begins from `start` on and before `end`: that is asked of no more of the text
-    than each finder has to see. Raises as `find`."""
+    """Whether no finding of these kinds begins in the text from `start` up to `end`. Each finder reads only as much of
+    the text as it needs for that. Raises as `find`."""
     chosen = _chosen(kinds, known)
     views: dict[int, View] = {}
 
@@ -296,14 +299,14 @@ def _reach(finder: Finder) -> int | None:
 def _ask(finder: Finder, view: View) -> Sequence[Finding]:
     try:
         findings = finder.look(view) if finder.look is not None else finder.find(view.text)
-        # A finder that somebody plugged in is not believed: with a place that is off, another text would be cut out.
+        # A plugged-in finder is not trusted: with a wrong place, the wrong text would be cut out.
         sound, size = True, len(view.text)
         for one in findings:
             if not (0 <= one.start < one.end <= size and 0.0 <= one.score <= 1.0 and one.kind in finder.kinds):
                 sound = False
     except Unanswered as error:
         raise DetectorFailed(finder.name, str(error)) from None
-    except Exception as error:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised here
+    except Exception as error:  # noqa: BLE001 - whatever a finder raises, its text must not show in the new error
         raise DetectorFailed(finder.name, f"failed: it raised {type(error).__name__}") from None
     if not sound:
         raise DetectorFailed(finder.name, "said something that is not a finding in the text")

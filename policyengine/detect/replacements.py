@@ -1,6 +1,6 @@
-"""Texts that policies put in the place of a value, and that a finder would find again.
+"""Texts that policies put in place of a value, and that a finder would find again.
 
-Nothing that was removed may be found in what is left: so such a text is refused before any other comes.
+Nothing that was removed may be found in what remains, so such a text is refused when the policies are loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ REPLACE = "replace"
 
 
 def found_again(policies: PolicySet) -> list[Diagnostic]:
-    """An error for each constant `with:` in which a finder that is built in finds something."""
+    """An error for each constant `with:` in which a built-in finder finds something."""
     if REPLACE not in policies.obligations and not policies.tried:
         return []
     diagnostics: list[Diagnostic] = []
@@ -36,7 +36,8 @@ def found_again(policies: PolicySet) -> list[Diagnostic]:
 
 
 def kinds_in(text: object) -> list[str]:
-    """What finders find in a text, as kinds of which most texts have none. One that is not installed finds nothing."""
+    """The kinds that finders find in a text, without those that almost any text has. A finder that is not installed
+    finds nothing."""
     known = registry()
     kinds_found: set[str] = set()
     for finder in known.finders if isinstance(text, str) else ():

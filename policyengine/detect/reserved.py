@@ -1,8 +1,7 @@
 """The form of a replacement, which finders skip: `[email]`, or `[email:jbswy3dpeb3w64tm]` with a tag.
 
-The kind is one that a finder finds: any other word in brackets may be a value that somebody wrote so in order to hide
-it. A tag is 16 characters of base32 in lower case, which holds a keyed hash. What lies within such a form is no
-finding.
+The kind must be one that a finder finds: any other word in brackets may be a value that somebody wrote that way to hide
+it. A tag is 16 characters of base32 in lower case, which holds a keyed hash. Nothing inside such a form is a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _FORM = re.compile(rf"\[([a-z][a-z0-9_.]{{0,{LONGEST_KIND - 1}}})(?::[a-z2-7]{{{
 
 
 def replacement(kind: str, tag: str = "") -> str:
-    """What stands in a text for a value of this kind. Raises ValueError if finders would not skip it."""
+    """The text that replaces a value of this kind. Raises ValueError if finders would not skip it."""
     text = f"[{kind}:{tag}]" if tag else f"[{kind}]"
     if not _FORM.fullmatch(text):
         raise ValueError("not the form of a replacement")
@@ -27,13 +26,13 @@ def replacement(kind: str, tag: str = "") -> str:
 
 
 def opened(text: str, start: int, until: int) -> int:
-    """Up to where, and not beyond `until`, nothing lies in what may become a replacement."""
+    """The end, at most `until`, of the text that cannot be inside a replacement that is still unfinished."""
     opening = text.rfind("[", max(start, len(text) - WIDTH), until)
     return opening if opening >= 0 and _OPEN.match(text, opening) else until
 
 
 def reserved(text: str, start: int, end: int, kinds: Collection[str]) -> bool:
-    """Whether this place lies within a replacement of one of these kinds."""
+    """Whether this place is inside a replacement of one of these kinds."""
     opening = text.rfind("[", max(0, end - WIDTH), start + 1)
     if opening < 0:
         return False

@@ -1,7 +1,7 @@
 """A text as one byte for each code point, so that places in the bytes are places in the text.
 
-ASCII stays as it is; everything else is `?`. Finders of ASCII shapes go over this: libraries read bytes several times
-faster than text. Every step is bounded by the length of the text.
+ASCII stays as it is; every other character becomes `?`. Finders of ASCII patterns read this: libraries read bytes
+several times faster than text. Every step is bounded by the length of the text.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def shadow(text: str) -> bytes:
 
 
 class Runs:
-    """How far the run of some bytes reaches from a place. Places are asked in any order, and each byte is looked at a
-    bounded number of times as long as they ascend: what is known of a run is kept."""
+    """How far the run of some bytes reaches from a place. Places may come in any order. As long as they ascend, each
+    byte is read a bounded number of times, because known runs are kept."""
 
     __slots__ = ("_begin", "_data", "_end", "_run")
 
@@ -26,7 +26,7 @@ class Runs:
         self._begin = self._end = 0
 
     def end(self, at: int) -> int:
-        """The first place from `at` on whose byte is not of the run."""
+        """The first place from `at` on whose byte does not belong to the run."""
         if self._begin <= at < self._end:
             return self._end
         data, run, end = self._data, self._run, at

@@ -1,4 +1,4 @@
-"""What a reader of a stream need not keep, so that what is found in the rest is what is found in the whole.
+"""What the reader of a stream need not keep, so that the findings in the rest are the findings in the whole.
 
 It follows from the law of `finder.py`, for every finder alike.
 """
@@ -14,10 +14,10 @@ KEPT = 4
 
 
 def forgettable(found: Sequence[Finding], done: int, width: int) -> list[tuple[int, int]]:
-    """The parts of a text, in order, that can be left out once everything up to `done` has been dealt with. `found` is
-    what was found in it.
+    """The parts of a text, in order, that can be left out once everything up to `done` has been processed. `found` are
+    the findings in it.
 
-    A match that began farther back and still goes on is known by its beginning, so that is kept: of each kind, the
+    A match that began farther back and still goes on is identified by its beginning, so that is kept: of each kind, the
     first."""
     edge = done - KEPT * width
     if edge <= 0:

@@ -1,4 +1,4 @@
-"""A text without what stands between its characters, and the way back.
+"""A text without the characters between its letters and digits, and the way back.
 
 The skeleton keeps ASCII letters and digits, in lower case, and nothing else. A phrase that is spaced, hyphenated, set
 in capitals, or cut by invisible characters has the same skeleton.

@@ -1,8 +1,8 @@
-"""A text as it is meant, where characters of it are escaped or letters stand for others: a skeleton, and the way back.
+"""A text as it is meant, if characters are escaped or letters stand for others: a skeleton, and the way back.
 
-Percent encoding, once or several times over; HTML, Unicode, hexadecimal and octal escapes; quoted-printable; letters of
-other alphabets, in other styles and in tags that look like basic Latin ones (Unicode TS 39, the Tags block). One escape
-is one character, wherever it stands.
+Percent encoding, once or several times; HTML, Unicode, hexadecimal and octal escapes; quoted-printable; letters of
+other alphabets, styled letters and tags that look like basic Latin letters (Unicode TS 39, the Tags block). One escape
+is one character.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from policyengine.detect.text_skeleton import TextSkeleton
 from policyengine.detect.view import View
 
 LONGEST_ESCAPE = 24
-# Of letters and digits of ASCII: what is none is as good as a blank.
+# Escapes of ASCII letters and digits; any other character counts as a blank.
 _ESCAPE = (
     rb"%(?:25){0,5}[3-7][0-9a-f]|&(?:amp;){0,2}#x0{0,6}[3-7][0-9a-f];?|&(?:amp;){0,2}#0{0,6}(?:[4-9][0-9]|1[012][0-9]);?|"
     rb"\\u\{?0{0,4}[3-7][0-9a-f]\}?|\\x[3-7][0-9a-f]|\\(?:0[67]|1[0-7])[0-7]|=[3-7][0-9a-f]"
@@ -27,7 +27,7 @@ _NUMBER = re.compile(
     rb"(?:%(?:25)*|&(?:amp;)*#x0*|\\u\{?0*|\\x|=)(?P<hex>[0-9a-f]{2})|&(?:amp;)*#0*(?P<dec>[0-9]{2,3})|\\(?P<oct>[0-7]{3})"
 )
 _CUT = re.compile(r"[%&\\=]\S*\Z")
-# UTF-8 of the letters below.
+# The UTF-8 of the letters below.
 _LETTERS = (
     rb"\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|\xe2[\x81\x82\x91-\x93]|\xf3\xa0|[\xce-\xd6]|\xe1[\xb4-\xb6]|\xea\x9c|\xc9[\xa2\xaa\xb4]|"
     rb"\xca[\x80\x8f\x99\x9c\x9f\xb0-\xb8]|\xcb[\xa0-\xa4]|\xf0\x9f[\x84-\x87]|\xc2[\xaa\xb2\xb3\xb9\xba]"
@@ -54,14 +54,15 @@ _STYLED = {
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 # Bytes as variation selectors: 17 to 256 stand for the bytes from 16 on.
 _SELECTED = {0xE0100 + code - 16: chr(code) for code in range(0x20, 0x7F)}
-# In a circle or a square, white on black, and the letters of flags: those have no form that is the letter itself.
+# Letters in a circle or a square, white on black, and the letters of flags: Unicode has no mapping from these to the
+# plain letter.
 _BOXED = {start + at: chr(97 + at) for start in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
 _SMALL = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
 _MEANT: dict[int, int | str] = {**_LOOKS, **_STYLED, **_TAGS, **_SELECTED, **_BOXED, **_SMALL}
 
 
 def read_as(view: View) -> Iterator[TextSkeleton]:
-    """The skeleton of a text, and of what else it may be read as."""
+    """The skeleton of a text, and of everything else that it may be read as."""
     yield view.skeleton
     text = view.text
     if not text.isascii() and next(iter(spans(_LETTERS, text.encode("utf-8", "replace"))), None) is not None:
@@ -72,7 +73,7 @@ def read_as(view: View) -> Iterator[TextSkeleton]:
 
 
 def as_it_is(view: View) -> bool:
-    """Whether a text is read as nothing but what it is."""
+    """Whether the text has only one reading, the text itself."""
     return view.text.isascii() and _unescapable(view.shadow)
 
 
@@ -81,7 +82,7 @@ def _unescapable(data: bytes) -> bool:
 
 
 def cut_escape(text: str) -> int:
-    """Where the last characters of a text begin that may be part of an escape; the end of the text if none may."""
+    """Where the last characters that may be part of an escape begin; the end of the text if none may."""
     match = _CUT.search(text, max(0, len(text) - LONGEST_ESCAPE))
     return len(text) if match is None else match.start()
 
@@ -102,7 +103,7 @@ def _unescaped(lower: bytes) -> Iterator[TextSkeleton]:
 
 
 def _meant(escape: bytes) -> bytes:
-    """The letter or digit that an escape is; nothing if it is another character."""
+    """The letter or digit that an escape stands for; empty if it is another character."""
     match = _NUMBER.match(escape)
     if match is None:
         return b""
@@ -113,8 +114,8 @@ def _meant(escape: bytes) -> bytes:
 
 
 class Placed(TextSkeleton):
-    """The skeleton of what a text is meant to be; `span` is in the text itself. `escapes`: where each is in what is
-    meant, and where it begins and ends in the text."""
+    """The skeleton of the meaning of a text; `span` refers to the text itself. `escapes`: the place of each in the
+    meaning, and its start and end in the text."""
 
     __slots__ = ("_escapes",)
 

@@ -1,6 +1,6 @@
-"""A text, and what finders read of it, each made once: most finders begin with the same cheap passes over the whole.
+"""A text, and what finders derive from it, each made once: most finders begin with the same cheap passes over the text.
 
-A View is of one call, and is kept by nobody. What it has is a function of the text alone.
+A View belongs to one call, and is not kept. Its contents depend on the text alone.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ _OTHERS = bytes(c for c in range(256) if c not in _DIGITS)
 
 
 class View:
-    """`text` itself; `shadow`, one byte a character; `lower`, that in lower case; `skeleton`, what is left of it
-    without what stands between its letters and digits; `digits`, how many digits there are."""
+    """`text` itself; `shadow`, one byte per character; `lower`, the shadow in lower case; `skeleton`, only its letters
+    and digits; `digits`, the number of digits."""
 
     __slots__ = ("_digits", "_lower", "_skeleton", "shadow", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.shadow = shadow(text)
-        # `cached_property` takes a lock for each: on a short text that is more than the work.
+        # `cached_property` takes a lock for each: for a short text that costs more than the work.
         self._lower: bytes | None = None
         self._skeleton: TextSkeleton | None = None
         self._digits = -1

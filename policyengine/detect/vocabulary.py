@@ -1,4 +1,4 @@
-"""Words and patterns of one's own: data that comes in with the settings or the bundle, per tenant if need be.
+"""The user's own words and patterns: data that comes in with the settings or the bundle, per tenant if need be.
 
 A Vocabulary is a value. Two equal ones make equal finders.
 """
@@ -12,7 +12,7 @@ LONGEST_PATTERN = 256
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An RE2 expression of one's own. `width` is the longest match, its surroundings included."""
+    """The user's own RE2 expression. `width` is the longest match, including its surroundings."""
 
     kind: str
     regex: str
@@ -22,11 +22,12 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """`regions` are ISO 3166 codes: whose telephone numbers and identifiers are written without a country. `languages`
-    are ISO 639 codes: as which of them write street addresses and dates of birth; None: all that are known.
-    `allowed` are values that are never a finding; `words` are (kind, word) pairs that always are one. `link_hosts`
-    None: links are not a finding; otherwise links to any other host are, and a host stands for its subdomains.
-    `canaries` are tokens that `canary.mint` made; `fingerprints` are what `leakage.fingerprint` made of texts."""
+    """`regions` are ISO 3166 codes: telephone numbers and identifiers of these regions are found without a country
+    code. `languages` are ISO 639 codes: street addresses and dates of birth are found as these languages write them;
+    None: all that are known. `allowed` are values that are never findings; `words` are (kind, word) pairs that always
+    are. `link_hosts` None: links are not findings; otherwise links to any other host are, and a host includes its
+    subdomains. `canaries` are tokens that `canary.mint` made; `fingerprints` are what `leakage.fingerprint` made of
+    texts."""
 
     regions: frozenset[str] = frozenset({"US", "GB"})
     languages: frozenset[str] | None = None

@@ -30,7 +30,7 @@ def decide(
     approved: Collection[str] = (),
     revision: str = "",
 ) -> Decision:
-    """The decision about a request: about its principal, and about every agent that acts for it."""
+    """The decision about a request: for its principal, and for every agent that acts for it."""
     try:
         asked = actors(request, world, schema)
     except Fault as fault:

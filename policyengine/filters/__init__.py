@@ -1,7 +1,7 @@
-"""From what must be true of a document to the query language of the store that holds the documents.
+"""From a condition on documents to the query language of the store that holds them.
 
-Everything a caller needs is imported from here, but for what needs a library of its own:
-`policyengine.filters.arrow`, `policyengine.filters.polars` and `policyengine.filters.sqlalchemy`.
+Everything a caller needs is imported from here, except what needs a library of its own: `policyengine.filters.arrow`,
+`policyengine.filters.polars` and `policyengine.filters.sqlalchemy`.
 """
 
 from policyengine.filters.backend import Backend, Fragment

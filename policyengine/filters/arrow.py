@@ -1,7 +1,7 @@
 """Arrow compute expressions, for tables, datasets and scanners of `pyarrow`.
 
-Arrow cannot look for an element in a list. A list is joined into one value instead, with a byte between the elements
-that no text contains, and looked at as a whole.
+Arrow cannot search for an element in a list. Instead, a list is joined into one value, with a byte between the elements
+that no text contains, and searched as a whole.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _BETWEEN = b"\xff"
 def arrow(source: Any, columns: Mapping[str, str | Field] | None = None, *, null: Null | None = None) -> Columns:
     """Filters as expressions of `pyarrow.compute`.
 
-    source: a `pyarrow.Schema`, or what has one: a table, a dataset. A filter is for tables of this schema.
+    source: a `pyarrow.Schema`, or an object that has one: a table, a dataset. A filter is for tables of this schema.
     columns: from attributes to columns; without it every column is the attribute of its name. Fields of a struct column
         are attributes below it.
-    null: what a null is in a column that is given by its name: no such attribute ("absent"), or null ("null").
+    null: the meaning of a null in a column that is given by its name: no such attribute ("absent"), or null ("null").
 
     >>> import pyarrow as pa
     >>> from policyengine import Engine
@@ -123,14 +123,14 @@ class _Arrow(Expressions):
     def any(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         around = pc.scalar(b"")
         joined = pc.binary_join_element_wise(around, column.packed, around, pc.scalar(_BETWEEN))
-        # Written as patterns, in ASCII: an expression with any other byte in it cannot be shown.
+        # Patterns are written in ASCII: an expression that contains any other byte cannot be displayed.
         between = _escaped(_BETWEEN)
         if len(values) <= _MOST:
             patterns = [between + _escaped(_bytes(value)) + between for value in values]
             condition = self.either([pc.match_substring_regex(joined, each) for each in patterns])
         else:
             condition = pc.match_substring_regex(joined, between + _either(values) + between)
-        # No elements and one empty text look the same.
+        # A list without elements and a list of one empty text look the same.
         return condition & (self.count(column.expr) > 0)
 
     def only(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
@@ -142,12 +142,12 @@ class _Arrow(Expressions):
         return (column.packed == _BETWEEN.join(map(_bytes, values))) & (self.count(column.expr) == len(values))
 
 
-# More than so many values are looked for with one pattern.
+# More values than this are searched for with one pattern.
 _MOST = 16
 
 
 def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> LibraryColumn | None:
-    """The value as Arrow can compare it, without losing any of it; None for types that are not handled."""
+    """The value in a form that Arrow can compare, without loss; None for types that are not handled."""
     types = pa.types
     if types.is_string(type_) or types.is_large_string(type_):
         return LibraryColumn(expr, "text", within)
@@ -174,12 +174,12 @@ def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> LibraryColumn | N
 
 
 def _is_integer(type_: Any) -> bool:
-    """Whether 64 bits with a sign hold all values of the type."""
+    """Whether a signed 64-bit integer holds all values of the type."""
     return bool(pa.types.is_integer(type_)) and type_ != pa.uint64()
 
 
 def _joined(elements: Any) -> Any:
-    """The elements in one value; null if one of them is."""
+    """The elements in one value; null if one of them is null."""
     return pc.binary_join(elements, pc.scalar(_BETWEEN))
 
 
@@ -188,7 +188,7 @@ def _bytes(value: str | int) -> bytes:
 
 
 def _tree(join: Any, items: Sequence[Any]) -> Any:
-    """The items joined in pairs of pairs: a deep expression would use up the stack."""
+    """The items joined in a balanced tree: a deep expression would exhaust the stack."""
     while len(items) > 1:
         items = [reduce(join, items[at : at + 2]) for at in range(0, len(items), 2)]
     return items[0]
@@ -199,5 +199,5 @@ def _either(values: Sequence[str | int]) -> bytes:
 
 
 def _escaped(value: bytes) -> bytes:
-    """A pattern for these bytes, for RE2 looking at bytes."""
+    """A pattern for these bytes, for RE2 in bytes mode."""
     return b"".join(b"\\x%02x" % byte for byte in value)

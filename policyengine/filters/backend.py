@@ -1,8 +1,8 @@
-"""What a store has to be able to do.
+"""What a store must be able to do.
 
-A backend says of each atom how the store asks for it. Its answer may be true of more documents than the atom is (then
-it is not exact), never of fewer. As formulas know only `and` and `or`, the whole query then finds every document that
-the formula is true of; what it finds too much is sorted out by evaluation.
+For each atom, a backend gives the store's condition. This may be true of more documents than the atom (then it is not
+exact), never of fewer. Since formulas have only `and` and `or`, the whole query then finds every document for which the
+formula is true; evaluation removes the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from policyengine.partial.formula import Atom, Path
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A condition in the terms of a store. `exact` if it is true of exactly the documents that its atom is true of."""
+    """A condition in the terms of a store. `exact` if it is true of exactly the documents for which its atom is
+    true."""
 
     native: Any
     exact: bool = True
@@ -25,10 +26,10 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """How large a query a store can be asked for.
+    """The largest query that a store accepts.
 
     depth: of alternatives inside conditions inside alternatives; beyond it, stores run out of stack.
-    conditions: in all.
+    conditions: the total number.
     """
 
     depth: int
@@ -36,7 +37,7 @@ class StoreLimits:
 
 
 class Backend(Protocol):
-    """One store. `finish` makes the query that a caller hands to the store, out of a condition."""
+    """One store. `finish` turns a condition into the query that a caller passes to the store."""
 
     @property
     def name(self) -> str: ...
@@ -49,11 +50,11 @@ class Backend(Protocol):
     def limits(self) -> StoreLimits: ...
 
     def atom(self, atom: Atom) -> Fragment | None:
-        """The atom in the terms of the store; None if it cannot be asked at all."""
+        """The atom in the terms of the store; None if the store cannot express it."""
 
     def naming(self, path: Path, name: str) -> Fragment | None:
-        """That something at the path has an object with this name in it, at any depth, or more; None if the store
-        cannot be asked."""
+        """True if something at the path contains an object with this name in it, at any depth; may be true of more
+        documents. None if the store cannot express it."""
 
     def all(self, items: Sequence[Any]) -> Any:
         """The conjunction of two or more conditions."""
@@ -68,4 +69,4 @@ class Backend(Protocol):
         """A condition that every document meets."""
 
     def finish(self, native: Any) -> Any:
-        """The query, from a condition."""
+        """The query for a condition."""

@@ -2,7 +2,7 @@
 
 Metadata is flat: texts, numbers, booleans, and arrays of one of these (https://docs.trychroma.com/docs/querying-collections/
 metadata-filtering). Text, numbers, booleans and arrays are never taken for one another, but an integer is for a float.
-`$ne`, `$nin` and `$not_contains` also find what does not have the key, so they are never exact. There are no conditions
+`$ne`, `$nin` and `$not_contains` also find documents without the key, so they are never exact. There are no conditions
 on parts of a text, and none on whether a key is there. An empty array cannot be stored: it is the same as no array.
 """
 
@@ -25,13 +25,13 @@ from policyengine.partial.formula import Elements, Inside, Matching, Operator, P
 Where = dict[str, Any]
 _NAMES = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 _NOTHING: Where = {"$and": [{"id": {"$eq": ""}}, {"id": {"$ne": ""}}]}
-# Chroma's SQL takes so many alternatives, and so many values of one `$in`.
+# The most alternatives that Chroma's SQL takes, and the most values of one `$in`.
 _MOST_ALTERNATIVES = 100
 _MOST_VALUES = 10_000
 
 
 def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
-    """Chroma. The query's `native` is None if everything may be seen, which is what `where` takes for that.
+    """Chroma. The query's `native` is None if everything may be seen, which is how `where` expresses that.
 
     keys: from attributes to metadata keys. A text is a key that may hold anything; `column(...)` one that is absent or
         holds a value of the attribute's declared type, a set or list as an array; `ref(...)` one that holds the id of
@@ -54,7 +54,7 @@ def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
 
 
 def _flat(keys: Mapping[str, str | Field]) -> Mapping[str, str | Field]:
-    """The same; metadata hold no objects, so that there are no other names than those of keys."""
+    """The same mapping: metadata hold no objects, so there are no names except the keys."""
     if not isinstance(keys, Mapping):
         raise TypeError("a mapping goes from attributes to keys")
     fields = {name: each if isinstance(each, Field) else Field(each, json=True) for name, each in keys.items()}
@@ -128,7 +128,7 @@ class Chroma(Walk["_Key"]):
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A key of the metadata. `impossible` if what it refers to is never of the type that is asked for."""
+    """A key of the metadata. `impossible` if it never refers to anything of the required type."""
 
     name: str
     field: Field
@@ -141,7 +141,7 @@ class _Key:
         return Fragment(self._asked("$in", [True, False])) if type_ == BOOL else None
 
     def number(self, type_: Type, op: Operator, value: Any) -> Fragment | None:
-        """A number in its relation to a constant. Beyond 2^53 Chroma confuses floats with integers."""
+        """A comparison of a number with a constant. Beyond 2^53 Chroma confuses floats with integers."""
         exact = type_ == NUMBER or not self.field.json
         if not is_number(value) or not (safe_double(value) or (type_ == INT and not self.field.json)):
             return None
@@ -155,7 +155,7 @@ class _Key:
         return Fragment(self._compared(op, _whole(value)), exact)
 
     def _compared(self, op: Operator, value: int | float) -> Where:
-        """Chroma cuts off the fraction of a constant where the value is an integer."""
+        """If the value is an integer, Chroma cuts off the fraction of the constant."""
         if op == "!=":
             return {"$or": [self._compared("<", value), self._compared(">", value)]}
         asked = self._asked(_NAMES[op], value)
@@ -175,7 +175,7 @@ class _Key:
         return {"$and": [asked, *between]}
 
     def constants(self, type_: Type, values: Iterable[Any]) -> list[Any] | None:
-        """Those of the constants that a value can be, as they are stored; None if the store cannot hold one of them."""
+        """Those of the constants that a value can be, in stored form; None if the store cannot hold one of them."""
         if isinstance(type_, EntityT):
             return self.ids(value.uid for value in values)
         wanted: list[Any] = []
@@ -201,7 +201,7 @@ class _Key:
         return named_ids if self.field.refers_to is not None and all(map(storable, named_ids)) else None
 
     def among(self, type_: Type, wanted: list[Any] | None, negated: bool) -> Fragment | None:
-        """The value is one of these, or none."""
+        """Whether the value is one of these, or, if negated, none of them."""
         if wanted is None or len(wanted) > _MOST_VALUES:
             return None
         exact = type_ != INT or not self.field.json
@@ -228,7 +228,7 @@ class _Key:
         return Fragment(_joined("$or", parts) if parts else _NOTHING, exact)
 
     def collection(self, kind: str, type_: Type, wanted: list[Any] | None, whole: bool) -> Fragment | None:
-        """`type_` is that of the elements; `whole` unless there were constants that no element can be. All
+        """`type_` is the type of the elements. `whole` is false if there were constants that no element can be. All
         elements of an array are of one kind."""
         if wanted is None or len(wanted) > _MOST_ALTERNATIVES:
             return None

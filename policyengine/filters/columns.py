@@ -1,7 +1,7 @@
-"""Atoms over a table of typed columns, whatever library holds the table.
+"""Atoms over a table of typed columns, for any library that holds the table.
 
-A library says what it can do as `Library`; what an atom means in terms of that is said here, once. Of a null a
-condition is never true, but may be null or false. So a negation always stands beside a condition that a value is there.
+A library provides its operations as `Library`; this module translates atoms to these, once for all libraries. A
+condition on a null is never true, but may be null or false. So every negation comes with a test that there is a value.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from policyengine.partial.formula import (
     TwoFields,
 )
 
-# So many values are looked for one by one.
+# Up to this many values are searched for one by one.
 _MANY = 32
 _COMPARED = ("text", "int", "float", "bool", "time")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns(Worded[LibraryColumn]):
-    """The backend of a library: what the protocol `Backend` asks for."""
+    """The backend of a library; implements the protocol `Backend`."""
 
     library: Library
     fields: Fields
@@ -64,12 +64,12 @@ class Columns(Worded[LibraryColumn]):
         column = self.library.column(place.name, (*place.path, *path[length:]))
         if column is None:
             return None
-        # Structs that the mapping leads through are not attributes of the document; only those below it are.
+        # Structs on the mapping's way to a column are not attributes of the document; only those below the column are.
         within = column.within[len(column.within) - len(path) + length :]
         return replace(column, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
 
     def presence(self, atom: Present | Missing, found: LibraryColumn) -> Fragment:
-        """Of a null in a column only its Field tells whether it is an attribute."""
+        """For a null in a column, only its Field tells whether it is an attribute."""
         missing = isinstance(atom, Missing)
         around = [self._there(struct) for struct in found.within]
         null = self.library.null(found.expr)
@@ -98,7 +98,7 @@ class Columns(Worded[LibraryColumn]):
         return Fragment(self._valid(found), found.kind != "duration")
 
     def _valid(self, found: LibraryColumn) -> Any:
-        """Whether a value is there that a request could carry."""
+        """Whether the column has a value that a request could hold."""
         match found.kind:
             case "float":
                 return self.library.finite(found.expr)
@@ -110,7 +110,7 @@ class Columns(Worded[LibraryColumn]):
         return self._there(found.expr)
 
     def _compare(self, found: LibraryColumn, op: Operator, value: Any) -> Any:
-        """The comparison of a number; True or False where it depends on nothing."""
+        """The comparison of a number; True or False if it does not depend on the column."""
         exact = value * found.units if found.kind in ("time", "duration") else value
         said = of_double(op, exact) if found.kind == "float" else of_integer(op, exact)
         return said if isinstance(said, bool) else self.library.relation(found.expr, *said)
@@ -141,7 +141,7 @@ class Columns(Worded[LibraryColumn]):
         if len(usable) > 1 and found.kind != "float":
             native = self.library.among(found.expr, usable)
         else:
-            # As a relation, in which -0.0 is 0.0.
+            # Compared with `==`, for which -0.0 is 0.0.
             options = [self.library.relation(found.expr, "==", value) for value in usable]
             native = options[0] if len(options) == 1 else self.library.either(options)
         if negated:
@@ -168,7 +168,7 @@ class Columns(Worded[LibraryColumn]):
             case "any" | "none":
                 condition = library.any(found, usable) if usable else library.nothing()
             case "all" | "lacks" if len(usable) > _MANY:
-                # One by one they would be looked for in the whole list each.
+                # One by one, each value would be searched for in the whole list.
                 return self._wide(found, usable, atom.kind == "all" and len(usable) == len(atom.values))
             case "all" | "lacks":
                 whole_set = len(usable) == len(atom.values)
@@ -180,7 +180,7 @@ class Columns(Worded[LibraryColumn]):
         return Fragment(library.both([whole, condition]))
 
     def _wide(self, found: LibraryColumn, values: Sequence[Any], every: bool) -> Fragment:
-        """Nothing but the first of many values are asked for, and only if all have to be there."""
+        """Only the first of many values are searched for, and only if all of them must be there."""
         whole = self.library.whole(found)
         return Fragment(self.library.both([whole, self._every(found, values[:_MANY])]) if every else whole, exact=False)
 
@@ -193,7 +193,7 @@ class Columns(Worded[LibraryColumn]):
         return self.library.only(found, values)
 
     def equals(self, found: LibraryColumn, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
-        """Whether a list, or a set, is a constant."""
+        """Whether a list, or a set, equals a constant."""
         usable = usable_of(found, element_of(type_) or JSON, values)
         if usable is None:
             return None
@@ -229,8 +229,8 @@ class Columns(Worded[LibraryColumn]):
         return Fragment(self.library.both([valid, self.library.relation(length, *said)]))
 
     def _different(self, said: tuple[Operator, int] | bool, valid: Any, count: Any) -> Fragment:
-        """The number of different elements, where only that of all elements is known: it is no larger, and none only
-        if there are none."""
+        """The number of different elements, if only the number of all elements is known: it is no larger, and is zero
+        only if there are no elements."""
         if isinstance(said, bool):
             return Fragment(valid if said else self.nothing())
         op, bound = said
@@ -272,5 +272,5 @@ class Columns(Worded[LibraryColumn]):
         apart = self.library.both([whole, self.library.negation(condition)])
         if parents.null == "null":
             return Fragment(apart)
-        # A document without parents is below nothing.
+        # A document without parents is not below anything.
         return Fragment(self.library.either([apart, self.library.null(parents.expr)]), parents.null == "absent")

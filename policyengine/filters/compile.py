@@ -1,4 +1,4 @@
-"""How a formula becomes the query of a store."""
+"""Turns a formula into the query of a store."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _TYPE: Path = ("type",)
 
 @dataclass(frozen=True, slots=True)
 class CompiledFilter:
-    """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly. `any_type`
-    if it may find what says of itself that it is of another type; `any_name` if what has a name that is refused."""
+    """A formula in the terms of a store. `rechecked` are the atoms that the query does not express exactly. `any_type`
+    if it may find documents that give another type; `any_name` if it may find documents with refused names."""
 
     native: Any
     rechecked: tuple[Atom, ...]
@@ -49,8 +49,8 @@ def compiled(
     places: tuple[MentionPlace, ...] = (),
     spelling: Spelling | None = None,
 ) -> CompiledFilter:
-    """The formula as a query for what is of a type. `places` are those where it mentions entities, `spelling` tells
-    whether nobody checked its names."""
+    """The formula as a query for documents of a type. `places` are where it mentions entities; `spelling` tells whether
+    the names may be unchecked."""
     whole, rechecked = formula, list[Atom]()
     if not fits(formula, backend.limits):
         formula = wider(formula, backend.limits)
@@ -69,7 +69,7 @@ def compiled(
 
 
 def _of_type(backend: Backend, type_: str) -> Fragment | None:
-    """A document may leave out what type it is of, and is of no other than it says."""
+    """A document may leave out its type. If it gives one, that is its type."""
     options = [asked(backend, atom) for atom in (Missing(_TYPE), Relation(_TYPE, STRING, "==", type_))]
     made = [fragment for fragment in options if fragment is not None]
     if len(made) < len(options):
@@ -78,7 +78,7 @@ def _of_type(backend: Backend, type_: str) -> Fragment | None:
 
 
 def _condition(formula: Formula, backend: Backend, places: tuple[MentionPlace, ...], rechecked: list[Atom]) -> Any:
-    """The condition in the terms of the store; None for one that is true of everything."""
+    """The condition in the terms of the store; None if it is always true."""
     match formula:
         case Truth():
             return backend.nothing() if formula == FALSE else None
@@ -91,7 +91,7 @@ def _condition(formula: Formula, backend: Backend, places: tuple[MentionPlace, .
                 return None
             return options[0] if len(options) == 1 else backend.some(options)
     if isinstance(formula, Sourced):
-        # Which of them may be seen is told one by one, when they are looked at.
+        # These documents may or may not be seen: each is decided about when it is rechecked.
         fragment = asked(backend, OneOf(ID, STRING, tuple(sorted(formula.ids))))
         rechecked.append(formula)
         return None if fragment is None else fragment.native

@@ -1,7 +1,8 @@
 """Stores described as plain data, and queries as plain data: for callers that are not Python.
 
-A description is `{"store": "postgresql", "columns": {"id": "id", "tenant": "tenant_id", "*": {"json": "data"}}}`. What
-a query in JSON cannot carry, such as a time bound to a placeholder, the store is not asked for: it goes to `recheck`.
+A description is `{"store": "postgresql", "columns": {"id": "id", "tenant": "tenant_id", "*": {"json": "data"}}}`. A
+condition that JSON cannot express, such as a time bound to a placeholder, is left out of the query and goes to
+`recheck`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from policyengine.partial.formula import Atom, Path
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """What an option may be: in words, and whether a value is that."""
+    """The values that an option may have: in words, and as a test."""
 
     words: str
     fits: Callable[[Any], bool]
@@ -40,7 +41,7 @@ class _Option:
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    """make: what makes the backend, of columns and options. required: what it cannot be made without."""
+    """make: makes the backend from columns and options. required: the options that it cannot be made without."""
 
     make: Callable[..., Backend]
     options: Mapping[str, _Option] = field(default_factory=dict)
@@ -52,20 +53,20 @@ def _is_texts(value: Any) -> bool:
 
 
 def _is_index(value: Any) -> bool:
-    """The `properties` of an index mapping of Elasticsearch, down to the innermost."""
+    """Whether this is the `properties` of an index mapping of Elasticsearch, down to the innermost."""
     return type(value) is dict and all(
         type(each) is dict and ("properties" not in each or _is_index(each["properties"])) for each in value.values()
     )
 
 
 def _is_collection(value: Any) -> bool:
-    """The properties of a collection of Weaviate."""
+    """Whether this is the properties of a collection of Weaviate."""
     return type(value) is list and all(
         type(each) is dict and type(each.get("name")) is str and _is_texts(each.get("dataType")) for each in value
     )
 
 
-# As long a name may be, and so many names and values there may be in a description.
+# The longest name, and the most names and values in a description.
 LONGEST_NAME, MOST_PARTS = 256, 10_000
 
 _TEXT = _Option("text", lambda value: type(value) is str)
@@ -92,12 +93,12 @@ _STORES: Mapping[str, _Store] = {
     "weaviate": _Store(weaviate, _COLLECTION, ("properties",)),
 }
 STORES = tuple(_STORES)
-# Those that have no attribute at a place of its own name.
+# The stores in which an attribute without a mapping has no place of its own name.
 MAPPED = tuple(name for name, store in _STORES.items() if "columns" in store.required)
 
 
 def store_of(value: Any) -> Backend:
-    """The store that a description is of. Raises ValueError for what is none, with a message that says where.
+    """The store of a description. Raises ValueError for a wrong description, with a message that says where.
 
     store: one of STORES. columns: from attributes to a name, or to `{"column": name, "null"?: "absent" | "null"}`,
     `{"json": name, "path"?: [names]}` or `{"ref": name, "type": type, "null"?: ...}`; the first two with `"names":
@@ -126,7 +127,7 @@ def store_of(value: Any) -> Backend:
 
 
 def _check_size(value: Any) -> None:
-    """Everything that is said of a store is written into its query, some of it many times."""
+    """Everything in a description goes into its queries, some of it many times, so the size is limited."""
     todo, parts = [value], 0
     while todo:
         one = todo.pop()
@@ -152,7 +153,7 @@ def _field(attribute: str, value: Any) -> str | Field:
     if type(value) is str:
         return value
     given = dict(value) if type(value) is dict else {}
-    # Whatever is taken out is of the right kind, and nothing may be left.
+    # The values that are taken out have been checked, and nothing may be left over.
     kind = next((key for key in ("column", "json", "ref") if type(given.get(key)) is str), "")
     name, null, path, type_, names = given.pop(kind, ""), None, [], "", None
     if kind in ("column", "ref") and given.get("null") in ("absent", "null"):
@@ -173,13 +174,13 @@ def _field(attribute: str, value: Any) -> str | Field:
 def as_json(query: Query) -> dict[str, Any] | None:
     """The native query of a described store as JSON values: `{"where", "params"}` for SQL."""
     native: Any = query.native
-    # Chroma takes nothing at all where everything may be seen.
+    # A Chroma query is None if everything may be seen.
     return {"where": native.where, "params": native.params} if isinstance(native, Where) else native
 
 
 @dataclass(frozen=True, slots=True)
 class JsonOnly:
-    """A backend that is asked for nothing that JSON cannot carry."""
+    """A backend that leaves out every condition that JSON cannot express."""
 
     of: Backend
 
@@ -219,7 +220,8 @@ class JsonOnly:
 
 
 def _carried(value: Any) -> bool:
-    """Whether JSON carries a value as it is. A tuple would become a list, half of a surrogate pair anything."""
+    """Whether JSON keeps a value unchanged. A tuple would become a list, and half of a surrogate pair could become
+    anything."""
     match value:
         case Where(where=where, params=params):
             return _carried(where) and _carried(params)

@@ -1,4 +1,4 @@
-"""What all filters for one action about documents of one type have in common, whoever asks."""
+"""What all filters for one action on documents of one type have in common, whoever asks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from policyengine.schema.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class AboutDocuments:
-    """`required` are the attributes that the schema requires of a document, `wholes` puts together what is said of
-    one. `places` are where one mentions entities; `spelling` tells whether a mapping leads to names that nobody
-    checked."""
+    """`required` are the attributes that the schema requires of a document; `wholes` merges everything that is said of
+    one. `places` are where a document mentions entities; `spelling` tells whether a mapping leads to names that may be
+    unchecked."""
 
     required: frozenset[str] = frozenset()
     wholes: Wholes | None = None
@@ -27,15 +27,15 @@ NOTHING_KNOWN = AboutDocuments()
 
 
 class KnownDocuments:
-    """Finds this out for a snapshot, once for each action and type."""
+    """Works this out for a snapshot, once for each action and type."""
 
     def __init__(self, schema: Schema, evaluator: Evaluator) -> None:
         self._schema, self._evaluator = schema, evaluator
-        # Of declared actions and types alone: callers could make up others without end.
+        # Only for declared actions and types: callers could make up others without end.
         self._known: dict[tuple[str, str], AboutDocuments] = {}
 
     def of(self, action: str, type_: str) -> AboutDocuments:
-        """For documents of a type, in requests for this action."""
+        """For documents of a type, in requests with this action."""
         known = self._known.get((action, type_))
         if known is None:
             known = self._found(action, type_)

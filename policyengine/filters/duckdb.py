@@ -1,9 +1,9 @@
 """The SQL of DuckDB: columns of its own types, VARCHAR[] and BIGINT[], and JSON.
 
-A column says of which type it is, and one that is mapped to an attribute of another holds no value of that attribute:
-what DuckDB would convert the decision does not. Texts compare in collation "binary", by bytes, whatever collation a
-column has. Of a key that is given twice, DuckDB reads the first value and JSON readers the last, so keys are looked up
-from the end. Facts are from duckdb.org and tried out on 1.4 and 2.0.
+A column has a type, and one that is mapped to an attribute of another type holds no value of that attribute: DuckDB
+would convert where a decision does not. Texts compare in collation "binary", by bytes, whatever the collation of a
+column. If a key occurs twice, DuckDB reads the first value and JSON readers the last, so keys are looked up from the
+end. Facts are from duckdb.org, tested on 1.4 and 2.0.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class DuckDB:
 
 @dataclass(frozen=True, slots=True)
 class _Scalar:
-    """A column of type VARCHAR, BIGINT or a smaller integer, DOUBLE, BOOLEAN."""
+    """A column of type VARCHAR, BIGINT or a smaller integer, DOUBLE, or BOOLEAN."""
 
     column: Sql
 
@@ -101,7 +101,7 @@ class _Scalar:
         return _is_of(self.column, types)
 
     def compared(self, op: Operator, number: int | float) -> Fragment:
-        # A column of single precision would round a larger integer to one of its own.
+        # A single-precision column would round a larger integer to a different one.
         whole = float(number).is_integer() and abs(number) <= 2**24
         constant = sql("CAST(", Param(int(number) if whole else number), f" AS {'BIGINT' if whole else 'DOUBLE'})")
         return Fragment(both(sql(self.column, f" {_sign(op)} ", constant), self.is_number()))
@@ -112,7 +112,7 @@ class _Scalar:
 
 @dataclass(frozen=True, slots=True)
 class _Json:
-    """A value inside a column of JSON, which is NULL where there is none."""
+    """A value inside a column of JSON; NULL if there is none."""
 
     value: Sql
 
@@ -184,7 +184,7 @@ class _Array:
     integers: bool
 
     def well_formed(self) -> Sql:
-        # list_count counts what is not NULL.
+        # list_count counts only what is not NULL.
         full = sql("list_count(", self.column, ") = len(", self.column, ")")
         element = f"({'|'.join(_INTEGERS if self.integers else ('VARCHAR', 'JSON', 'ENUM.*'))})"
         kind = sql("regexp_full_match(typeof(", self.column, f"), '{element}\\[[0-9]*\\]')")

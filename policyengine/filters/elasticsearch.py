@@ -13,20 +13,20 @@ from policyengine.partial.formula import Operator
 
 _TYPES: dict[Type, str] = {BOOL: "boolean", INT: "long", NUMBER: "double"}
 _RANGE = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-# What may be said of a field and changes nothing that is found. `normalizer`, `ignore_above` and `null_value` do.
+# Settings of a field that do not change what is found. `normalizer`, `ignore_above` and `null_value` do.
 _HARMLESS = {"type", "store", "eager_global_ordinals"}
-# What a `terms` query takes, and a pattern that is not a burden.
+# The most values of a `terms` query, and the longest pattern that is not a burden.
 _MOST, _LONGEST = 65_536, 1_000
 
 
 def elasticsearch(properties: Mapping[str, Any], columns: Mapping[str, str | Field] | None = None) -> TypedKeys:
     """Filters as queries of Elasticsearch and OpenSearch.
 
-    properties: the `properties` of the index mapping. Texts are asked of `keyword` fields, Int of `long`, Number of
-        `double`, Bool of `boolean`; everything else is rechecked.
+    properties: the `properties` of the index mapping. Texts are queried in `keyword` fields, Int in `long`, Number in
+        `double`, Bool in `boolean`; everything else is rechecked.
     columns: from attributes to fields, which may be paths with dots; `column(name)` or a name promises that documents
-        have the attribute with a value of its declared type, or do not have it; `ref(name, type)` the same of ids.
-        Without it each attribute is the field of its name.
+        have the attribute with a value of its declared type, or do not have it; `ref(name, type)` promises the same for
+        ids. Without it each attribute is the field of its name.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''

@@ -1,8 +1,8 @@
 """Where a store keeps the attributes of a document.
 
 A mapping goes from attributes to Fields. Attributes are named as in a policy, below the resource (`tenant`,
-`meta.level`, and `id`). The store does not have attributes that the mapping does not name, and conditions on them
-cannot be part of a query.
+`meta.level`, and `id`). Attributes that the mapping does not name are not in the store, and conditions on them cannot
+be part of a query.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ REST = "*"
 class Field:
     """A column, or a key of a payload or of metadata.
 
-    name: of the column or key.
-    path: names below it, where it holds JSON objects.
+    name: the name of the column or key.
+    path: the names below it, if it holds JSON objects.
     json: whether it holds JSON values of any shape, rather than values of the attribute's own type.
-    null: what a NULL in a typed column is in the document: "absent" (no such attribute) or "null"; None if it may be
+    null: what a NULL in a typed column means in the document: "absent" (no such attribute) or "null"; None if it may be
         either, so that only evaluation can tell.
     refers_to: the type of the entities whose ids a typed column holds, for an attribute that is a reference.
-    names: "checked" if nothing there has a name that a decision refuses, as it is most likely misspelt or only the
-        entity source may say it; None if nobody knows, so that only evaluation can tell.
+    names: "checked" if nothing there has a name that a decision refuses, because it is most likely misspelt or only the
+        entity source may give it; None if that is unknown, so that only evaluation can tell.
     """
 
     name: str
@@ -50,14 +50,14 @@ class Field:
 
 
 def column(name: str, *, null: Null | None = None, names: Names | None = None) -> Field:
-    """A column, or a key, of the attribute's own type: text for String, an array for Set<String>. Raises ValueError for
-    another `null` or `names`, and TypeError for a name that is not text, as do the others here."""
+    """A column or key of the attribute's own type: text for String, an array for Set<String>. Raises ValueError for
+    another `null` or `names`, and TypeError for a name that is not text, as do the other functions here."""
     return Field(name, null=null, names=names)
 
 
 def json(name: str, *path: str, names: Names | None = None) -> Field:
     """A place in a column that holds JSON. `names="checked"` promises that no name in it is one that a decision refuses
-    (POL520, POL523): they were checked on the way in."""
+    (POL520, POL523): they were checked when they were stored."""
     return Field(name, path, json=True, names=names)
 
 
@@ -69,29 +69,29 @@ def ref(name: str, type: str, *, null: Null | None = None) -> Field:
 
 
 class Fields:
-    """A mapping from attributes to Fields, asked by path."""
+    """A mapping from attributes to Fields, looked up by path."""
 
     def __init__(self, given: Mapping[str, str | Field], bare_json: bool = False) -> None:
-        """A text stands for a column of that name. With `bare_json`, for a key of a JSON document, in which `"*"` may
-        be promised to hold values of the declared types too: one column cannot hold all attributes."""
+        """A text stands for a column of that name. With `bare_json`, for a key of a JSON document; then `"*"` may also
+        be a Field with values of the declared types, which one column cannot hold for all attributes."""
         if not isinstance(given, Mapping):
             raise TypeError("a mapping goes from attributes to columns or keys")
         places = {
             name: place if isinstance(place, Field) else Field(place, json=bare_json) for name, place in given.items()
         }
         self._nested = bare_json
-        # No attribute is called like the rest: one that is named `*` is part of it.
+        # `*` is no attribute: a document's attribute of that name belongs to the rest.
         self._rest = places.pop(REST, None)
         self._fields = {tuple(name.split(".")): place for name, place in places.items()}
         self._inside = [path for path in self._fields if len(path) > 1]
 
     @property
     def everything_else(self) -> Field | None:
-        """Where all attributes are that are not named; None if the store has no others."""
+        """Where all attributes that are not named are kept; None if the store has no others."""
         return self._rest
 
     def named(self) -> Iterator[tuple[Path, Field]]:
-        """The attributes that are named, each with its place."""
+        """The named attributes, each with its place."""
         yield from self._fields.items()
 
     def find(self, path: Path) -> Field | None:
@@ -106,17 +106,18 @@ class Fields:
         return replace(self._rest, path=(*self._rest.path, *path))
 
     def rest(self, path: Path) -> Field | None:
-        """Where the document is that has the value at the path among all that is not named; None if it is named."""
+        """Where the document with all attributes that are not named is kept, if the value at the path is one of them;
+        None if it is named."""
         named = any(path[:length] in self._fields for length in range(len(path), 0, -1))
         return None if named else self._rest
 
     def apart(self, path: Path) -> tuple[Path, ...]:
-        """What is named below the path and kept somewhere else than what is around it."""
+        """What is named below the path and kept elsewhere than the value around it."""
         below = [each for each in self._inside if len(each) > len(path) and each[: len(path)] == path]
         return tuple(each for each in below if not self._is_within(each))
 
     def _is_within(self, path: Path) -> bool:
-        """Whether what is named is kept in the very place where it would be without a name."""
+        """Whether a named attribute is kept in the very place that it would have without a name."""
         place, around = self._fields[path], self.find(path[:-1])
         if around is None or not (around.json and place.json):
             return False
@@ -124,7 +125,7 @@ class Fields:
 
     def locate(self, path: Path) -> tuple[Field, int] | None:
         """The Field that has the value at the path or something around it, and how many names of the path lead to it;
-        what is left of the path are names of the value itself. None if the store does not have it.
+        the other names of the path are within that value. None if the store does not have it.
 
         A Field for `rec.a` says where `a` is, but not whether a document without it has no `rec` either."""
         for length in range(len(path), 0, -1):

@@ -41,12 +41,12 @@ _SAID = {
 }
 
 
-# What a store cannot be asked for where nobody says that names were checked.
+# The condition that stores leave out if names may be unchecked.
 UNCHECKED_NAMES = "no name is misspelt"
 
 
 class NotExpressible(Exception):
-    """A store cannot be asked for a condition exactly, and the caller asked for an exact query."""
+    """A store cannot express a condition exactly, and the caller asked for an exact query."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         super().__init__("\n".join(concise(d) for d in diagnostics))
@@ -57,10 +57,10 @@ class NotExpressible(Exception):
 class Query:
     """A filter in the terms of one store.
 
-    native: what the store takes.
+    native: the form that the store takes.
     exact: whether the store finds exactly the documents that may be seen. If not, it finds all of them and perhaps
-        more, and what it finds must go through `recheck`.
-    rechecked: the conditions that the store does not ask for exactly, as readable `.pol`.
+        more, and the results must go through `recheck`.
+    rechecked: the conditions that the query does not express exactly, as readable `.pol`.
     where, params: the two parts of `native`, if it is SQL.
     """
 
@@ -77,7 +77,7 @@ class Query:
 
     @property
     def params(self) -> list[Any] | dict[str, Any]:
-        """What is bound to the placeholders in `where`."""
+        """The values for the placeholders in `where`."""
         params: list[Any] | dict[str, Any] = self.native.params
         return params
 
@@ -94,11 +94,11 @@ class Query:
 class Filter:
     """Which documents of one type a caller may see, from one revision of the policies. `Engine.filter` makes it.
 
-    A document may be seen if `decide` allows the request about it and owes nothing, or nothing but obligations of the
+    A document may be seen if `decide` allows the request about it without obligations, or only with obligations of the
     types in `fulfilled`, which the caller promises to fulfil. `errors` say what was wrong with the question itself;
-    nothing may be seen then. `decide` makes the decision about one document, which says what has to be fulfilled for it
-    and which labels the session carries once it has been fetched. `whole` gives a document with all that the request
-    says of it and of what it mentions.
+    then nothing may be seen. `decide` makes the decision about one document, with the obligations to fulfil and the
+    labels that the session has once the document has been fetched. `whole` adds to a document everything that the
+    request says of it and of what it mentions.
     """
 
     formula: Formula
@@ -110,8 +110,8 @@ class Filter:
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
     decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
     whole: WholeDocument | None = field(default=None, repr=False, compare=False)
-    # What the caller promised, and what is true of what is not blocked; None where `decide` does not say what the
-    # formula says.
+    # The promised obligations, and the formula with blocks taken into account; None if `decide` may differ from the
+    # formula.
     fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)
     unblocked: Formula = field(default=TRUE, repr=False, compare=False)
 
@@ -123,11 +123,11 @@ class Filter:
 
     @cached_property
     def matches(self) -> Callable[[Document], bool]:
-        """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
-        may be left out. Never raises for what it holds."""
+        """A function that returns whether a document may be seen: exactly what `decide` says. A document is flat, like
+        a resource; its `type` may be left out. Never raises because of a document's content."""
         if self.fulfilled is None:
             return predicate(self.formula, self.resource_type, self.world, self.about.required, whole=self.whole)
-        # The same, by a decision about the document.
+        # The same result, by a decision about the document.
         decide, fulfilled = self.decide, self.fulfilled
         blocks = self.unblocked != TRUE
         unblocked = predicate(self.unblocked, self.resource_type, self.world)
@@ -138,9 +138,9 @@ class Filter:
         return settled(self.formula, self.resource_type, self.world, self.about.required, decided, self.whole)
 
     def explain(self) -> str:
-        """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is
-        known put in its place. With the same schema it is a policy that decides the same about every document as the
-        original does for this caller. It shows what the request holds, so it is for those who may see that."""
+        """What remains of the policies for this caller, as readable `.pol`: every rule that can matter, with known
+        values filled in. With the same schema it is a policy that decides about every document as the original does for
+        this caller. It shows the content of the request, so it is for those who may see that."""
         said = _SAID[self.kind].format(self.resource_type if self.resource_type.isidentifier() else "resource")
         return self.residual("; ".join([said, *(error.message for error in self.errors)]))
 
@@ -149,8 +149,8 @@ class Filter:
         return list(filter(self.matches, documents))
 
     def to(self, backend: Backend, *, exact: bool = False) -> Query:
-        """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for
-        every condition exactly."""
+        """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot express every
+        condition exactly."""
         made = compiled(self.formula, backend, self.resource_type, self.about.places, self.about.spelling)
         unsure = [shown(atom, self.resource_type) for atom in made.rechecked]
         if made.any_type:

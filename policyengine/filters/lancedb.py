@@ -1,12 +1,12 @@
 """LanceDB: a filter as the SQL text of DataFusion that `where` takes (https://docs.lancedb.com/search/filtering).
 
 LanceDB binds no values, so constants become literals here. A text goes between single quotes with each quote in it
-doubled; nothing else in a literal of this dialect means anything. What cannot be such a literal is declined before.
-NULL is true of nothing, NaN is the greatest number, and texts compare by their bytes.
+doubled; no other character is special in a literal of this dialect. A constant that has no literal is declined before.
+A condition on NULL is not true, NaN is the greatest number, and texts compare by their bytes.
 
-A bare literal becomes one of the column's own type: an integer that does not fit a small column is an error, and a
-time loses the fraction of a second that the column does not have, and is read in the column's time zone. So integers
-are said to be of 64 bits, and times are compared as numbers that the planner cannot turn back into times.
+A bare literal becomes one of the column's own type: an integer that does not fit a small column is an error, and a time
+loses the fraction of a second that the column cannot hold, and is read in the column's time zone. So integers are
+marked as 64 bits, and times are compared as numbers that the planner cannot turn back into times.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from policyengine.partial.formula import Atom, Operator, Path
 _YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GREATEST = 1.7976931348623157e308
-# What every type of integers can hold, and the integers that single precision tells apart.
+# The integers that every integer type holds, and those that single precision tells apart.
 _SMALL, _SINGLE = range(128), 2**24
 _INTEGERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 _FLOATS = ("Float16", "Float32", "Float64")
@@ -37,8 +37,8 @@ _FLOATS = ("Float16", "Float32", "Float64")
 def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
     """LanceDB. The query's `native` is the text for `where`, most often with `prefilter=True`.
 
-    columns: for each attribute of the resource that the table has, `id` included: the name of its column, `column` or
-        `ref`. `record.field` is a field of a struct. Columns of JSON are not asked.
+    columns: for each attribute of the resource that the table has, including `id`: the name of its column, `column` or
+        `ref`. `record.field` is a field of a struct. Columns of JSON are not queried.
 
     Raises ValueError for a name that cannot be one.
 
@@ -60,7 +60,7 @@ def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
 
 
 class _Columns(Fields):
-    """Columns of JSON are as good as not there."""
+    """Treats columns of JSON as missing."""
 
     def find(self, path: Path) -> Field | None:
         place = super().find(path)
@@ -83,7 +83,7 @@ class LanceDB:
 
     @property
     def limits(self) -> StoreLimits:
-        """Its parser takes some 20 parentheses inside each other."""
+        """Its parser takes some 20 nested parentheses."""
         return StoreLimits(6, 2_000)
 
     def all(self, items: Sequence[Sql]) -> Sql:
@@ -109,8 +109,8 @@ def _text(piece: str | Param | SqlColumn) -> str:
 
 
 def literal(value: Any) -> str:
-    """A constant as LanceDB reads it. Raises ValueError for what is not text, integer of 64 bits, finite number, or
-    list of texts or integers."""
+    """A constant as a literal of LanceDB. Raises ValueError for anything but a text, a 64-bit integer, a finite number,
+    or a list of texts or integers."""
     match value:
         case str() if storable(value):
             return "'" + value.replace("'", "''") + "'"
@@ -140,10 +140,11 @@ class _Dialect:
     name: str = "LanceDB"
 
     def is_of(self, column: Sql, type_: Type) -> Sequence[Sql]:
-        """A constant beside a column becomes one of the column's type, and what one of another type equals it then."""
+        """A constant next to a column is converted to the column's type, and could then equal a value of another
+        type."""
         kind, element = sql("arrow_typeof(", column, ")"), element_of(type_)
         if element is not None:
-            # One word in a pattern is looked for as it is; two are a regular expression, for every row.
+            # A pattern with one word is a plain search; one with two becomes a regular expression, for every row.
             of = both(sql(kind, " LIKE '%List%'"), sql(kind, f" LIKE '%{'Int' if element == INT else 'Utf8'}%'"))
             fits = sql("coalesce(array_max(", column, f") <= {_integer(INT_MAX)}, TRUE)")
             return (either(both(of, fits) if element == INT else of, _Array(column).is_empty()),)
@@ -153,7 +154,7 @@ class _Dialect:
         if type_ == NUMBER:
             return (sql(kind, f" IN ({', '.join(map(repr, (*_INTEGERS, *_FLOATS)))})"),)
         if type_ == TIME:
-            # With a zone, which is quoted.
+            # A type with a time zone, which is quoted.
             return (sql(kind, " LIKE 'Timestamp(%\"%'"),)
         if type_ == BOOL:
             return (sql(kind, " = 'Boolean'"),)
@@ -197,7 +198,7 @@ class _Dialect:
             return there
         is_whole, has_part = sql(whole, " = ", column), sql(whole, " <> ", column)
         asked = both(sql(since, f" {_sign(op)} ", _doubled(time)), is_whole)
-        # What has a part of a microsecond is behind the one that it is in, and before the next.
+        # A time with a part of a microsecond is after the microsecond that it is in, and before the next.
         match op:
             case "==":
                 return both(asked, there)
@@ -240,7 +241,7 @@ class _Scalar:
         if float(number).is_integer() and abs(number) <= _SINGLE:
             compared = sql(self.column, f" {_sign(op)} ", Param(int(number)))
         else:
-            # A column of integers takes no fraction, and one of single precision rounds a large integer.
+            # An integer column takes no fraction, and a single-precision column rounds a large integer.
             compared = sql("CAST(", self.column, f" AS DOUBLE) {_sign(op)} ", Param(float(number)))
         return Fragment(both(compared, self.is_number()))
 
@@ -270,7 +271,7 @@ class _Array:
         return sql("coalesce(array_length(array_distinct(", self.column, ")), 0)")
 
     def _stands(self, how: How, values: Sequence[str | int]) -> Sql:
-        """An empty list of constants would be one of no type."""
+        """An empty list of constants would have no type."""
         given = Param(list(values))
         match how:
             case "overlaps":

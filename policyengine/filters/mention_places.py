@@ -33,7 +33,7 @@ class MentionPlace:
 
 
 def places(schema: Schema, type_: str) -> tuple[MentionPlace, ...]:
-    """Every place where a document of the type mentions entities itself."""
+    """Every place where a document of the type itself mentions entities."""
     return tuple(place for name, one in schema.places_of(type_) for place in _places((name,), one, schema))
 
 
@@ -58,7 +58,7 @@ def hierarchical(
     ask: Callable[[Present], Fragment | None],
     made: Fragment | None,
 ) -> Fragment | None:
-    """What a store is asked for an atom, `made`, with all that a document may say elsewhere."""
+    """The query `made` for an atom, with everything that a document may say elsewhere."""
     own = (PARENTS,) if isinstance(atom, Inside) else atom.path
     elsewhere = [path for place in everywhere if _speaks(backend.fields, place) for path in _more(place, own)]
     if made is None or not elsewhere:
@@ -67,7 +67,7 @@ def hierarchical(
         return Fragment(made.native, False)
     natives = [made.native]
     for path in elsewhere:
-        # Whoever is in something there says so under this name, at whatever depth.
+        # An entity there that is in something says so under this name, at any depth.
         said = None if path[-1] == PARENTS else backend.naming(path, PARENTS)
         said = said or ask(Present(path))
         if said is None:
@@ -78,15 +78,15 @@ def hierarchical(
 
 
 def _speaks(fields: Fields, place: MentionPlace) -> bool:
-    """Whether the store holds more there than who is mentioned."""
+    """Whether the store holds more there than the identity of the entity."""
     field = fields.find(place.path)
     apart = any(len(path) > len(place.path) and path[-1] not in _IDENTITY for path in fields.apart(place.path))
     return apart or (field is not None and field.json and field.refers_to is None)
 
 
 def _more(place: MentionPlace, own: Path) -> Iterator[Path]:
-    """What is there if something is said at the place that matters. A store looks at the parents of what it is asked
-    for by itself."""
+    """Paths that exist if a document says something at the place that matters. The store already looks at the parents
+    of the entity that the atom is about."""
     if place.many:
         if place.path != own:
             yield place.path

@@ -1,8 +1,9 @@
 """Milvus: a filter as the text of an expression (https://milvus.io/docs/boolean.md).
 
-Milvus Lite binds no values, so constants become literals here: a text stands between double quotes, with quotes,
-backslashes and line breaks in it escaped; one with another control character is declined. A null is true of nothing but
-`is null`, which is asked wherever something is negated. What is inside JSON is asked for generously and rechecked.
+Milvus Lite binds no values, so constants become literals here: a text goes between double quotes, with quotes,
+backslashes and line breaks in it escaped; one with another control character is declined. A condition on a null is
+never true, except `is null`, which is added to every negation. Conditions on values inside JSON find too much and are
+rechecked.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _GREATEST = 1.7976931348623157e308
 def milvus(fields: Mapping[str, str | Field]) -> Milvus:
     """Milvus. The query's `native` is the text for `filter`, empty if everything may be seen.
 
-    fields: for each attribute of the resource that the collection has, `id` included: the name of its field, `column`
+    fields: for each attribute of the resource that the collection has, including `id`: the name of its field, `column`
         or `ref`, or `json` for a place in a JSON field. Bool is a BOOL field, Int an INT64 or smaller, Number a DOUBLE,
         String a VARCHAR, sets and lists ARRAY fields of these.
 
@@ -52,13 +53,13 @@ def milvus(fields: Mapping[str, str | Field]) -> Milvus:
         if not (plain and place.name.lower() not in _WORDS) and not (place.json and place.name == "$meta"):
             raise ValueError("a field of Milvus has a name of letters, digits and underscores")
     typed = [place.name for place in places if not place.json]
-    # True of no value, of no null, and of no type that a field may have.
+    # Never true, for any value, null or type of field.
     return Milvus(Fields(fields), f"({typed[0]} is null and {typed[0]} is not null)" if typed else "(1 == 2)")
 
 
 @dataclass(frozen=True, slots=True)
 class Milvus(Walk[Field]):
-    """See `milvus`. `never` is a condition that nothing meets."""
+    """See `milvus`. `never` is a condition that is never true."""
 
     fields: Fields
     never: str
@@ -97,7 +98,7 @@ class Milvus(Walk[Field]):
         return self.of_value(atom, field)
 
     def presence(self, atom: Present | Missing, field: Field) -> Fragment | None:
-        """A null may be an attribute that is null, and a part of a record does not say whether the record is there."""
+        """A null may be an attribute that is null, and a part of a record does not show whether the record is there."""
         if field.json or field.null == "null":
             return None
         if isinstance(atom, Present):
@@ -127,7 +128,7 @@ class Milvus(Walk[Field]):
         if stands is False:
             return Fragment(self.never)
         sign, whole = stands
-        # Its digits alone are not an integer of 64 bits.
+        # Without the sign, its digits are not a 64-bit integer.
         return None if whole == INT_MIN else Fragment(f"{name} is not null and {name} {sign} {whole}")
 
     def among(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
@@ -178,7 +179,7 @@ class Milvus(Walk[Field]):
                 return Fragment(there)
             case "only" | "other" if held and not wanted:
                 return self._empty(field, atom.kind == "only")
-        # An array cannot be asked what else is in it.
+        # An array cannot be asked which other elements it has.
         return Fragment(there, exact=False)
 
     def equals(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
@@ -188,7 +189,7 @@ class Milvus(Walk[Field]):
         return Fragment(f"{field.name} is not null and array_length({field.name}) {'==' if empty else '>'} 0")
 
     def like(self, field: Field, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
-        """What has a meaning in a pattern is replaced by "anything"."""
+        """Characters with a meaning in a pattern are replaced by "anything"."""
         plain = [piece.replace("\\", "%").replace("_", "%") for piece in pieces]
         exact = not any(c in piece for piece in pieces for c in "%_\\")
         pattern = _text("%".join(plain))
@@ -199,7 +200,7 @@ class Milvus(Walk[Field]):
         return Fragment(f"{there} and not ({like})" if negated else like, exact)
 
     def sized(self, field: Field, atom: Sized) -> Fragment | None:
-        """An array may hold an element twice, so it says little of how many different ones there are."""
+        """An array may hold an element twice, so its length says little about the number of different elements."""
         op, count = atom.op, atom.count
         told = by_length(atom.type, op, count)
         if told is None:
@@ -229,7 +230,7 @@ class Milvus(Walk[Field]):
 
 
 def _text(value: Any) -> str | None:
-    """A text as a literal; None if there is none for it."""
+    """A text as a literal; None if it has no literal."""
     if not storable(value):
         return None
     made = "".join(_ESCAPED.get(c, c) for c in value)
@@ -272,7 +273,7 @@ def _word(value: bool) -> str:
 
 
 def _held(type_: Type) -> bool:
-    """Whether a field can hold values of the type, and no others that are not null."""
+    """Whether a field can hold values of the type, and besides them only nulls."""
     element = element_of(type_) or type_
     return element in (STRING, INT, NUMBER, BOOL) or isinstance(element, EntityT)
 

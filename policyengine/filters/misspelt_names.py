@@ -1,9 +1,8 @@
 """Whether a document, as a mapping has it, can contain a name for which a decision refuses it.
 
 A document with a name that is most likely misspelt (`parent` for `parents`) is denied, and so is a document that says
-about an entity what only the entity source may say, wherever that is and whatever the rules ask. Stores compare values
-and cannot check such names. If a mapping leads to objects whose names nobody has checked, only evaluation can tell.
-"""
+about an entity what only the entity source may say, at any place and whatever the rules ask. Stores compare values and
+cannot check such names. If a mapping leads to objects whose names may be unchecked, only evaluation can tell."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from policyengine.partial.formula import Path
 from policyengine.schema.members import names_of
 from policyengine.schema.schema import Schema, mentions
 
-# Whether what a mapping leads to may have such a name.
+# Whether the objects that a mapping leads to may have such a name.
 Spelling = Callable[[Fields], bool]
 
 
 def spelling(schema: Schema, type_: str) -> Spelling:
-    """For documents of a type."""
+    """The check for documents of a type."""
 
     def unchecked(fields: Fields) -> bool:
         others = fields.everything_else
@@ -32,7 +31,7 @@ def spelling(schema: Schema, type_: str) -> Spelling:
             if _refused(path, type_, schema):
                 return True
             type_there = _at(path, type_, schema)
-            # An id says nothing but who it is.
+            # An id gives nothing but the identity.
             if type_there is not None and mentions(type_there) and place.refers_to is None and place.names is None:
                 return True
         return False
@@ -41,7 +40,7 @@ def spelling(schema: Schema, type_: str) -> Spelling:
 
 
 def _refused(path: Path, type_: str, schema: Schema) -> bool:
-    """Whether a name on the path is one that an entity is refused for."""
+    """Whether a name on the path is one for which an entity is refused."""
     around: Type | None = EntityT(frozenset({type_}))
     for name in path:
         for each in sorted(around.names) if isinstance(around, EntityT) else ():
@@ -53,7 +52,7 @@ def _refused(path: Path, type_: str, schema: Schema) -> bool:
 
 
 def _at(path: Path, type_: str, schema: Schema) -> Type | None:
-    """The type of what is at the path, as far as it can mention entities; None for all else."""
+    """The type of the value at the path, if it can mention entities; None otherwise."""
     type_there: Type | None = EntityT(frozenset({type_}))
     for name in path:
         type_there = _inside(type_there, name, schema)
@@ -70,7 +69,7 @@ def _inside(type_: Type | None, name: str, schema: Schema) -> Type | None:
             if name == PARENTS:
                 return ListT(EntityT(schema.every_type()))
             declared = (schema.entities[each].attributes.get(name) for each in sorted(names) if each in schema.entities)
-            # Of several types with such an attribute, one that mentions entities is what matters.
+            # If several types have such an attribute, one that mentions entities decides.
             types = sorted((field.type for field in declared if field is not None), key=mentions)
             return types[-1] if types else None
     return None

@@ -1,8 +1,8 @@
 """MongoDB query documents, as plain data for `find` and `$match`.
 
 In MongoDB a condition on a field that holds an array is a condition on any of its elements, one on a path goes through
-arrays on the way, and `$ne` is true where the field is missing. So each condition here also says of which type the
-value is and that it is not an array, or that it is an array and what all of its elements are.
+arrays on the way, and `$ne` is true if the field is missing. So each condition here also tests the type of the value
+and that it is not an array, or that it is an array and what all of its elements are.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from policyengine.partial.formula import Elements, Inside, Missing, OfType, Oper
 def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
     """Filters as MongoDB query documents, for collections without collation (or queries with `{"locale": "simple"}`).
 
-    columns: from attributes to fields; without it every attribute is the field of its name, and documents whose `type`
-        is another are left out. A name may be a path with dots. Documents may hold values of any shape; an entity is
-        an object with `type` and `id`, or a text with `ref(name, type)`.
+    columns: from attributes to fields; without it every attribute is the field of its name, and documents that give
+        another `type` are left out. A name may be a path with dots. Documents may hold values of any shape; an entity
+        is an object with `type` and `id`, or a text with `ref(name, type)`.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''
@@ -116,7 +116,7 @@ class MongoDB(Walk[MongoPlace]):
         return made and Fragment(all_of([*objects(place.around), made.native]), made.exact)
 
     def _alone(self, atom: OfValue, place: MongoPlace) -> Fragment | None:
-        """The atom, if what is around the value are objects."""
+        """The atom, if everything around the value is an object."""
         if atom.type == JSON:
             return of_json(atom, place.key)
         if isinstance(atom.type, RecordT):

@@ -1,4 +1,4 @@
-"""What MongoDB is asked about one value: its type, which constants it equals, its size, its elements."""
+"""MongoDB conditions on one value: its type, the constants it equals, its size, its elements."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TYPES: dict[Type, list[str]] = {
 _FINITE = {"$gte": -float(NUMBER_MAX), "$lte": float(NUMBER_MAX)}
 _NO_ARRAY = {"$type": "array"}
 OBJECT = {"$type": "object", "$not": _NO_ARRAY}
-# What PCRE takes for a number of repetitions, and for a pattern.
+# The most repetitions, and the longest pattern, that PCRE takes.
 _MOST_REPEATED, LONGEST = 1_000, 30_000
-# An empty `$or` is an error, and an empty query everything.
+# An empty `$or` is an error, and an empty query finds everything.
 NOTHING: Query = {"_id": {"$in": []}}
 
 
 @dataclass(frozen=True, slots=True)
 class MongoPlace:
-    """A field: its dotted path, what is on the way to it, and of this what belongs to the attribute."""
+    """A field: its dotted path, the objects on the way to it, and which of these belong to the attribute."""
 
     key: str
     around: tuple[str, ...]
@@ -63,7 +63,7 @@ def _reference(prefix: str, names: Iterable[str]) -> list[Query]:
 
 
 def _array(place: MongoPlace, element: Type) -> Query | None:
-    """Whether it is an array, and all elements are of the type."""
+    """Tests that the value is an array, and that all elements are of the type."""
     key = place.key
     conditions: list[Query] = [{key: {"$type": "array"}}, {key: {"$not": {"$elemMatch": {"$type": "array"}}}}]
     if isinstance(element, EntityT) and place.refers_to is None:
@@ -88,7 +88,8 @@ def of_json(atom: Any, key: str) -> Fragment | None:
         return None
     value = atom.value
     if atom.op == "!=":
-        # True of what can be compared only: nothing nested too deeply, nothing that is not a number.
+        # True only if the comparison is possible: the value is not nested too deeply, and contains no number that is
+        # not finite.
         return Fragment({key: {"$exists": True}}, exact=False)
     if value is None:
         return Fragment({key: {"$type": "null", "$not": _NO_ARRAY}})
@@ -102,8 +103,7 @@ def of_json(atom: Any, key: str) -> Fragment | None:
 
 
 def _constants(type_: Type, values: Iterable[Any], refers_to: str | None) -> list[Any] | None:
-    """Those of the constants that a value of the type can equal, as MongoDB takes them; None if one is of another
-    kind."""
+    """Those of the constants that a value of the type can equal, in MongoDB's form; None if one is of another kind."""
     usable: list[Any] = []
     for value in values:
         if isinstance(type_, EntityT):
@@ -170,7 +170,7 @@ def quoted(text: str) -> str:
 
 
 def _element(type_: Type, usable: list[Any], refers_to: str | None) -> tuple[Query, Query]:
-    """What is true of an element that is among the constants, and of one that is not."""
+    """The condition for an element that is among the constants, and the one for an element that is not."""
     if isinstance(type_, EntityT) and refers_to is None:
         same = some_of([{"type": t, "id": {"$in": ids}} for t, ids in _by_type(usable)])
         return same, {"$nor": [same]}

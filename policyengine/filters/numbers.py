@@ -18,13 +18,13 @@ Number = int | float | Fraction
 
 
 def is_number(value: Any) -> bool:
-    """Whether a constant is a number that can be compared: no boolean, nothing infinite."""
+    """Whether a constant is a number that can be compared: not a boolean, and not infinite."""
     return value.__class__ is int or (value.__class__ is float and isfinite(value))
 
 
 def of_integer(op: Operator, value: Number) -> tuple[Operator, int] | bool:
-    """How a 64-bit integer stands to a number, said with a 64-bit integer; or whether every such integer does (True)
-    or none (False)."""
+    """The comparison of a 64-bit integer with a number, as one with a 64-bit integer; or whether every such integer
+    meets it (True) or none does (False)."""
     exact = Fraction(value)
     if op in ("==", "!="):
         if exact.denominator != 1 or not INT_MIN <= exact <= INT_MAX:
@@ -37,15 +37,16 @@ def of_integer(op: Operator, value: Number) -> tuple[Operator, int] | bool:
 
 
 def by_length(type_: Type, op: Operator, count: Number) -> bool | None:
-    """Whether the length of an array, which may hold an element twice, says how the number of different ones stands to
-    the count; None where it says nothing that a store with lengths of 32 bits can be asked."""
+    """Whether the length of an array, which may hold an element twice, decides how the number of different elements
+    compares with the count; None if it does not, or if the count does not fit a store with 32-bit lengths."""
     if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
         return None
     return isinstance(type_, ListT) or count == 0 or (count == 1 and op in ("<", ">="))
 
 
 def of_double(op: Operator, value: Number) -> tuple[Operator, float] | bool:
-    """How a finite double stands to a number, said with a finite double; or whether every one does, or none."""
+    """The comparison of a finite double with a number, as one with a finite double; or whether every double meets it or
+    none."""
     exact = Fraction(value)
     try:
         near = float(value)
@@ -55,7 +56,7 @@ def of_double(op: Operator, value: Number) -> tuple[Operator, float] | bool:
         return op, near
     if op in ("==", "!="):
         return op == "!="
-    # No double lies between the two.
+    # No double is between the two.
     if Fraction(near) < exact:
         return ("<=" if op in ("<", "<=") else ">"), near
     return ("<" if op in ("<", "<=") else ">="), near
@@ -65,26 +66,26 @@ def of_double(op: Operator, value: Number) -> tuple[Operator, float] | bool:
 
 
 def i64(value: Any) -> bool:
-    """Whether it is an integer of 64 bits."""
+    """Whether it is a 64-bit integer."""
     return value.__class__ is int and INT_MIN <= value <= INT_MAX
 
 
 def safe_double(value: Any) -> bool:
-    """Whether it is a number, and comparing it as a double with an integer or a double is comparing it exactly."""
+    """Whether it is a number that, as a double, compares exactly with integers and doubles."""
     return value.__class__ in (int, float) and -DOUBLE_INTS < value < DOUBLE_INTS
 
 
 @dataclass(frozen=True, slots=True)
 class NumberBound:
-    """Limits of a range, by the names `lt`, `lte`, `gt`, `gte`."""
+    """The limits of a range, under the names `lt`, `lte`, `gt`, `gte`."""
 
     limits: dict[str, int | float]
     exact: bool
 
 
 def bound(op: Operator, value: Any, whole: bool) -> NumberBound | None:
-    """The range of what stands in the relation to the value, for a store that compares doubles: wider where that is not
-    exact. With `whole` the values are integers, and so are the limits, as an index of integers cuts fractions off."""
+    """The range of the values that compare so with `value`, for a store that compares doubles: wider if that is not
+    exact. With `whole` the values are integers, and so are the limits, because an integer index cuts fractions off."""
     if value.__class__ not in (int, float) or not (isfinite(value) if value.__class__ is float else i64(value)):
         return None
     if not safe_double(value):

@@ -21,8 +21,8 @@ def pinecone(columns: Mapping[str, str | Field] | None = None) -> TypedKeys:
 
     columns: from attributes to keys of the metadata; `column(name)` or a name promises that the metadata hold the value
         of the attribute, of its declared type, or no such key: a text, a number, a boolean or a list of texts.
-        `ref(name, type)` is the same for ids. Without it each attribute is the key of its name, and everything is
-        rechecked, as metadata may then say of what type a document is.
+        `ref(name, type)` promises the same for ids. Without it each attribute is the key of its name, and everything is
+        rechecked, because the metadata may then give another type of document.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''
@@ -40,7 +40,7 @@ def pinecone(columns: Mapping[str, str | Field] | None = None) -> TypedKeys:
 
 
 class _ByName(Fields):
-    """Every attribute at the key of its name."""
+    """Every attribute is at the key of its name."""
 
     @property
     def everything_else(self) -> Field:
@@ -54,7 +54,7 @@ class _ByName(Fields):
 class _Pinecone:
     name = "Pinecone"
     exact_texts = True
-    # All numbers become doubles.
+    # Pinecone converts all numbers to doubles.
     exact_integers = False
 
     def key(self, field: Field, type_: Type) -> str | None:
@@ -90,7 +90,7 @@ class _Pinecone:
         return {"$or": list(items)}
 
     def nothing(self) -> Any:
-        # An empty filter is everything: what finds nothing is a contradiction.
+        # An empty filter finds everything, so a contradiction has to find nothing.
         return self.both([{"nothing": {"$exists": True}}, {"nothing": {"$exists": False}}])
 
     def everything(self) -> Any:

@@ -24,7 +24,7 @@ def polars(source: Any, columns: Mapping[str, str | Field] | None = None, *, nul
     source: a `polars.Schema`, or a frame or lazy frame. A filter is for frames of this schema.
     columns: from attributes to columns; without it every column is the attribute of its name. Fields of a struct column
         are attributes below it.
-    null: what a null is in a column that is given by its name: no such attribute ("absent"), or null ("null").
+    null: the meaning of a null in a column that is given by its name: no such attribute ("absent"), or null ("null").
 
     >>> import polars as pl
     >>> from policyengine import Engine
@@ -57,7 +57,7 @@ class _Polars(Expressions):
     def column(self, name: str, below: Path) -> LibraryColumn | None:
         if name not in self.schema:
             return None
-        # By a selector: `pl.col` takes some names for patterns.
+        # A selector is used because `pl.col` takes some names for patterns.
         expr, within = cs.by_name(name).as_expr(), []
         type_: Any = self.schema[name]
         for part in below:
@@ -129,7 +129,7 @@ class _Polars(Expressions):
 
 
 def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> LibraryColumn | None:
-    """The value as Polars can compare it, without losing any of it; None for types that are not handled."""
+    """The value in a form that Polars can compare, without loss; None for types that are not handled."""
     match type_:
         case pl.String():
             return LibraryColumn(expr, "text", within)

@@ -1,9 +1,9 @@
 """The SQL of PostgreSQL: columns of its own types, text[] and bigint[], and jsonb.
 
-Texts compare in collation "C", by code points, whatever collation a column has; the plain comparison stands beside it,
-as only that one can use an index of the column. The planner evaluates first what it takes for cheaper, where every
-operator costs the same to it, and then in the order in which conditions are written. CASE keeps a conversion from what
-it would fail on, as AND may look at either side first. Facts are from the manual of PostgreSQL 16 and tried out on it.
+Texts compare in collation "C", by code points, whatever the collation of a column; the plain comparison is added,
+because only that one can use an index of the column. The planner evaluates cheap conditions first, taking every
+operator for equally cheap, and otherwise in the order of the text. CASE keeps a conversion from values that it would
+fail on, because AND may evaluate either side first. Facts are from the manual of PostgreSQL 16, tested on it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class PostgreSQL:
         return {"format": "%s", "pyformat": f"%(p{at})s", "qmark": "?", "named": f":p{at}"}.get(style, f"${at + 1}")
 
     def is_of(self, column: Sql, type_: Type) -> Sequence[Sql]:
-        """By an operator for values of the type alone, where there is one: a column of another type is an error."""
+        """Uses an operator that exists only for values of the type, if there is one: a column of another type is an
+        error."""
         element = element_of(type_)
         if element is not None:
             first = sql("(", column, ")[1]")
@@ -94,12 +95,13 @@ class PostgreSQL:
 
 @dataclass(frozen=True, slots=True)
 class _Scalar:
-    """A column of type text or varchar, bigint or a smaller integer, double precision, boolean."""
+    """A column of type text or varchar, bigint or a smaller integer, double precision, or boolean."""
 
     column: Sql
 
     def text(self) -> Sql:
-        # COLLATE is for texts only. What is like one but has operators of its own, such as citext, becomes one.
+        # COLLATE is only for texts. The cast turns similar types with operators of their own, such as citext, into
+        # text.
         return sql("CAST((", self.column, ' COLLATE "C") AS text)')
 
     def integer(self) -> Sql:
@@ -112,7 +114,7 @@ class _Scalar:
         return both(*self._bounds())
 
     def _bounds(self) -> tuple[Sql, Sql]:
-        """That it is more than any number is not, and less."""
+        """Tests that the value is above, and below, everything that is not a number."""
         # NaN counts as more than infinity.
         low, high = (sql("CAST(", Param(bound), " AS double precision)") for bound in (-inf, inf))
         return sql(self.column, " > ", low), sql(self.column, " < ", high)
@@ -130,13 +132,13 @@ class _Scalar:
 
 @dataclass(frozen=True, slots=True)
 class _Jsonb:
-    """A value inside a jsonb column, which is NULL where there is none. Of a key that is given twice, jsonb keeps the
-    last value, and of a number the text: `5.0` is not an integer.
+    """A value inside a jsonb column; NULL if there is none. If a key occurs twice, jsonb keeps the last value. It keeps
+    the text of a number: `5.0` is not an integer.
 
-    Each mention of a value looks it up anew. So what one operator or one jsonpath can tell is asked that way: that an
-    object `@>` one with this one key is that its value is the same, which a GIN index finds.
+    Each use of a value looks it up anew. So one operator or one jsonpath is used where that is enough: that an object
+    `@>` an object with one key means that its value is the same, and a GIN index finds it.
 
-    root, path: the jsonb that it is in, a column or an element of an array, and the keys that lead to it.
+    root, path: the jsonb that contains it, a column or an element of an array, and the keys that lead to it.
     plain: the value as text, whatever it is.
     """
 
@@ -166,7 +168,7 @@ class _Jsonb:
         return sql(self._number(), " >= ", low), sql(self._number(), " <= ", high)
 
     def compared(self, op: Operator, number: int | float) -> Fragment:
-        """A JSON number is read as the double next to it, which is the constant for all numbers around it."""
+        """A JSON number is read as the nearest double, so all numbers around the constant equal it."""
         low, high, even = _around(float(number))
         signs = {
             "==": (">=", "<=") if even else (">", "<"),
@@ -184,7 +186,7 @@ class _Jsonb:
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         exact = self._is_in_root(texts[0]) if len(texts) == 1 else DIALECT.one_of(self.text(), texts)
-        # The text of any value is what an index on an expression has.
+        # An index on an expression holds the text of any value.
         return exact if self.plain is None else both(DIALECT.one_of(self.plain, texts), exact)
 
     def there(self) -> Sql:
@@ -194,7 +196,7 @@ class _Jsonb:
         return self._is(kind)
 
     def get(self, name: str) -> _Jsonb:
-        # With a text on its right, -> is for objects only.
+        # If a text is on its right, -> is for objects only.
         as_json, plain = (sql("(", self.value, f" {arrow} ", DIALECT.constant(name), ")") for arrow in ("->", "->>"))
         return _Jsonb(as_json, self.root, (*self.path, name), plain)
 
@@ -212,19 +214,19 @@ class _Jsonb:
         return negated(self._matches('$[*].type() != "string"'))
 
     def includes(self, text: str) -> Sql | None:
-        # An array is not equal to one with this element.
+        # Without a path the test is `=`, and an array does not equal the array of one of its elements.
         return self._is_in_root([text]) if self.path else None
 
     def _is_in_root(self, constant: Any) -> Sql:
-        """The value is the text; or it is an array with the one in the list in it."""
+        """The value is the text, or an array that contains the element of the list."""
         for name in reversed(self.path):
             constant = {name: constant}
         sign = "@>" if self.path else "="
         return sql(self.root, f" {sign} CAST(", Param(dumps(constant, ensure_ascii=False)), " AS jsonb)")
 
     def _matches(self, predicate: str) -> Sql:
-        """What jsonpath says of the value; NULL if it is not there or the predicate is not for its type. There is no
-        question mark in it, as that is a placeholder to some drivers."""
+        """The result of jsonpath for the value; NULL if it is missing or the predicate is not for its type. The text
+        has no question mark, which is a placeholder to some drivers."""
         return sql("jsonb_path_match(", self.value, f", 'strict {predicate}', '{{}}', true)")
 
     def _array(self) -> Sql:
@@ -242,13 +244,13 @@ class _Jsonb:
 
 @dataclass(frozen=True, slots=True)
 class _Array:
-    """A column of type text[], varchar[], bigint[] or of smaller integers."""
+    """A column of type text[], varchar[], bigint[] or an array of smaller integers."""
 
     column: Sql
     integers: bool
 
     def well_formed(self) -> Sql:
-        # An empty one has no dimensions; an array of arrays cannot be searched.
+        # An empty array has no dimensions; an array of arrays cannot be searched.
         full = sql("array_position(", self.column, ", NULL) IS NULL")
         empty = sql("cardinality(", self.column, ") = 0")
         return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
@@ -257,11 +259,12 @@ class _Array:
         exact = self._stands(how, self._as_text(), values)
         if self.integers or how == "same_list":
             return both(exact, _expected(self.well_formed()))
-        # By the column's collation, which an index has, and by code points.
+        # Once with the column's collation, which an index has, and once by code points.
         return both(self._stands(how, self._cast(), values), _expected(both(exact, self.well_formed())))
 
     def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
-        # As one condition, which no index is for, it costs the planner more than others and is evaluated after them.
+        # As a single condition, which no index serves, it costs the planner more than others and is evaluated after
+        # them.
         exact = self._stands(how, self._as_text(), values)
         return sql("CASE WHEN ", exact, " THEN FALSE ELSE ", self.well_formed(), " END")
 
@@ -283,7 +286,7 @@ class _Array:
             case "same_set":
                 return both(sql(array, " @> ", given), sql(array, " <@ ", given))
             case "same_list":
-                # Arrays also differ in where they start counting; a new one starts at 1.
+                # Arrays also differ in the index of their first element; in a new array this is 1.
                 return sql("ARRAY(SELECT unnest(", array, ")) = ", given)
 
     def _as_text(self) -> Sql:
@@ -298,19 +301,19 @@ def _list(values: Sequence[str] | Sequence[int] | Sequence[str | int], integers:
 
 
 def _open_end(op: Operator, low: Sql, high: Sql) -> list[Sql]:
-    """Of the bounds of all numbers those that a comparison with one of them does not imply."""
+    """Those bounds of all numbers that a comparison with one of the two does not imply."""
     return [low] if op in ("<", "<=") else [high] if op in (">", ">=") else []
 
 
 def _expected(condition: Sql) -> Sql:
-    """A condition that is there to be exact, beside one that says nearly the same. The planner would take both for
-    independent and expect far too few rows, so this is written as what it takes to be true of nearly all."""
+    """A condition that makes another, nearly equal one exact. The planner would take the two for independent and expect
+    far too few rows, so this is written in a form that it expects to be true of nearly all rows."""
     return sql("CASE WHEN ", condition, " THEN TRUE END IS NOT NULL")
 
 
 def _typed(condition: Sql) -> Sql:
-    """A condition that is there for the types in it: where they are wrong the database refuses the query, and where
-    they are right the planner leaves it out, so that no row pays for it."""
+    """A condition that checks types: if they are wrong the database rejects the query, and if they are right the
+    planner drops the condition, so that it costs nothing per row."""
     return sql("(TRUE OR ", condition, ")")
 
 
@@ -319,7 +322,8 @@ def _sign(op: Operator) -> str:
 
 
 def _around(number: float) -> tuple[Decimal, Decimal, bool]:
-    """The ends of the numbers that are read as this double, and whether the ends are (ties go to the even one)."""
+    """The limits of the numbers that are read as this double, and whether the limits are too (ties go to the even
+    one)."""
     with localcontext() as context:
         context.prec = 1200
         low, high = ((Decimal(number) + Decimal(nextafter(number, end))) / 2 for end in (-inf, inf))

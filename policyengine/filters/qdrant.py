@@ -1,11 +1,12 @@
-"""Qdrant: a filter as the plain data that its REST API takes, and `qdrant_client.models.Filter(**native)` too.
+"""Qdrant: a filter as the plain data that its REST API takes, and that `qdrant_client.models.Filter(**native)` takes
+too.
 
-A payload is JSON, and Qdrant reads it with rules of its own (https://qdrant.tech/documentation/search/filtering/): an
-array meets a condition if one of its elements does; missing, null and `[]` are alike for `is_empty` and
-`values_count`; numbers are compared as doubles, and an integer index takes 5.0 for 5. So what is asked of a key
-that may hold anything (`json`) is made exact by excluding arrays, through the path `key[]` that a scalar does not have,
-or is said not to be exact. A `column` is a promise: the key is absent or holds a value of the attribute's declared
-type. An index of the payload must be of that type too, and no `uuid` index, which is blind to case.
+A payload is JSON, and Qdrant reads it by its own rules (https://qdrant.tech/documentation/search/filtering/): an array
+meets a condition if one of its elements does; missing, null and `[]` are equal for `is_empty` and `values_count`;
+numbers are compared as doubles, and an integer index takes 5.0 for 5. So a condition on a key that may hold anything
+(`json`) is made exact by excluding arrays, through the path `key[]` that a scalar does not have, or is marked as not
+exact. A `column` is a promise: the key is absent or holds a value of the attribute's declared type. An index of the
+payload must have that type too, and must not be a `uuid` index, which ignores case.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def qdrant(
     keys: from attributes to payload keys. A text, or `json(...)`, is a key with JSON of any shape; `column(...)` one
         that is absent or holds a value of the attribute's declared type (not Json, not a record), sets and lists as
         arrays; `ref(...)` one that holds the id of an entity, or an array of ids. Without it every attribute is at the
-        key of its own name, of any shape, and as a payload may then say of what type a document is, everything is
-        rechecked.
+        key of its own name, of any shape, and everything is rechecked, because a payload may then give another type of
+        document.
     below: the names of the objects that hold all of these keys, such as `["metadata"]`.
     patterns: whether the server knows `match` with `prefix` and `substring` (Qdrant 1.20); without them fewer
         conditions on text are exact.
@@ -110,7 +111,7 @@ class Qdrant(Walk[QdrantPlace]):
         return native if native.keys() <= {"must", "should", "must_not"} else {"must": [native]}
 
     def find(self, path: Path, type_: Type) -> QdrantPlace | None:
-        """None for a key that Qdrant has no way to write."""
+        """The place; None for a key that has no notation in Qdrant."""
         field = self.fields.find(path)
         if field is None:
             return None
@@ -145,7 +146,7 @@ class Qdrant(Walk[QdrantPlace]):
         if not place.any:
             if isinstance(type_, EntityT) and place.field.refers_to not in type_.names:
                 return Fragment(NOTHING)
-            # An array may be empty, which is like absent.
+            # The array may be empty, which equals absent.
             return Fragment(none_of(place.key, ())) if isinstance(type_, Prim | EntityT) else None
         if type_ == STRING and self.patterns:
             return Fragment(place.scalar(is_text))
@@ -158,7 +159,7 @@ class Qdrant(Walk[QdrantPlace]):
         return None
 
     def _unequal(self, place: QdrantPlace, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
-        """The value is of the type and is none of these."""
+        """Tests that the value is of the type and is none of these."""
         if type_ == BOOL and len(values) == 1:
             return equal(place, BOOL, not values[0])
         if type_ == TIME and len(values) == 1:
@@ -167,7 +168,7 @@ class Qdrant(Walk[QdrantPlace]):
         if typed is None:
             return None
         if type_ == NUMBER or (type_ == INT and place.any):
-            # Those that cannot be compared exactly are left to the recheck.
+            # Numbers that cannot be compared exactly are left to the recheck.
             usable = [v for v in values if safe_double(v)]
             excluded = [in_range(place.key, gte=v, lte=v) for v in usable]
             return Fragment(without(typed.native, excluded), typed.exact and len(usable) == len(values))
@@ -206,6 +207,6 @@ class Qdrant(Walk[QdrantPlace]):
             return None
         if not atom.negated:
             return Fragment(any_of(place.key, ids))
-        # A null where an array of parents should be is not a list of parents.
+        # A null where the array of parents belongs is not a list of parents.
         native = {"must_not": [any_of(place.key, ids)]} if ids else EVERYTHING
         return Fragment(native, place.field.null == "absent")

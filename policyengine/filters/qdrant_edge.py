@@ -1,4 +1,4 @@
-"""A Qdrant filter for the embedded engine, `qdrant_edge`, which takes objects of its own and not the REST form."""
+"""A Qdrant filter for the embedded engine, `qdrant_edge`, which takes its own objects and not the REST form."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _match(match: Mapping[str, Any]) -> Any:
         "substring": edge.MatchSubstring,
     }  # fmt: skip
     ((kind, asked),) = match.items()
-    # A Python bool is an int, and is taken for one.
+    # A Python bool is an int, and the engine would take it for one.
     return kinds[kind](numpy.bool_(asked) if isinstance(asked, bool) else asked)
 
 

@@ -1,7 +1,7 @@
 """Conditions of a Qdrant filter on one key of the payload.
 
-A `QdrantPlace` is a key, and how much is known of what it holds. What is said of its value says nothing of an array,
-unless it is said of a collection.
+A `QdrantPlace` is a key, and how much is known of its value. A condition on a scalar never holds for an array; only
+conditions on collections do.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class QdrantPlace:
     field: Field
 
     def scalar(self, asked: Callable[[str], Condition]) -> Condition:
-        """A condition on the value itself: the same on elements of an array is excluded where there may be one."""
+        """A condition on the value itself: if the value may be an array, its elements are excluded."""
         return {"must": [asked(self.key)], "must_not": [asked(f"{self.key}[]")]} if self.any else asked(self.key)
 
 
@@ -52,7 +52,7 @@ def any_of(key: str, values: Sequence[Any]) -> Condition:
 
 
 def none_of(key: str, values: Sequence[Any]) -> Condition:
-    """A value that is none of these; absent and null are not values."""
+    """True of a value that is none of these; absent and null are not values."""
     return {"key": key, "match": {"except": list(values)}} if values else {"must_not": [{"is_empty": {"key": key}}]}
 
 
@@ -81,13 +81,13 @@ def without(native: Condition, excluded: Sequence[Condition]) -> Condition:
 
 
 def matchable(values: Iterable[Any], type_: Type) -> list[Any] | None:
-    """The constants, if `match` can look for all of them: texts, or integers where the values are integers."""
+    """The constants, if `match` can search for all of them: texts, or integers where the values are integers."""
     kept = []
     for value in values:
         if type_ == INT and value.__class__ is float and value.is_integer():
             value = int(value)
         if (type_ == INT and value.__class__ is float) or (type_ == INT and not i64(value)):
-            continue  # no Int is that
+            continue  # no Int equals it
         if not ((type_ == STRING and storable(value)) or (type_ == INT and value.__class__ is int)):
             return None
         kept.append(value)
@@ -146,8 +146,8 @@ def ordered(place: QdrantPlace, type_: Type, op: Operator, value: Any) -> Fragme
 
 
 def _of_time(place: QdrantPlace, op: Operator, value: Any) -> Fragment:
-    """Qdrant keeps the text of a time, and asks for the microsecond that it is in: what has a part of one is looked at
-    again."""
+    """Qdrant keeps the text of a time, and is asked for its microsecond: a time with a part of a microsecond is
+    rechecked."""
     micro = to_json(coarse(value))
     if op == "==":
         return Fragment(in_range(place.key, gte=micro, lte=micro), False)
@@ -185,7 +185,7 @@ def either_side(place: QdrantPlace, type_: Type, value: Any) -> Fragment | None:
 
 
 def collection(place: QdrantPlace, atom: Elements) -> Fragment | None:
-    """Absent, null and `[]` are alike, so a negation says less than the atom does."""
+    """Absent, null and `[]` are equal, so a negation is weaker than the atom."""
     element = element_of(atom.type) or JSON
     wanted: list[Any] | None = None
     if isinstance(element, EntityT) and place.field.refers_to is not None:
@@ -212,7 +212,7 @@ def collection(place: QdrantPlace, atom: Elements) -> Fragment | None:
 
 
 def _holds_matchable(place: QdrantPlace, kind: Kind, wanted: list[Any], whole: bool) -> Fragment | None:
-    """`whole` unless there were constants that no element can be."""
+    """`whole` is false if there were constants that no element can be."""
     key, exact = place.key, not place.any
     every = {"must": [matching(value)(key) for value in wanted]}
     match kind:
@@ -231,7 +231,7 @@ def _holds_matchable(place: QdrantPlace, kind: Kind, wanted: list[Any], whole: b
 
 
 def _element(key: str, element: Type, value: Any) -> Condition | None:
-    """That an element of an array is the value."""
+    """True if an element of an array is the value."""
     if element == NUMBER and safe_double(value):
         return in_range(key, gte=value, lte=value)
     if element == BOOL or (element == JSON and storable(value)):
@@ -242,17 +242,17 @@ def _element(key: str, element: Type, value: Any) -> Condition | None:
 
 
 def ids_of(uids: Iterable[Uid], type_: str) -> list[str] | None:
-    """The ids of those that are of the type; None if the store cannot hold one of them."""
+    """The ids of the entities of this type; None if the store cannot hold one of them."""
     ids = sorted(uid.id for uid in uids if uid.type == type_)
     return ids if all(map(storable, ids)) else None
 
 
 def references(key: str, values: Iterable[Entity]) -> list[Condition]:
-    """References to one of the entities, one condition for each of their types."""
+    """Tests for references to one of the entities, one condition for each of their types."""
     under = f"{key}." if key else ""
     by_type: dict[str, list[str]] = {}
     for value in values:
-        # What the store cannot hold is in no document.
+        # No document has a text that the store cannot hold.
         if storable(value.uid.id) and storable(value.uid.type):
             by_type.setdefault(value.uid.type, []).append(value.uid.id)
     return [
@@ -262,7 +262,7 @@ def references(key: str, values: Iterable[Entity]) -> list[Condition]:
 
 
 def _alone(key: str, values: Iterable[Entity]) -> list[Condition]:
-    """The same, where `type` and `id` must not be arrays."""
+    """The same, if `type` and `id` must not be arrays."""
     return [
         without(each, [{"key": f"{part['key']}[]", "match": part["match"]} for part in each["must"] if "key" in part])
         for each in references(key, values)
@@ -270,7 +270,7 @@ def _alone(key: str, values: Iterable[Entity]) -> list[Condition]:
 
 
 def is_reference(place: QdrantPlace, type_: EntityT) -> Condition:
-    """A reference to an entity of the type."""
+    """Tests that the value is a reference to an entity of the type."""
     types = [name for name in sorted(type_.names) if storable(name)]
     return {
         "must": [any_of(f"{place.key}.type", types), is_text(f"{place.key}.id")],
@@ -279,7 +279,7 @@ def is_reference(place: QdrantPlace, type_: EntityT) -> Condition:
 
 
 def hierarchy(place: QdrantPlace, type_: EntityT, closed: Iterable[Uid], negated: bool) -> Fragment | None:
-    """A reference in JSON may state parents of its own, so only ids will do."""
+    """A reference in JSON may state parents of its own, so only ids can be searched for."""
     refers_to = place.field.refers_to
     if refers_to is None:
         return None

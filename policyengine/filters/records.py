@@ -1,7 +1,7 @@
-"""Conditions on a record whose parts a mapping keeps in several places.
+"""Conditions on a record whose parts are kept in several places.
 
 `{"meta.level": column("level"), "*": json("data")}` keeps most of `meta` in one place and its `level` in another. A
-document has the record if any of these places holds something, and no place holds all of it. So presence is asked of
+document has the record if any of these places holds something, and no place holds all of it. So presence is tested in
 all places, and conditions on the whole record are left to the recheck.
 """
 
@@ -15,7 +15,7 @@ from policyengine.partial.formula import Atom, Inside, Missing, Opaque, Path, Pr
 
 
 def asked(backend: Backend, atom: Atom) -> Fragment | None:
-    """The atom in the terms of the store, wherever the mapping keeps what it speaks of; None if it cannot be asked."""
+    """The atom in the terms of the store, wherever its attribute is kept; None if the store cannot express it."""
     whole: tuple[Path, ...] = ()
     match atom:
         case Present(path=path):
@@ -34,23 +34,23 @@ def asked(backend: Backend, atom: Atom) -> Fragment | None:
 
 
 def _present(backend: Backend, atom: Present, parts: tuple[Path, ...]) -> Fragment | None:
-    """One of its places has something."""
+    """Tests that one of its places has something."""
     return _any(backend, (backend.atom(each) for each in (atom, *map(Present, parts))))
 
 
 def _missing(backend: Backend, atom: Missing, parts: tuple[Path, ...]) -> Fragment | None:
-    """None of its places has something, and what is around it is there."""
+    """Tests that none of its places has something, and that the value around it is there."""
     own = backend.atom(atom)
     around, path = atom.path[:-1], atom.path
     siblings = backend.fields.apart(around) if around else ()
     if path not in siblings:
-        # The place of the record may lack what makes it one: another part that is there does.
+        # The place of the record may hold nothing that shows the record; another part that is there does.
         others = [each for each in siblings if each[: len(path)] != path]
         something = _any(backend, (own, *(backend.atom(Present(each)) for each in others)))
         own = something and Fragment(something.native, something.exact and not others)
     if not parts:
         return own
-    # Of a part alone a store cannot tell whether its record is there; here it does not matter.
+    # For a part alone a store cannot tell whether its record is there; here it does not matter.
     absent = [_absent(backend, each) for each in parts]
     made = [each for each in (own, *absent) if each is not None]
     if not made:

@@ -1,4 +1,4 @@
-"""Filters as SQL: a condition for a WHERE clause and the values that are bound to it."""
+"""Filters as SQL: a condition for a WHERE clause and the values of its placeholders."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from policyengine.partial.formula import Atom, Path
 
 Database = Literal["postgresql", "sqlite", "duckdb"]
 
-# So many names lead to what is asked for inside JSON.
+# The most names on the path to a value inside JSON.
 _MOST_NAMES = {sqlite.DIALECT.name: 5, duckdb.DIALECT.name: 4}
-# How many parentheses are open at once in what is not worth sorting.
+# From this many nested parentheses on, a condition goes first and is not sorted.
 _DEEP = 12
 
 
@@ -36,7 +36,7 @@ DIALECTS: dict[str, tuple[BoundDialect, ParamStyle]] = {
 
 @dataclass(frozen=True, slots=True)
 class SqlConditions:
-    """Conditions as pieces of SQL, and what `finish` makes of a whole one."""
+    """Conditions as pieces of SQL, which `finish` turns into the query."""
 
     name: str
     fields: Fields
@@ -46,7 +46,7 @@ class SqlConditions:
     def atom(self, atom: Atom) -> Fragment | None:
         paths = [path for path in (getattr(atom, "path", ()), getattr(atom, "other", ())) if path]
         places = [self.fields.find(path) for path in paths]
-        # Each name inside JSON is looked up in an expression inside the one before.
+        # Each name inside JSON nests one more expression.
         if any(place is not None and place.json and len(place.path) > self._names for place in places):
             return None
         return self.atoms.atom(atom)
@@ -60,7 +60,7 @@ class SqlConditions:
 
     @property
     def limits(self) -> StoreLimits:
-        # The parser of SQLite has room for 100 symbols, before 3.46.
+        # Before 3.46, the parser of SQLite has a stack of 100 symbols.
         return StoreLimits(12, 5_000) if self.name == sqlite.DIALECT.name else StoreLimits(50, 5_000)
 
     def all(self, items: Sequence[Sql]) -> Sql:
@@ -86,12 +86,12 @@ def sql(
     table: str | None = None,
     paramstyle: ParamStyle | None = None,
 ) -> SqlConditions:
-    """A condition for a WHERE clause. `query.where` is the text and `query.params` what is bound to its placeholders.
+    """A condition for a WHERE clause. `query.where` is the text and `query.params` are the values of its placeholders.
 
     database: "postgresql" (12 or newer, encoding UTF8), "sqlite" (3.38 or newer), "duckdb" (1.1 or newer).
-    columns: for each attribute of the resource that the table has, `id` included: the name of its column, or `column`,
+    columns: for each attribute of the resource that the table has, including `id`: the name of its column, or `column`,
         `json` or `ref`; `"*"` maps all other attributes, most often to `json("data")`.
-    table: the name or alias of the table, where the query has more than one.
+    table: the name or alias of the table, if the query has more than one.
     paramstyle: how placeholders look: "format" (`%s`, also doubles `%` in the text; for psycopg), "pyformat"
         (`%(p0)s`), "qmark" (`?`), "named" (`:p0`; DuckDB `$p0`), "numeric" (`$1`; SQLite `?1`). The default is "format"
         for PostgreSQL and "qmark" for the others.
@@ -144,11 +144,11 @@ def _dialect(database: str) -> tuple[BoundDialect, ParamStyle]:
 
 
 def _ordered(items: Sequence[Sql]) -> Sequence[Sql]:
-    """The conditions with the short ones first, as databases evaluate what costs them the same in the order it is
-    written in, and look no further than they must.
+    """The conditions with the short ones first: databases evaluate conditions of equal cost in the order of the text,
+    and stop as soon as the result is known.
 
-    But what is very deep comes first, so that a parser can read it: SQLite's has room for 100 symbols (before 3.46),
-    and keeps what stands before an opening parenthesis until that is closed."""
+    But very deep ones come first, so that a parser can read them: SQLite's has a stack of 100 symbols (before 3.46),
+    and keeps everything before an opening parenthesis until that is closed."""
     depths = [_depth(item) for item in items]
     if max(depths) <= _DEEP:
         return sorted(items, key=len)

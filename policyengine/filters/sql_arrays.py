@@ -1,4 +1,4 @@
-"""What SQL says of an array inside a JSON document, looking at its elements."""
+"""Conditions in SQL on an array inside a JSON document, which read its elements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policyengine.filters.sql_values import Dialect, Json, compared_integers, st
 from policyengine.model.types import INT, JSON, STRING, EntityT, SetT, Type
 from policyengine.partial.formula import Elements, OfType, Relation, Sized
 
-# As many constants are looked for one by one.
+# The most constants that are searched for one by one.
 MAX_CONSTANTS = 64
 
 
@@ -42,13 +42,13 @@ class JsonArray:
                 comparison = self._equal(atom, constant)
             case _:
                 return None
-        # What is asked may be told only of what is well formed.
+        # The comparison may be valid only for well-formed arrays.
         if comparison is None:
             return Fragment(well.native, False)
         return Fragment(both(well.native, comparison.native), well.exact and comparison.exact)
 
     def _well_formed(self) -> Fragment | None:
-        """An array whose elements are all of the type."""
+        """Tests for an array whose elements are all of the type."""
         is_array = self.value.is_kind("array")
         if self.element == JSON:
             return Fragment(is_array)
@@ -61,7 +61,7 @@ class JsonArray:
         return Fragment(both(is_array, negated(self._some(sql("(", typed.native, ") IS NOT TRUE")))), typed.exact)
 
     def _some(self, condition: Sql) -> Sql:
-        """An element meets the condition. Never NULL."""
+        """Tests that an element meets the condition. Never NULL."""
         return sql("EXISTS (SELECT 1 FROM ", self.value.each()[0], " WHERE ", condition, ")")
 
     def _held(self, kind: str, values: Sequence[Any]) -> Fragment | None:
@@ -95,7 +95,7 @@ class JsonArray:
         return Fragment(every if kind == "all" else negated(every))
 
     def _held_of_any_shape(self, kind: str, values: Sequence[Any]) -> Fragment | None:
-        """Elements are looked at from left to right, up to one that cannot be compared, which is not told apart."""
+        """Reads elements from left to right, up to one that cannot be compared; that case is not detected."""
         if kind != "any" or len(values) != 1:
             return None
         same = is_json(self.value.each()[1], values[0], self.dialect)

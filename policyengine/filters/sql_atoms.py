@@ -1,7 +1,7 @@
-"""What SQL says of each atom, in the words of any dialect.
+"""The SQL condition for each atom, in any dialect.
 
-A place is a scalar column, an array column, or a place in a column of JSON. What is true of more documents than its
-atom is marked so; what cannot be said is None.
+A place is a scalar column, an array column, or a place in a column of JSON. A condition that is true of more documents
+than its atom is marked so; an atom without a condition gives None.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _HOW: dict[Kind, How] = {
 
 
 class Atoms(Walk[Field]):
-    """What a dialect says of atoms, for documents that are kept in these columns."""
+    """The conditions of a dialect for atoms, for documents that are kept in these columns."""
 
     def __init__(self, dialect: Dialect, fields: Fields) -> None:
         self._dialect = dialect
@@ -75,7 +75,7 @@ class Atoms(Walk[Field]):
         field = self.fields.find(path)
         if field is None or not field.json:
             return None
-        # Of the whole column, as text; a name may be spelled with escapes.
+        # Searches the whole column, as text; a name may be written with escapes.
         column = sql(SqlColumn(field.name))
         return Fragment(either(*(self._dialect.says(column, part) for part in (f'"{name}"', "\\u"))), False)
 
@@ -89,7 +89,7 @@ class Atoms(Walk[Field]):
         return self._of_any_shape(atom, field) if atom.type == JSON else self.of_value(atom, field)
 
     def _of_type(self, said: Fragment | None, *columns: tuple[Field, Type]) -> Fragment | None:
-        """What is said of columns, and that they hold values of the types."""
+        """The condition, with tests that the columns hold values of the types."""
         if said is None or said.native == NOTHING:
             return said
         beside = dict.fromkeys(
@@ -103,7 +103,7 @@ class Atoms(Walk[Field]):
     # ---- places ----
 
     def _value(self, field: Field) -> SqlValue:
-        """A scalar, or whatever JSON there is."""
+        """A scalar, or any value inside JSON."""
         return self._json(field) if field.json else self._dialect.scalar((SqlColumn(field.name),))
 
     def _json(self, field: Field) -> Json:
@@ -132,7 +132,7 @@ class Atoms(Walk[Field]):
         if field.null is None and not _below_column(field):
             return None
         if field.null == "null" and not _below_column(field):
-            # Of a name below another, the object may be missing.
+            # For a name below another, the object may be missing.
             return Fragment(sql("1 = 1"), len(path) == 1)
         return Fragment(self._json(field).there() if field.json else sql(SqlColumn(field.name), " IS NOT NULL"))
 
@@ -150,8 +150,8 @@ class Atoms(Walk[Field]):
         return Fragment(both(self._json(above).is_kind("object"), said.native), said.exact)
 
     def _readable(self, field: Field, rest: Field | None) -> Sql:
-        """What a column of JSON holds can lack something. What is not JSON says nothing about that, nor, where the
-        document itself should be, what is not an object."""
+        """Tests for JSON that can lack something. A text that is not JSON proves nothing, nor does a value that is not
+        an object where the document itself should be."""
         whole, none = self._dialect.json((SqlColumn(field.name),)), sql(SqlColumn(field.name), " IS NULL")
         if rest is None or not rest.path:
             return either(none, whole.there() if rest is None else whole.is_kind("object"))
@@ -189,19 +189,19 @@ class Atoms(Walk[Field]):
         return None
 
     def _of_json(self, field: Field, op: Operator, constant: Any) -> Fragment | None:
-        """A value of any shape and a constant."""
+        """Compares a value of any shape with a constant."""
         value = self._json(field)
         same = is_json(value, constant, self._dialect)
         if same is None:
             return None if op == "==" else replace(Fragment(value.there()), exact=False)
-        # A column that is NULL may be a null in the document.
+        # A column that is NULL may mean a null in the document.
         unclear = field.null != "absent" and not _below_column(field)
         null = sql(SqlColumn(field.name), " IS NULL")
         if op == "==":
             if constant is not None or not unclear:
                 return same
             return Fragment(either(same.native, null), field.null is not None)
-        # What cannot be compared with anything, as it holds a number that is not finite, is not told apart.
+        # A value that contains a number that is not finite cannot be compared; that case is not detected.
         there = value.there()
         other = both(there, sql("(", same.native, ") IS NOT TRUE")) if same.exact else there
         return Fragment(either(other, null) if unclear and constant is not None else other, False)
@@ -228,8 +228,8 @@ class Atoms(Walk[Field]):
         return None if compared is None else Fragment(compared)
 
     def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> Fragment | None:
-        """A time with a part of a microsecond, which no parameter can hold: what is up to the next one, or behind the
-        one that it is in."""
+        """Compares with a time that has a part of a microsecond, which no parameter can hold: with the next
+        microsecond, or with the one that it is in."""
         compared = self._dialect.time(column, None, _EPOCH)
         if op in (">", ">="):
             compared = self._dialect.time(column, ">", coarse(constant))
@@ -339,7 +339,8 @@ def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) 
 
 
 def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
-    """The constants of an atom about a collection, as a column of texts or integers has them; None if it has not."""
+    """The constants of an atom about a collection, in the form of a column of texts or integers; None if there is
+    none."""
     given = atom.values if isinstance(atom, Elements) else atom.value if isinstance(atom, Relation) else ()
     values: list[Any] = []
     for value in given:
@@ -347,7 +348,7 @@ def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
             if not isinstance(value, Entity):
                 return None
             if value.uid.type != field.refers_to:
-                # What no element can be is never there.
+                # A constant that no element can be is never found.
                 if isinstance(atom, Elements) and atom.kind not in ("all", "lacks"):
                     continue
                 return None
@@ -378,7 +379,7 @@ def _comparable(type_: Type, value: SqlValue) -> Sql | None:
 
 
 def _below_column(field: Field) -> bool:
-    """Whether a NULL in the column says that the value is not there, rather than being its null."""
+    """Whether a NULL in the column means that the value is missing, rather than being its null."""
     return field.json and bool(field.path)
 
 

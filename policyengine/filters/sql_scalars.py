@@ -1,4 +1,4 @@
-"""What SQL says of one value and constants: is it of a type, is it one of these, is it less than that."""
+"""SQL conditions on one value and constants: whether it is of a type, is one of these, is less than that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_typed(type_: Type, field: Field) -> bool:
 
 
 def holds_type(value: Any, type_: Type, field: Field | None) -> Fragment | None:
-    """The value is there and of the type."""
+    """Tests that the value is there and of the type."""
     if type_ == STRING:
         return Fragment(_there(value.text()))
     if type_ == INT:
@@ -47,7 +47,7 @@ def holds_type(value: Any, type_: Type, field: Field | None) -> Fragment | None:
 
 
 def among(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Fragment | None:
-    """The value is of the type and is one of the constants."""
+    """Tests that the value is of the type and is one of the constants."""
     if not constants:
         return Fragment(NOTHING)
     if type_ == STRING:
@@ -71,7 +71,7 @@ def among(value: Any, type_: Type, constants: Sequence[Any], field: Field | None
 def without(
     value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect
 ) -> Fragment | None:
-    """The value is of the type and is none of the constants."""
+    """Tests that the value is of the type and is none of the constants."""
     typed = holds_type(value, type_, field)
     if typed is None:
         return None
@@ -81,13 +81,13 @@ def without(
     fragment = among(value, type_, constants, field, dialect)
     if fragment is None or not fragment.exact:
         return Fragment(typed.native, False)
-    # Of a value of the type, `found` is never NULL.
+    # For a value of the type, `fragment` is never NULL.
     return typed if fragment.native == NOTHING else Fragment(both(typed.native, negated(fragment.native)), typed.exact)
 
 
 def _other(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Sql | None:
-    """That a text or an integer is none of the constants: as its expression is NULL where the value is no such thing,
-    nothing else has to say that it is one. No index is asked for what is not equal."""
+    """Tests that a text or an integer is none of the constants. Its expression is NULL if the value is of another type,
+    so no further test of the type is needed. No index serves a condition of inequality."""
     if type_ == INT:
         whole = _whole(constants)
         return negated(dialect.one_of(value.integer(), whole)) if whole else None
@@ -100,7 +100,7 @@ def _other(value: Any, type_: Type, constants: Sequence[Any], field: Field | Non
 
 
 def related(value: SqlValue, type_: Type, op: Operator, constant: Any, dialect: Dialect) -> Fragment | None:
-    """The value is a number of the type, and less than the constant, or so."""
+    """Tests that the value is a number of the type, and compares it with the constant."""
     if isinstance(constant, bool) or not isinstance(constant, int | float):
         return None
     if type_ == INT:
@@ -109,7 +109,7 @@ def related(value: SqlValue, type_: Type, op: Operator, constant: Any, dialect: 
 
 
 def is_json(value: Json, constant: Any, dialect: Dialect) -> Fragment | None:
-    """A value of any shape is equal to the constant. True or NULL or false; None if it cannot be said."""
+    """Tests that a value of any shape equals the constant. True, false or NULL; None if SQL cannot express it."""
     if constant is None:
         return Fragment(value.is_kind("null"))
     if isinstance(constant, bool):
@@ -126,7 +126,7 @@ def is_json(value: Json, constant: Any, dialect: Dialect) -> Fragment | None:
 def _number(value: SqlValue, op: Operator, constant: int | float) -> Fragment:
     if -SAFE <= constant <= SAFE:
         return value.compared(op, constant)
-    # Columns of integers, of doubles and of decimals differ here.
+    # Columns of integers, doubles and decimals differ here.
     return Fragment(value.is_number(), False)
 
 
@@ -138,7 +138,7 @@ def _integers(value: SqlValue, constants: Sequence[Any], dialect: Dialect) -> Fr
 
 
 def _whole(constants: Sequence[Any]) -> list[int] | None:
-    """Those that an integer of 64 bits can be; None if one is not a number."""
+    """Those that a 64-bit integer can equal; None if one is not a number."""
     whole: list[int] = []
     for constant in constants:
         if isinstance(constant, bool) or not isinstance(constant, int | float):
@@ -164,7 +164,7 @@ def _entities(
 
 
 def _ids(constants: Sequence[Any], type_: EntityT) -> dict[str, list[str]] | None:
-    """The ids of those that are of the type, by the names of their types; None if one cannot be sent."""
+    """The ids of the entities of this type, by the names of their types; None if one cannot be sent."""
     ids: dict[str, list[str]] = {}
     for constant in constants:
         if not isinstance(constant, Entity) or not storable(constant.uid.id) or not storable(constant.uid.type):

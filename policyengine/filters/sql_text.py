@@ -1,4 +1,4 @@
-"""SQL as pieces: text that this room wrote, columns, and values, which are bound and never part of the text."""
+"""SQL as pieces: text written here, columns, and values, which are bound and never part of the text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class SqlColumn:
-    """A column of the table that is asked, by its plain name."""
+    """A column of the queried table, by its plain name."""
 
     name: str
 
@@ -33,7 +33,7 @@ class Writing(Protocol):
         """The text that stands for the nth value, counted from 0."""
 
 
-# As many conditions stand beside each other.
+# The most conditions in one row.
 MAX_ITEMS = 50
 
 Piece = str | Param | SqlColumn
@@ -70,7 +70,7 @@ def _joined(word: str, items: Sequence[Sql]) -> Sql:
     if len(items) == 1:
         return items[0]
     if len(items) > MAX_ITEMS:
-        # Databases read a long row as one inside the other, and have a limit for that.
+        # Databases read a long row as nested conditions, and limit the nesting.
         step = max(MAX_ITEMS, -(-len(items) // MAX_ITEMS))
         return _joined(word, [_joined(word, items[at : at + step]) for at in range(0, len(items), step)])
     made: list[Piece | Sql] = ["("]
@@ -81,10 +81,10 @@ def _joined(word: str, items: Sequence[Sql]) -> Sql:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition for a WHERE clause, to be put between AND and OR as it is.
+    """A condition for a WHERE clause, which can be put between AND and OR as it is.
 
     where: the text, with placeholders.
-    params: what is bound to them: by place, or for the styles "named" and "pyformat" by name.
+    params: the values of the placeholders: by position, or for the styles "named" and "pyformat" by name.
     """
 
     where: str

@@ -1,8 +1,8 @@
-"""What the SQL of one database has to be able to say of a value, a collection and a constant.
+"""The expressions and conditions that each database must provide for a value, a collection and a constant.
 
-Expressions for a value are NULL where the value is not of the type (of a column, where `is_of` is not true); so a
-comparison with one is true only of values of the type, as atoms are. Conditions are true, false or NULL; one is negated
-where it is NULL only of what is not of the type, or where something beside it says that it is not NULL.
+An expression for a value is NULL if the value is not of the type (for a column, if `is_of` is not true). So a
+comparison with it is true only of values of the type, as atoms are. Conditions are true, false or NULL. A condition is
+negated only if it is NULL for no value of the type, or together with a test that it is not NULL.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN
 from policyengine.partial.formula import Operator
 
-# Of an array to values: one of them is in it, all are, nothing else is, it is the same set, it is the same list.
+# How an array compares with values: it has one of them, it has all, it has no others, it is the same set, the same
+# list.
 How = Literal["overlaps", "includes", "is_within", "same_set", "same_list"]
 
-# Between these, every integer is a double and every number has room on both sides, whatever a column holds.
+# Between these, every integer is a double, and numbers on both sides are exact in any type of column.
 SAFE = 2**52
 
 
@@ -38,13 +39,13 @@ class SqlValue(Protocol):
         """The boolean."""
 
     def compared(self, op: Operator, number: int | float) -> Fragment:
-        """The value is a finite number, and stands in the relation (not "!=") to one between -SAFE and SAFE."""
+        """Tests that the value is a finite number, and compares it (not with "!=") with one between -SAFE and SAFE."""
 
     def is_number(self) -> Sql:
-        """The value is a finite number."""
+        """Tests that the value is a finite number."""
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
-        """The value is one of the texts."""
+        """Tests that the value is one of the texts."""
 
 
 class Json(SqlValue, Protocol):
@@ -55,36 +56,36 @@ class Json(SqlValue, Protocol):
     def is_kind(self, kind: Literal["object", "array", "null"]) -> Sql: ...
 
     def get(self, name: str) -> Json:
-        """The value of a key, if this is an object that has it: the last, if it has it more than once."""
+        """The value of a key, if this is an object that has it; the last one, if it occurs more than once."""
 
     def item(self, at: int) -> Json:
-        """An element, if this is an array that has it, counted from 0."""
+        """An element, counted from 0, if this is an array that has it."""
 
     def length(self) -> Sql:
         """The number of elements, if this is an array."""
 
     def is_texts(self) -> Sql | None:
-        """This is an array of nothing but texts, if there is a short way to say it."""
+        """Tests that this is an array of texts only; None if there is no short way to express it."""
 
     def includes(self, text: str) -> Sql | None:
-        """The text is in this array, of one that `is_texts`, if there is a short way to say it."""
+        """Tests that the text is in this array, if it `is_texts`; None if there is no short way to express it."""
 
     def each(self) -> tuple[Sql, Json]:
-        """What stands after FROM for the elements, and the element; of what is not an array, none."""
+        """The text after FROM that gives the elements, and the element; a value that is not an array has none."""
 
 
 class Array(Protocol):
-    """A column of the database's own array type that holds texts or integers. Its length is not NULL, where
-    `well_formed` is true."""
+    """A column of the database's own array type that holds texts or integers. Its length is not NULL if `well_formed`
+    is true."""
 
     def well_formed(self) -> Sql:
-        """It is there, and every element is of its type."""
+        """Tests that the array is there, and that every element is of its type."""
 
     def elements(self, how: How, values: Sequence[str | int]) -> Sql:
-        """It is well formed and stands in the relation to the values."""
+        """Tests that the array is well formed and compares so with the values."""
 
     def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
-        """It is well formed and does not stand in the relation to the values."""
+        """Tests that the array is well formed and does not compare so with the values."""
 
     def length(self) -> Sql: ...
 
@@ -99,8 +100,9 @@ class Dialect(Protocol):
     def name(self) -> str: ...
 
     def is_of(self, column: Sql, type_: Type) -> Sequence[Sql]:
-        """What has to stand beside a condition on a column, as that may be true of a column of another type: that this
-        one holds values of the type, or an error if not; nothing if such a condition says so itself."""
+        """The tests to add to a condition on a column, if that condition may be true of a column of another type: that
+        this one holds values of the type. They may fail with an error. Empty if the condition itself ensures the
+        type."""
 
     def scalar(self, column: Sql) -> SqlValue: ...
 
@@ -113,15 +115,15 @@ class Dialect(Protocol):
     def constant(self, value: str | int) -> Sql: ...
 
     def says(self, column: Sql, part: str) -> Sql:
-        """The text of a column of JSON has this part."""
+        """Tests that the text of a column of JSON contains this part."""
 
     def length(self, text: Sql) -> Sql: ...
 
     def like(self, text: Sql, pieces: Sequence[str]) -> Sql | None: ...
 
     def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
-        """A column of the database's own type for points in time holds one of the years 1 to 9999, and with `op` stands
-        in the relation."""
+        """Tests that a column of the database's own time type holds one of the years 1 to 9999, and with `op` compares
+        it."""
 
 
 def storable(value: object) -> bool:
@@ -136,7 +138,8 @@ def storable(value: object) -> bool:
 
 
 def integral(op: Operator, number: int | float) -> tuple[Operator, int] | bool:
-    """The relation of a 64-bit integer to a number as one to a 64-bit integer; or whether it is true of every one."""
+    """A comparison with a 64-bit integer that holds for the same 64-bit integers; or whether it holds for all of
+    them."""
     if isinstance(number, float) and not number.is_integer():
         if op in ("==", "!="):
             return op == "!="

@@ -1,4 +1,4 @@
-"""Filters as expressions of SQLAlchemy Core, for a `where()` beside any others."""
+"""Filters as expressions of SQLAlchemy Core, for a `where()` together with any others."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def sqlalchemy(
 ) -> SqlConditions:  # fmt: skip
     """An expression for `where()`, with every value as a bound parameter.
 
-    table: a Table, an alias, a subquery, or a mapped class; the expression speaks of its columns.
-    columns: for each attribute of the resource that the table has, the key of its column, or `column`, `json` or
-        `ref` with that key; `"*"` maps all other attributes. Without it each column is the attribute of its key, a
-        column of JSON one of any shape.
+    table: a Table, an alias, a subquery, or a mapped class; the expression refers to its columns.
+    columns: for each attribute of the resource that the table has, the key of its column, or `column`, `json` or `ref`
+        with that key; `"*"` maps all other attributes. Without it each column is the attribute of its key, and a column
+        of JSON is one of any shape.
     database: the database that the expression is for; see `policyengine.filters.sql`.
 
     Raises ValueError for an unknown database, and for a key that is not one of the table's columns.
@@ -42,7 +42,7 @@ def sqlalchemy(
 
 
 def _expression(pieces: Sql, columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
-    """The pieces one after the other. Nothing converts a parameter: the text around it says what it is."""
+    """The pieces in order. No parameter is converted: the text around it determines its type."""
     parts: list[Any] = []
     words: list[str] = []
     for piece in pieces:

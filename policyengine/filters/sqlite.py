@@ -1,9 +1,9 @@
 """The SQL of SQLite: columns of texts, integers and reals, and JSON kept as text.
 
-What a column holds is asked of the value (`typeof`), as columns hold anything. Names are written in backticks: one in
-double quotes that names no column would be read as a text. In JSON, a NUL in a text ends it for some versions, so it is
-replaced beforehand by a byte that no text has. Of a number with a fraction SQLite may read another double than Python,
-so only integers inside JSON are told exactly. Facts are from sqlite.org and tried out on 3.40.
+Any column can hold any type, so the type is tested on the value (`typeof`). Names are written in backticks: in double
+quotes, a name without a column would be read as a text. In JSON, a NUL ends a text for some versions, so it is replaced
+beforehand by a byte that no text has. For a number with a fraction SQLite may read another double than Python, so only
+integers inside JSON are compared exactly. Facts are from sqlite.org, tested on 3.40.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from policyengine.filters.sql_text import Param, Sql, both, sql
 from policyengine.model.types import Type
 from policyengine.partial.formula import Operator
 
-# SELECTs inside each other for one pattern.
+# The most nested SELECTs for one pattern.
 MAX_PIECES = 20
 
 
@@ -54,7 +54,7 @@ class SQLite:
     def one_of(self, expr: Sql, values: Sequence[str] | Sequence[int]) -> Sql:
         if len(values) == 1:
             return sql(expr, " = ", self.constant(values[0]))
-        # A query has room for no more than some thousand parameters.
+        # A query takes no more than some thousand parameters.
         return sql(expr, " IN (SELECT value FROM json_each(", Param(json.dumps(list(values))), "))")
 
     def constant(self, value: str | int) -> Sql:
@@ -64,7 +64,7 @@ class SQLite:
         return sql("instr(CAST(", column, " AS BLOB), CAST(", Param(part), " AS BLOB)) > 0")
 
     def length(self, text: Sql) -> Sql:
-        """`length` ends at a NUL, so the parts between them are added up."""
+        """`length` ends at a NUL, so the lengths of the parts between NULs are added up."""
         blob = sql("CAST(", text, " AS BLOB)")
         parts = sql(
             "WITH RECURSIVE _r(b, n) AS (SELECT ", blob, ", 0 UNION ALL SELECT substr(b, instr(b, x'00') + 1), ",
@@ -74,7 +74,7 @@ class SQLite:
         return sql("(CASE WHEN instr(", blob, ", x'00') = 0 THEN length(", text, ") ELSE (", parts, ") END)")
 
     def like(self, text: Sql, pieces: Sequence[str]) -> Sql | None:
-        """LIKE is blind to case and GLOB ends at a NUL, so the pieces are looked for one after the other, as bytes."""
+        """LIKE ignores case and GLOB ends at a NUL, so the pieces are searched for one after the other, as bytes."""
         if len(pieces) > MAX_PIECES:
             return None
         first, *middle, last = (p.encode() for p in pieces)
@@ -95,7 +95,7 @@ class SQLite:
 
 @dataclass(frozen=True, slots=True)
 class _Scalar:
-    """A column with texts, integers, reals, or 0 and 1 for booleans."""
+    """A column of texts, integers, reals, or 0 and 1 for booleans."""
 
     column: Sql
 
@@ -116,7 +116,7 @@ class _Scalar:
         return Fragment(both(sql("+", self.column, f" {_sign(op)} ", Param(number)), self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
-        # By the column's collation, which an index has, and by bytes.
+        # Once with the column's collation, which an index has, and once by bytes.
         return both(DIALECT.one_of(self.column, texts), DIALECT.one_of(self.text(), texts))
 
     def _is(self, kinds: str) -> Sql:
@@ -125,8 +125,8 @@ class _Scalar:
 
 @dataclass(frozen=True, slots=True)
 class _Json:
-    """A value inside JSON: the expressions for its type and itself, and the SELECT around them. The expressions have
-    names of their own making, as a column of the table might be called like one of `json_each`."""
+    """A value inside JSON: the expressions for its type and its value, and the SELECT around them. The expressions get
+    generated names, because the table might have a column with the name of one of `json_each`."""
 
     before: Sql
     after: Sql
@@ -137,7 +137,7 @@ class _Json:
         return sql("(", self._if("text", self.value), " COLLATE BINARY)")
 
     def integer(self) -> Sql:
-        # A larger one becomes a real.
+        # A larger integer becomes a real.
         whole = sql("CASE WHEN typeof(", self.value, ") = 'integer' THEN ", self.value, " END")
         return self._if("integer", whole)
 

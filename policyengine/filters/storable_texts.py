@@ -6,7 +6,7 @@ from typing import Any
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is text that UTF-8 can hold: no lone surrogate."""
+    """Whether it is a text that UTF-8 can hold: no lone surrogate."""
     if not isinstance(value, str):
         return False
     try:
@@ -17,5 +17,5 @@ def is_text(value: Any) -> bool:
 
 
 def storable(value: Any) -> bool:
-    """Whether it is text that every store can hold: no lone surrogate, no NUL."""
+    """Whether it is a text that every store can hold: no lone surrogate, no NUL."""
     return is_text(value) and "\0" not in value

@@ -1,5 +1,5 @@
-"""Conditions that a store cannot express as a whole, weakened to conditions that it can: they are true of all of it,
-and of more.
+"""Weakens conditions that are too large for a store to conditions that it can express. These are true of the same
+documents, and of more.
 
 Formulas may be deeper than any stack, so nothing here recurses without a bound.
 """
@@ -13,7 +13,7 @@ from policyengine.partial.formula import TRUE, All, Atom, Formula, Some, Truth
 
 
 def fits(formula: Formula, limits: StoreLimits) -> bool:
-    """Whether the store can be asked for the formula as it is."""
+    """Whether the store takes the formula as it is."""
     deepest = count = 0
     left: list[tuple[Formula, int]] = [(formula, 0)]
     while left:
@@ -37,7 +37,7 @@ def atoms(formula: Formula) -> Iterator[Atom]:
 
 
 def wider(formula: Formula, limits: StoreLimits) -> Formula:
-    """A formula that fits and is true wherever this one is."""
+    """A formula that fits and is true wherever this one is true."""
     shallow = _shallow(formula, max(limits.depth - 2, 0))
     return shallow if fits(shallow, limits) else _few(shallow, limits.conditions)
 
@@ -52,8 +52,8 @@ def _shallow(formula: Formula, depth: int) -> Formula:
 
 
 def _alternatives(formula: Formula) -> Formula:
-    """The innermost alternatives, without the conditions on the way to them: of conditions that all have to be met the
-    store is asked for one, which is the one with alternatives of its own, if there is one."""
+    """The innermost alternatives, without the conditions around them. Of conditions that must all hold only one is
+    kept: one that contains alternatives, if there is one."""
     options: list[Formula] = []
     left = [formula]
     while left:
@@ -70,7 +70,7 @@ def _alternatives(formula: Formula) -> Formula:
 
 
 def _few(formula: Formula, most: int) -> Formula:
-    """Of conditions that all have to be met, as many as the store takes. Alternatives cannot be left out."""
+    """Of conditions that must all hold, as many as the store takes. Alternatives cannot be left out."""
     if not isinstance(formula, All):
         return TRUE
     kept: list[Formula] = []

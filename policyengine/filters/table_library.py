@@ -1,4 +1,4 @@
-"""What a library of tables can do with a typed column, and the constants with which a column can be compared."""
+"""The operations of a table library on a typed column, and the constants that a column can be compared with."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ Kind = Literal["text", "int", "float", "bool", "time", "duration", "texts", "int
 class LibraryColumn:
     """A column, or a field of a struct.
 
-    expr: its value in the terms of the library. A time or duration is a number of units since 1970 or of its length.
-    kind: what it holds.
+    expr: its value in the terms of the library. A time is a number of units since 1970, a duration is a number of
+    units.
+    kind: what kind of value it holds.
     within: the structs it is a field of, outermost first.
-    units: of a time or duration, for each second.
+    units: the units per second of a time or duration.
     null, refers_to: as in Field.
-    packed: a list in a form that the library can look into.
-    whole: whether the mapping says where the whole attribute is, rather than something inside it.
+    packed: a list in a form that the library can search.
+    whole: whether the mapping gives the place of the whole attribute, rather than of something inside it.
     """
 
     expr: Any
@@ -45,18 +46,18 @@ class LibraryColumn:
 
 
 class Library(Connectives, Protocol):
-    """What a library can ask of a value."""
+    """The conditions that a library can put on a value."""
 
     def column(self, name: str, below: Path) -> LibraryColumn | None:
-        """A column of the table, or the field below it; None if there is none, or it cannot be asked for."""
+        """A column of the table, or the field below it; None if there is none, or the library cannot query it."""
 
     def negation(self, condition: Any) -> Any: ...
 
     def null(self, expr: Any) -> Any:
-        """Whether the value is null; never null itself."""
+        """Tests that the value is null; never null itself."""
 
     def relation(self, expr: Any, op: Operator, value: Any) -> Any:
-        """Compared with a constant of the column's own type, or with another expression."""
+        """Compares with a constant of the column's own type, or with another expression."""
 
     def among(self, expr: Any, values: Sequence[Any]) -> Any: ...
 
@@ -71,26 +72,26 @@ class Library(Connectives, Protocol):
         """The number of elements of a list."""
 
     def distinct(self, expr: Any) -> Any | None:
-        """The number of different elements of a list; None if it cannot be told."""
+        """The number of different elements of a list; None if the library cannot count them."""
 
     def whole(self, column: LibraryColumn) -> Any:
-        """Whether a list is there and no element is null."""
+        """Tests that a list is there and no element is null."""
 
     def any(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
-        """Whether an element of a whole list is among one or more values."""
+        """Tests that an element of a whole list is among one or more values."""
 
     def only(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
-        """Whether all elements of a whole list are among one or more values."""
+        """Tests that all elements of a whole list are among one or more values."""
 
     def equals(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
-        """Whether the elements of a whole list are these, one or more, in this order."""
+        """Tests that the elements of a whole list are these, one or more, in this order."""
 
 
 OPERATORS: Mapping[Operator, Callable[[Any, Any], Any]] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 class Expressions:
-    """What is the same where the expressions of a library are objects with Python's operators."""
+    """Shared by libraries whose expressions are objects with Python's operators."""
 
     __slots__ = ()
 
@@ -102,8 +103,8 @@ class Expressions:
 
 
 def mapping(columns: Mapping[str, str | Field] | None, names: Iterable[str], null: Null | None) -> Fields:
-    """The mapping that a caller gave; without one, every column is the attribute of its name. `null` is for columns
-    given by name only."""
+    """The mapping that a caller gave; without one, every column is the attribute of its name. `null` applies to columns
+    that are given by name only."""
     if columns is None:
         columns = {name: name for name in names if "." not in name and name != "*"}
     return Fields({k: Field(v, null=null) if isinstance(v, str) else v for k, v in columns.items()})
@@ -113,13 +114,13 @@ def _seconds(value: Any) -> Fraction:
     return Fraction(nanoseconds(value), 10**9)
 
 
-# What RFC 3339 can write: a request carries no time outside of it.
+# The range of RFC 3339: a request carries no time outside of it.
 FIRST = _seconds(datetime(1, 1, 1, tzinfo=UTC))
 LAST = _seconds(fine_time(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), 999))
 
 
 def readable(found: LibraryColumn, type_: Type) -> bool:
-    """Whether values of the column can be values of the type, and the mapping says what they mean."""
+    """Whether values of the column can be values of the type, and the mapping gives their meaning."""
     element = element_of(type_)
     match found.kind:
         case "text":
@@ -147,8 +148,8 @@ def number_of(value: Any, found: LibraryColumn) -> Number | None:
 
 
 def usable_of(found: LibraryColumn, type_: Type, values: Iterable[Any]) -> list[Any] | None:
-    """Those of the constants that a value of the column can equal, as the column holds them; None if one of them cannot
-    be handed to the library."""
+    """Those of the constants that a value of the column can equal, in the column's form; None if one of them cannot be
+    passed to the library."""
     usable = []
     for value in values:
         said: Any = None
@@ -173,6 +174,6 @@ def usable_of(found: LibraryColumn, type_: Type, values: Iterable[Any]) -> list[
 
 
 def pattern(pieces: Sequence[str]) -> str:
-    """The regular expression of a text with these pieces, for RE2 and for Rust's."""
+    """A regular expression for texts that match these pieces, for RE2 and for Rust's."""
     quoted = ("".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in piece) for piece in pieces)
     return r"\A(?s:" + ".*".join(quoted) + r")\z"

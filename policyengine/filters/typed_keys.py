@@ -2,7 +2,7 @@
 
 This is for stores that index values and know nothing else about a document: they cannot tell an empty array from a
 missing one, an array meets a condition if one of its elements does, and numbers are doubles. A `KeyDialect` states what
-such a store can do. A query is never narrower than the atom.
+such a store can express. A query is never narrower than the atom.
 """
 
 from __future__ import annotations
@@ -27,34 +27,37 @@ class KeyDialect(Connectives, Protocol):
 
     @property
     def exact_texts(self) -> bool:
-        """Whether texts are compared as they are."""
+        """Whether texts are compared exactly."""
 
     @property
     def exact_integers(self) -> bool | None:
-        """Whether integers of 64 bits are kept and compared as they are, or (False) as doubles; None if that is not
-        known, so that none beyond those of a double are asked for."""
+        """Whether 64-bit integers are kept and compared exactly, or (False) as doubles; None if that is unknown, and
+        then no integers are queried that a double cannot hold."""
 
     def key(self, field: Field, type_: Type) -> str | None:
-        """The key to ask for; None if it cannot be asked for values of this type."""
+        """The key to query; None if it cannot be queried for values of this type."""
 
     def equal(self, key: str, type_: Type, values: Sequence[Any]) -> Any | None:
-        """The value, or an element of it, is one of one or more values; None if they cannot be asked for."""
+        """Tests that the value, or an element of it, is one of one or more values; None if the store cannot express
+        it."""
 
     def order(self, key: str, type_: Type, op: Operator, value: Any) -> Any: ...
 
     def there(self, key: str) -> Any | None:
-        """There is a value, other than an empty array; None if it cannot be told."""
+        """Tests that there is a value, other than an empty array; None if the store cannot express it."""
 
     def missing(self, field: Field) -> Any | None:
-        """There is no value, or one that the store does not index."""
+        """Tests that there is no value, or one that the store does not index."""
 
     def other(self, key: str, found: Any, values: Sequence[Any]) -> Any | None:
-        """There is a text, and it is none of the values, of which `found` asks for any; None if it cannot be asked."""
+        """Tests that there is a text that is none of the values; `found` tests for any of them. None if the store
+        cannot express it."""
 
     def like(self, key: str, pieces: tuple[str, ...]) -> Any | None: ...
 
     def unlike(self, key: str, found: Any) -> Any | None:
-        """There is a text, and `found`, which `like` made, is not true of it; None if it cannot be asked."""
+        """Tests that there is a text for which `found`, made by `like`, is not true; None if the store cannot express
+        it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class TypedKeys(Worded[Field]):
         return StoreLimits(14, 500)
 
     def find(self, path: Path, type_: Type) -> Field | None:
-        """Where the attribute is, if the mapping promises of which type it is."""
+        """Where the attribute is, if the mapping promises its type."""
         located = self.fields.locate(path)
         if located is None or located[0].json or located[1] != len(path):
             return None
@@ -110,7 +113,7 @@ class TypedKeys(Worded[Field]):
         return None if key is None or stored is None else (key, stored)
 
     def _constants(self, field: Field, type_: Type, values: Sequence[Any]) -> list[Any] | None:
-        """Those of the constants that can be equal to a value; None if one of them is of another kind."""
+        """Those of the constants that can equal a value; None if one of them is of another kind."""
         usable: list[Any] = []
         for value in values:
             if isinstance(type_, EntityT):
@@ -186,7 +189,7 @@ class TypedKeys(Worded[Field]):
                 value = float(value)
             except OverflowError:
                 return None
-            # Some integers near the constant are stored as the same double: none of them may be left out.
+            # Some integers near the constant are stored as the same double, and none of them may be left out.
             if op == "!=" or isinf(value):
                 return Fragment(self._any_number(key, stored), exact=False)
             wide: dict[Operator, Operator] = {"<": "<=", ">": ">="}
@@ -208,7 +211,7 @@ class TypedKeys(Worded[Field]):
         return self._holding(field, atom.type, atom.kind, atom.values)
 
     def _holding(self, field: Field, type_: Type, kind: Kind, values: tuple[Any, ...]) -> Fragment | None:
-        """What is said of elements that are there. Of an array without elements the store knows nothing."""
+        """Conditions on elements that are there. The store knows nothing of an array without elements."""
         element = element_of(type_)
         if isinstance(element, EntityT):
             fits = field.refers_to in element.names

@@ -1,7 +1,7 @@
-"""One walk over atoms: from each kind of atom to what a backend says of it.
+"""One walk over atoms: from each kind of atom to a backend's condition for it.
 
-A backend has a method for each question, and overrides those that its store can be asked. Nothing is decided here: what
-an answer means, and how exact it is, is the backend's. `P` is where a store keeps a value.
+A backend has a method for each kind of condition, and overrides those that its store can express. Nothing is decided
+here: the meaning of a condition, and whether it is exact, is up to the backend. `P` is where a store keeps a value.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ PARENTS: Path = ("parents",)
 
 P = TypeVar("P")
 
-# Atoms about one value, which is of a type.
+# Atoms about one value of a type.
 OfValue = OfType | Relation | OneOf | Elements | Matching | Sized | Below
 
 
 class Walk(Protocol[P]):
-    """The part of a backend that answers for atoms. An answer is None where the store cannot be asked."""
+    """The part of a backend that answers for atoms. An answer is None if the store cannot express the condition."""
 
     fields: Fields
 
@@ -61,10 +61,10 @@ class Walk(Protocol[P]):
         return None
 
     def find(self, path: Path, type_: Type) -> P | None:
-        """Where the store keeps a value that is asked for as one of the type."""
+        """Where the store keeps a value of this type."""
 
     def value(self, atom: OfValue, found: P) -> Fragment | None:
-        """What goes before the kind of the atom goes here."""
+        """A condition that applies to several kinds of atoms can be given here; it takes precedence over their kind."""
         return self.of_value(atom, found)
 
     def of_value(self, atom: OfValue, found: P) -> Fragment | None:
@@ -95,11 +95,11 @@ class Walk(Protocol[P]):
         return None
 
     def related(self, found: P, type_: Type, op: Operator, value: Any) -> Fragment | None:
-        """A value that is not a collection of a declared type, in its relation to a constant."""
+        """Compares a value, which is not a collection of a declared type, with a constant."""
         return None
 
     def equals(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
-        """A set or a list is, or is not, a constant."""
+        """Tests that a set or a list is, or is not, a constant."""
         return None
 
     def among(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
@@ -115,7 +115,7 @@ class Walk(Protocol[P]):
         return None
 
     def under(self, found: P, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
-        """Where a reference states no parents of its own, the entity source knows all that is below the targets."""
+        """If a reference states no parents of its own, the entity source knows everything below the targets."""
         return self.among(found, type_, entities(closed), negated)
 
     def two(self, atom: TwoFields) -> Fragment | None:
@@ -126,7 +126,7 @@ class Walk(Protocol[P]):
 
 
 class Connectives(Protocol):
-    """How a library or a query language puts conditions together: what is the same in all of these backends."""
+    """How a library or a query language combines conditions, as far as these backends have it in common."""
 
     @property
     def name(self) -> str: ...
@@ -141,7 +141,7 @@ class Connectives(Protocol):
 
 
 class Worded(Walk[P], Protocol[P]):
-    """A backend that puts conditions together in the words of a library or a query language."""
+    """A backend that combines conditions with the connectives of a library or a query language."""
 
     @property
     def words(self) -> Connectives: ...
@@ -167,5 +167,5 @@ class Worded(Walk[P], Protocol[P]):
 
 
 def entities(uids: frozenset[Uid]) -> tuple[Entity, ...]:
-    """References to these, in an order that is always the same."""
+    """References to these, in a stable order."""
     return tuple(map(Entity, sorted(uids)))

@@ -26,15 +26,16 @@ def weaviate(
 ) -> TypedKeys:
     """Filters as Weaviate `where` filters.
 
-    properties: those of the collection's definition, as Weaviate lists them. Texts are asked of `text` and `text[]`
-        with the tokenization `field`, Int of `int`, Number of `number`, Bool of `boolean`; all else is rechecked.
+    properties: the properties of the collection's definition, as Weaviate lists them. Texts are queried in `text` and
+        `text[]` with the tokenization `field`, Int in `int`, Number in `number`, Bool in `boolean`; everything else is
+        rechecked.
     columns: from attributes to properties; `column(name)` or a name promises that objects have the attribute with a
-        value of its declared type, or do not have it; `ref(name, type)` the same of ids. Without it each attribute is
-        the property of its name.
+        value of its declared type, or do not have it; `ref(name, type)` promises the same for ids. Without it each
+        attribute is the property of its name.
     null_index: whether the collection has `indexNullState`, without which Weaviate cannot tell what is missing.
 
-    The query of a filter that everything passes is None. Texts are always rechecked: Weaviate ignores white space
-    around them.
+    If everything passes the filter, the query is None. Texts are always rechecked: Weaviate ignores white space around
+    them.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''
@@ -63,7 +64,7 @@ class _Weaviate:
 
     def key(self, field: Field, type_: Type) -> str | None:
         known = self.properties.get(field.name)
-        # `id` and names such as `_creationTimeUnix` are not of the properties.
+        # `id` and names such as `_creationTimeUnix` are not among the properties.
         if known is None or field.path or field.name == "id" or field.name.startswith("_"):
             return None
         if known.get("indexFilterable") is False or list(known.get("dataType", ())) != [_TYPES.get(type_, "text[]")]:
@@ -107,7 +108,7 @@ class _Weaviate:
         return {"operator": "Or", "operands": list(items)}
 
     def nothing(self) -> Any:
-        # No object has two ids.
+        # No object has two ids, so this finds nothing.
         return self.both([{"path": ["id"], "operator": "Equal", "valueText": each} for each in _TWO_IDS])
 
     def everything(self) -> None:

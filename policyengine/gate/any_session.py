@@ -1,8 +1,8 @@
-"""The policies for an unknown session, or for unknown arguments: whatever rules ask of them may be true, and may be
+"""The policies for an unknown session, or for unknown arguments: whatever rules test in these may be true, and may be
 false.
 
-In: policies. Out: policies that allow whatever these allow in any session, or for arguments with any readers. Lists of
-tools are made with them, where a list must not depend on what a session did, or where no arguments are known. No call
+In: policies. Out: policies that allow everything that these allow in any session, or for arguments with any readers.
+They serve for lists of tools that must not depend on what a session did, or for which no arguments are known. No call
 is decided with them.
 """
 
@@ -19,15 +19,16 @@ from policyengine.ir.walk import walk
 from policyengine.model.types import BOOL
 from policyengine.partial.residual import Partial
 
-# What the context says of arguments, and of a session besides.
+# The context attributes that depend on the arguments, and those that depend on the session as well.
 _OF_ARGUMENTS = frozenset({READERS})
 _OF_SESSION = frozenset({"session", "request", HISTORY, READERS})
-# The policies of so many engines are kept.
+# How many results are kept, one for each engine's policies.
 MOST = 8
 
 
 class _Known:
-    """What was made of policies, the latest last. They are told apart as objects: to compare them takes long."""
+    """The results for policies, the latest last. Policies are compared by identity, since comparing them by value takes
+    long."""
 
     def __init__(self) -> None:
         self._made: list[tuple[PolicySet, frozenset[str], Partial]] = []
@@ -48,23 +49,23 @@ _KNOWN = _Known()
 
 
 def in_any_session(snapshot: Snapshot) -> Partial:
-    """What answers for these policies if nothing is known of the session."""
+    """The residual policies if nothing is known of the session."""
     return _KNOWN.of(snapshot, _OF_SESSION)
 
 
 def for_any_readers(snapshot: Snapshot) -> Partial:
-    """What answers for these policies if nothing is known of who may see the arguments."""
+    """The residual policies if nothing is known of who may see the arguments."""
     return _KNOWN.of(snapshot, _OF_ARGUMENTS)
 
 
 def loosened(policies: PolicySet, roots: frozenset[str]) -> PolicySet:
-    """The rules with these parts of the context unknown: a permit may hold, and a rule that takes away may not."""
+    """The rules with these parts of the context unknown: a permit may hold, and any other rule may fail to hold."""
     rules = (replace(rule, condition=_may(rule.condition, rule.kind == "permit", roots)) for rule in policies.rules)
     return replace(policies, rules=tuple(rules))
 
 
 def _may(expr: Expr, be: bool, roots: frozenset[str]) -> Expr:
-    """The condition, with what it asks put so that it comes to this as soon as it can."""
+    """The condition, with each test of an unknown part replaced so that the condition is `be` whenever it can be."""
     if not _asks(expr, roots):
         return expr
     match expr:

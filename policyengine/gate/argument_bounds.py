@@ -1,7 +1,7 @@
-"""The bounds of the arguments of a tool that hold in any case, as keywords of JSON Schema, so that a model knows them
-in advance.
+"""The bounds that the arguments of a tool always have, as keywords of JSON Schema, so that a model knows them in
+advance.
 
-In: what is left of the policies for a tool of which only the name is known. Out: by argument, the bounds that every
+In: what remains of the policies for a tool of which only the name is known. Out: by argument, the bounds that every
 allowed call keeps to. Bounds that depend on anything else (another argument, or where a value came from) are left out.
 These are hints only: each call is decided on its arguments.
 """
@@ -34,8 +34,8 @@ def argument_limits(
     names: Iterable[str],
     partial: Partial | None = None,
 ) -> dict[str, dict[str, list[Keywords]]]:
-    """The bounds by tool and argument. Tools without bounds are left out; for a malformed request, all are. `context`
-    is in every call, `session` included. `partial` answers in place of the snapshot."""
+    """The bounds by tool and argument. Tools without bounds are left out; for a malformed request the result is empty.
+    `context` is the context of every call, including `session`. `partial` replaces the snapshot's own."""
     answering = snapshot.partial if partial is None else partial
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
@@ -54,7 +54,7 @@ def argument_limits(
 
 
 def told_by(formula: Formula) -> dict[str, list[Keywords]]:
-    """The bounds that a formula states for single arguments, by their names."""
+    """The bounds that a formula states for single arguments, by the names of these."""
     by_argument: dict[str, list[Keywords]] = {}
     for part in formula.items if isinstance(formula, All) else (formula,):
         path: tuple[str, ...] = getattr(part, "path", ())
@@ -81,7 +81,7 @@ def _keywords(part: Formula) -> Keywords | None:
 
 
 def with_limits(schema: Mapping[str, Any], limits: Mapping[str, list[Keywords]]) -> dict[str, Any]:
-    """The schema of a tool's arguments, with the bounds of those arguments that it has."""
+    """The schema of a tool's arguments, with the bounds of the arguments that it declares."""
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
         return dict(schema)

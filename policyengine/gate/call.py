@@ -18,11 +18,11 @@ class ToolCall(Struct, frozen=True):
     """A call of a tool, decided on its final arguments.
 
     allowed: it may run now, with `arguments` and with no others.
-    arguments: the arguments with everything done to them that the policies order; None where it may not run.
-    reason: why not, fit for a model and for people; it tells no policy and no value.
+    arguments: the arguments, with every change that the policies order; None if it may not run.
+    reason: why not, in words for a model and for people; it reveals no policy and no value.
     approvals: what a person has to approve first, for exactly this call.
-    provenance: where the arguments came from whose sources the rules ask for, as they read it.
-    grant: for a limit's reservation to be settled.
+    provenance: where the arguments came from, for those whose sources the rules read.
+    grant: to settle what a limit has reserved.
     """
 
     tool: str

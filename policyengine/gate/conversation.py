@@ -1,8 +1,8 @@
 """A conversation that arrives whole with every request, as chat interfaces send it: the new part goes to a session.
 
-The messages are those of OpenAI's chat completions. Messages in the user's place are the user's words. The result of a
+The messages are those of OpenAI's chat completions. Messages with the user's role are the user's words. The result of a
 tool is observed once, under the name of the tool whose call it answers, and the model gets what it may have of it. The
-client runs the tools, so its word about their results is taken. A result without a call is refused.
+client runs the tools, so its results are taken as given. A result without a call is refused.
 
     for result in conversation.new(messages):
         conversation.keep(result, session.observe(result.call, result.value))
@@ -28,7 +28,7 @@ from policyengine.model.decision import RuleError
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
-# The most calls and results of a conversation that are remembered. What is forgotten is observed again.
+# The most calls and results of a conversation that are remembered. Forgotten results are observed again.
 MOST = 10_000
 _STATED = denied(RuleError("", codes.MALFORMED.id, "this call was not decided in this conversation"), "")
 
@@ -58,11 +58,11 @@ class Conversation:
         self._kept: LRUCache[tuple[str, str], str] = LRUCache(MOST)
 
     def decided(self, id_: str, call: ToolCall) -> None:
-        """A call that was decided here; its result settles what it reserved."""
+        """Remembers a call that was decided here; its result settles what it reserved."""
         self._calls[id_] = call
 
     def new(self, messages: Sequence[Any]) -> list[ToolResult]:
-        """The results that are not observed yet, in their order; the session has the user's words from now on. Raises
+        """The results that have not been observed yet, in order. Also gives the session the user's words. Raises
         Unreadable."""
         for message in _each(messages):
             if message.get("role") == "user":
@@ -71,7 +71,7 @@ class Conversation:
         return [one for one in self._results(messages) if one.key not in self._kept]
 
     def keep(self, result: ToolResult, seen: Observed) -> None:
-        """What may be had of a result."""
+        """Remembers what the model may have of a result."""
         self._kept[result.key] = str(given_back(result.text, result.value, seen))
 
     def told(self, messages: Sequence[Any]) -> list[Any]:
@@ -106,7 +106,7 @@ class Conversation:
 
 
 def stated(tool: str, args: Any) -> ToolCall:
-    """A call of which the host says that it ran, and that nobody here decided about: only for what it returned."""
+    """A call that the host says has run, and that nobody here decided about: it is used only to observe its result."""
     given = args if isinstance(args, Mapping) else {}
     return ToolCall(tool, True, given, _STATED, given)
 
@@ -126,8 +126,9 @@ def calls_of(message: Message) -> list[tuple[str, str, Any]]:
 
 
 def read_arguments(given: Any) -> Any:
-    """What a model gave as arguments. Text that is no JSON stays text, and the gate refuses it. So does text with a key
-    twice, or whatever else readers of JSON disagree about: what runs could be something else than was decided."""
+    """The arguments that a model gave. Text that is not JSON stays text, and the gate refuses it. So does text in which
+    a key occurs twice, or anything else that readers of JSON read differently: a different call could run than was
+    decided about."""
     if not isinstance(given, str):
         return given
     try:
@@ -137,7 +138,7 @@ def read_arguments(given: Any) -> Any:
 
 
 def beginning(messages: Sequence[Any]) -> str:
-    """What tells a conversation from others that have no name: all up to the user's first words."""
+    """A name for a conversation that has none: everything up to the user's first words."""
     first = next((at for at, one in enumerate(_each(messages)) if one.get("role") == "user"), len(messages))
     said = json.dumps(list(messages[: first + 1]), sort_keys=True, default=str)
     return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""The result of a call, copied when it arrives: whoever made it may change it later."""
+"""The result of a call, copied when it arrives: the tool may change it later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def as_it_is(value: Any, sent: Any) -> bytes:
-    """Copies of a value and of what was sent out for it; None if they cannot be copied."""
+    """Copies of a value and of what was sent out to get it; None if they cannot be copied."""
     try:
         return marshal.dumps((value, sent))
     except ValueError:

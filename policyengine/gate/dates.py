@@ -1,8 +1,8 @@
 """Days and times of day in the spellings that people use, each in one form.
 
-In: a text in its form (`normal_form.form`). Out: a day as `2026-03-05`, a day without a year as `--03-05`, a time of
-day as `15:30`. A day without a year stands for that day of every year. If several days share one month or year (`May
-5th to May 8th 2026`, `5 to 8 May`), each of them has it.
+In: a text in its normal form (`normal_form.form`). Out: a day as `2026-03-05`, a day without a year as `--03-05`, a
+time of day as `15:30`. A day without a year stands for that day of every year. If several days share one month or year
+(`May 5th to May 8th 2026`, `5 to 8 May`), each of them has it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LONG = (
     re.compile(rf"\b{_DAY}(?: of)? {_MONTH}(?:,? (?P<y>\d{{4}})\b)?"),
     re.compile(rf"\b{_MONTH} {_DAY}\b(?:,? (?P<y>\d{{4}})\b)?"),
 )
-# A day before another that has the month or the year which is its own, too.
+# A day before another one whose month or year also applies to it.
 _BEFORE = re.compile(rf"\b{_DAY}{_TO}\Z")
 _BEHIND = re.compile(rf"{_TO}{_DAY}\b(?:,? (?P<y>\d{{4}})\b)?")
 _JOINED = re.compile(rf"{_TO}\Z")
@@ -60,7 +60,7 @@ def long_days(text: str) -> list[str]:
 
 
 def one_day(text: str) -> str:
-    """The day that a text is, and nothing else; empty for any other."""
+    """The day, if the text is exactly one day; otherwise empty."""
     for pattern in (_ISO, *_LONG):
         if one := pattern.fullmatch(text):
             return _day(one["y"], one["m"], one["d"])
@@ -68,7 +68,7 @@ def one_day(text: str) -> str:
 
 
 def any_year(day: str) -> str:
-    """A day as whoever names no year says it; empty for what is not a day."""
+    """A day without its year; empty for a text that is not a day."""
     return f"-{day[4:]}" if len(day) == 10 and _ISO.fullmatch(day) else ""
 
 
@@ -78,7 +78,7 @@ def times(text: str) -> list[str]:
 
 
 def one_time(text: str) -> str:
-    """The time of day that a text is, and nothing else; empty for any other."""
+    """The time of day, if the text is exactly one; otherwise empty."""
     clock = _CLOCK.fullmatch(text)
     return _time(clock) if clock else ""
 
@@ -86,7 +86,7 @@ def one_time(text: str) -> str:
 def _day(year: str | None, month: str, day: str) -> str:
     number = _MONTHS.get(month) or int(month)
     try:
-        # Every day there is, is one of a leap year.
+        # A day without a year may be one of a leap year.
         known = date(int(year) if year else 2000, number, int(day))
     except ValueError:
         return ""

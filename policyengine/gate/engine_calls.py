@@ -1,4 +1,4 @@
-"""The calls of its engine that a session needs, with the signatures of the engine."""
+"""The methods of its engine that a session calls, with the engine's signatures."""
 
 from __future__ import annotations
 

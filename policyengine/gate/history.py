@@ -1,4 +1,4 @@
-"""What a session did so far, as rules read it: `history`, the calls that ran, with their results.
+"""What a session has done so far, as rules read it: `history`, the calls that ran, with their results.
 
 It stays in this process. If it is not known in full (in another process, or with more calls or longer results than are
 kept), it is absent, and a rule that reads it cannot be evaluated: a `permit` then grants nothing.
@@ -14,7 +14,7 @@ from typing import Any
 from policyengine.gate.scalars import scalars
 
 HISTORY = "history"
-# So many calls, and so many characters in all of them, are kept.
+# The most calls that are kept, and the most characters in all of them.
 MOST, LONGEST = 256, 1_000_000
 
 
@@ -22,14 +22,14 @@ class History:
     def __init__(self, known: bool = True) -> None:
         self._done: list[dict[str, Any]] = []
         self._size = 0
-        # The calls of which nobody asked since, as they were, and how long they are.
+        # The calls that were added since the history was last read, serialized, and their length.
         self._waiting: list[tuple[str, bytes]] = []
         self._waiting_size = 0
         self._adding = Lock()
         self.full = not known
 
     def add_lazily(self, tool: str, kept: bytes) -> None:
-        """As `add`, but only once somebody reads the history. `kept` are the result and the arguments."""
+        """As `add`, but deferred until somebody reads the history. `kept` are the result and the arguments."""
         with self._adding:
             if self.full:
                 return

@@ -1,8 +1,8 @@
 """The items of a result that a label `untrusted` or `untrusted_...` is about.
 
-In: the label rules that were set, and the result. Out: the paths to what is not trusted; `()` stands for all of it. A
-rule that tests the items of one list in the result is evaluated again for each item alone. If a rule tests anything
-else, or holds for no single item, the whole result is untrusted.
+In: the label rules that were set, and the result. Out: the paths to what is not trusted; `()` stands for the whole
+result. A rule that tests the items of one list in the result is evaluated again for each item alone. If a rule tests
+anything else, or holds for no single item, the whole result is untrusted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def is_about_items(rule: Rule) -> bool:
 
 
 def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bool]) -> Iterator[Way]:
-    """`rules` are set for the whole result; `is_set` says whether one is set for another."""
+    """`rules` are set for the whole result; `is_set` tells whether a rule is set for another result."""
     for rule in rules:
         path = _asked(rule.condition)
         items = None if path is None else _at(result, path)
@@ -40,7 +40,7 @@ def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bo
 
 
 def _asked(condition: Expr) -> tuple[str, ...] | None:
-    """The way to the one list of the result whose items the condition is about; None if it is about anything else."""
+    """The path to the one list of the result whose items the condition tests; None if it tests anything else."""
     paths: list[tuple[str, ...] | None] = []
     mentions = 0
     for node in walk(condition):
@@ -77,7 +77,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _alone(value: Any, path: tuple[str, ...], item: Any) -> Any:
-    """The result as if the list at the path had this item alone."""
+    """The result as it would be if the list at the path had only this item."""
     if not path:
         return [item]
     return {**value, path[0]: _alone(value[path[0]], path[1:], item)}

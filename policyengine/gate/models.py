@@ -1,4 +1,4 @@
-"""The calls of a model: admitted and reserved before, settled after, and their texts released.
+"""The calls of a model: admitted with a reservation before, settled after, and their texts released.
 
     asked = asking.admit(session, messages)     # allowed at once if no model is named
     if not asked.allowed: ...                   # `asked.reason` in the model's place
@@ -34,8 +34,8 @@ class ModelCall:
     grant: Grant | None = field(default=None, repr=False)
 
     def settle(self, tokens: int | None) -> None:
-        """Settles the call with the tokens that the model used. With None, when the model did not report them, the
-        estimate stays. Raises StoreError and SettleError: a budget that cannot be kept ends the run."""
+        """Settles the call with the tokens that the model used. With None, because the model did not report them, the
+        estimate stays. Raises StoreError and SettleError: if a budget cannot be kept, the run ends."""
         if self.grant is not None and self.grant.id:
             self.grant.settle(_cost(tokens))
 
@@ -44,12 +44,13 @@ class ModelCall:
             await self.grant.settle_async(_cost(tokens))
 
     def ended(self) -> None:
-        """The call failed or was cut off: the estimate stays charged, and what was held in flight is freed."""
+        """Ends a call that failed or was cut off: the estimate stays charged, and what was reserved in flight is
+        released."""
         with suppress(StoreError, SettleError):
             self.settle(None)
 
     async def ended_async(self) -> None:
-        """As `ended`, also in a task that is being cancelled."""
+        """As `ended`, even in a task that is being cancelled."""
         with suppress(StoreError, SettleError):
             await asyncio.shield(asyncio.ensure_future(self.settle_async(None)))
 
@@ -70,9 +71,9 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelTerms:
-    """model: the attributes of the model, with its `id`; then each call of it is decided (`invoke`).
-    cost: what a call is estimated to cost, in the words of `context.cost`; that is reserved.
-    output: the attributes of what the model says; then its texts are decided (`release`)."""
+    """model: the attributes of the model, with its `id`; with these each call is decided about (`invoke`).
+    cost: the estimated cost of a call, with the keys of `context.cost`; this is reserved.
+    output: the attributes of the model's output; with these its texts are decided about (`release`)."""
 
     model: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
@@ -89,7 +90,7 @@ class ModelTerms:
         return _asked(await session.admit_async(messages, model=self.model, cost=self.cost))
 
     def release(self, session: Session, text: str) -> str:
-        """What may leave of a text, or the reason why nothing may."""
+        """What may be released of a text, or the reason why nothing may."""
         if self.output is None or not text:
             return text
         one = session.release(text, output=self.output)
@@ -102,8 +103,8 @@ class ModelTerms:
         return one.text if one.allowed else one.reason
 
     def release_all(self, session: Session, texts: Sequence[str]) -> list[str]:
-        """What may leave of the texts of one answer, text by text. They are read as one: a value may go on from one to
-        the next."""
+        """What may be released of the texts of one answer, text by text. They are inspected as one: a value may
+        continue from one text to the next."""
         if self.output is None or len([text for text in texts if text]) < 2:
             return [self.release(session, text) for text in texts]
         return each(session.release(list(texts), output=self.output), len(texts))
@@ -115,7 +116,7 @@ class ModelTerms:
 
 
 def each(one: Released, count: int) -> list[str]:
-    """A text for each of so many that were released together; what is said in the place of all of them is the first."""
+    """One text for each of `count` texts that were released together. A text that replaces all of them comes first."""
     if one.allowed and isinstance(one.text, list):
         return one.text
     return [one.text if one.allowed else one.reason, *[""] * (count - 1)]

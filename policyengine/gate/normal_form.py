@@ -1,9 +1,9 @@
 """The normal form of values: which texts count as the same, and which parts of a text name something.
 
-Spellings that mean the same to anybody who acts on them have one form: Unicode and case, blanks, the scheme and host of
-a URL, the `./` of a path, the zeros of a number, the order of a date, the groups of an account number. A form never
-merges two things that an action would distinguish. In doubt they stay different: a value is then trusted less, never
-more.
+Spellings with the same meaning for everybody who acts on them have one form: Unicode and case, blanks, the scheme and
+host of a URL, the `./` of a path, the zeros of a number, the order of a date, the groups of an account number. A form
+never merges two things that an action would distinguish. In doubt they stay different: a value is then trusted less,
+never more.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
 _BLANKS = re.compile(r"\s+")
-# A word, and anything that an identifier, address, URL, path, number or date is written with.
+# A word, or a run of the characters that make up an identifier, address, URL, path, number or date.
 _TOKEN = re.compile(
     r"[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]+"
     r"(?:(?<=\d),(?=\d)[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]+)*"
 )
-# Without one of these, a text in its form is as many tokens as it has words.
+# Without one of these characters, a text in its form has as many tokens as words.
 _SEPARATES = re.compile(r"[\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]")
 _DASHES = dict.fromkeys((*range(8208, 8214), 8722), "-")
 _EDGES = ".:!?*_~=&#"
@@ -37,16 +37,16 @@ _GROUPS = re.compile(
     r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){2,8}\b|\b\d{2,4}(?:[ -]\d{2,6}){2,6}\b|\+\d{1,3}(?:[ ()-]*\d{2,4}){2,5}\b"
 )
 _IDENTIFYING = re.compile(r"[\d@/_]|[^.]\.+[^.]")
-# Without one of these, there or between words, a text has no day in figures, no time of day, no account number and no
+# Without one of these, in or between its words, a text has no day in figures, no time of day, no account number and no
 # telephone number.
 _HALVES = frozenset({"am", "pm", "a.m", "p.m"})
 _TELLING = _HALVES | MONTHS
 _MORE = re.compile(r"\d{4}[-/.]\d|\d:\d|\d ?[ap]\.?m|[a-z]\d\d[ -]?[a-z\d]|\d\d[ -]\d\d|\+\d")
 _DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}(?!\d)")
 _APART = ";" * 10
-# A longer part of a text is read anew each time.
+# Longer parts of a text are not cached.
 _SHORT = 64
-# What a number, date, URL or path is told by, and a word has none of.
+# The characters that numbers, dates, URLs and paths contain and words do not.
 _SPELLED = re.compile(r"[\d./]")
 _URL = re.compile(r"(?:(https?)://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(:\d+)?(/[^?#]*)?(.*)\Z")
 
@@ -54,7 +54,7 @@ _URL = re.compile(r"(?:(https?)://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(:\d+)?(/[^?#]*
 def form(text: str) -> str:
     """The form of a text."""
     if text.isascii():
-        # Of such a text the rest changes nothing more.
+        # The remaining steps change nothing in a text like this.
         return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().translate(_DASHES)
     return _BLANKS.sub(" ", folded).strip()
@@ -71,7 +71,7 @@ def value_form(value: object) -> str:
 
 
 def text_form(text: str) -> str:
-    """The one form of a whole text, of which this is the form as a text."""
+    """The form of a text as a value, from its form as a text."""
     return one_thing(text) or text
 
 
@@ -81,7 +81,7 @@ def one_thing(text: str) -> str:
     if not _SPELLED.search(text):
         return ""
     if money := _MONEY.match(text.replace(" ", "")):
-        # 50 of one thing are not 50 of another.
+        # Amounts of different currencies must stay different.
         return f"{money.group(1) or ''}{number(money.group(2))}{money.group(3) or ''}"
     if len(text) >= 4 and (known := one_day(text) or one_time(text)):
         return known
@@ -95,7 +95,7 @@ def one_thing(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """A decimal without meaningless zeros and commas; empty for what is not a number."""
+    """A decimal without meaningless zeros and commas; empty for anything but a number."""
     if not _NUMBER.match(text):
         return ""
     try:
@@ -108,9 +108,9 @@ def number(text: str) -> str:
 
 def names(text: str, words: list[str] | None = None) -> list[str]:
     """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
-    form. Every part of the text is in at least one of them; words come last. `words` is what it is between blanks."""
+    form. Every part of the text is in at least one of them; words come last. `words` are the parts between blanks."""
     tokens = _TOKEN.findall(text) if words is None or not text or _SEPARATES.search(text) else words
-    # Those that are not words: a look at these is enough to tell whether there is more to find.
+    # The tokens that are not words: they show whether there is more to find.
     odd = [*filterfalse(str.isalpha, tokens)]
     if not odd:
         return tokens
@@ -124,7 +124,7 @@ def names(text: str, words: list[str] | None = None) -> list[str]:
     if _MORE.search(" ".join(odd)) or (telling and not _HALVES.isdisjoint(parts)):
         parts += iso_days(text)
         parts += times(text)
-        # What begins as a day is not an account number.
+        # A part that begins as a day is not an account number.
         parts += [_ungrouped(group.group()) for group in _GROUPS.finditer(_DAY.sub(_APART, text))]
     return parts
 
@@ -139,7 +139,7 @@ def _names_of(token: str) -> tuple[str, ...]:
         if (known := one_thing(core)) and known != core:
             parts.append(known)
         if (amount := _MONEY.match(core)) and (amount.group(1) or amount.group(3) not in (None, "%")):
-            # The amount is said as well as the currency that it is in.
+            # The amount is added on its own as well as with its currency.
             parts.append(number(amount.group(2)))
     return tuple(parts)
 
@@ -154,8 +154,8 @@ def identifies(token: str) -> bool:
 
 
 def _url(scheme: str, host: str, port: str, path: str, rest: str) -> str:
-    """A URL without what is implied: https, its port, and a trailing `/`. Plain http, another port or another host is
-    another place."""
+    """A URL without its implied parts: https, its port, and a trailing `/`. Plain http, another port or another host is
+    a different place."""
     plain = scheme == "http"
     usual = port == (":80" if plain else ":443")
     return f"{'http://' if plain else ''}{host}{'' if usual else port}{path.rstrip('/')}{rest}"
@@ -166,7 +166,7 @@ def _ungrouped(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """A path without the parts that change nothing. A path that climbs stays as it is."""
+    """A path without the parts that have no effect. A path with `..` stays as it is."""
     parts = text.split("/")
     if ".." in parts:
         return text

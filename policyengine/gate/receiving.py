@@ -1,8 +1,8 @@
-"""What the result of a tool is worth: the action `receive` on the tool, with the result in the context.
+"""Decides about the result of a tool: the action `receive` on the tool, with the result in the context.
 
-Label rules about `receive` mark the session, whatever else is decided, because the result has been seen. A label that
-cannot be evaluated is set. If the policies permit, forbid or require anything about `receive`, that is decided as well,
-and a result that is not allowed does not reach the model.
+Label rules about `receive` mark the session whatever the decision is, because the result has been seen. A label that
+cannot be evaluated is set. If policies permit, forbid or require anything about `receive`, that is decided as well, and
+a result that is not allowed does not reach the model.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ TOOL = "Tool"
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """`trusted` is whether the words of this tool are those of somebody who runs the system, but for what is at
-    `doubted`; `by_item` if the policies tell its items apart. `returned` is what its declaration says of its fields.
-    `decision` is None where no rule is about what comes back."""
+    """`trusted` is whether the words of this tool come from somebody who runs the system, except those at `doubted`;
+    `by_item` if the policies distinguish its items. `returned` is the tool's declaration of its fields. `decision` is
+    None if no rule is about results."""
 
     labels: tuple[str, ...]
     trusted: bool
@@ -56,8 +56,8 @@ def receive(
     result: Any,
     needs: SessionNeeds,
 ) -> Received:
-    """`args` are those that the tool was called with, `needs` are those of the snapshot. Never raises for what the
-    result holds."""
+    """`args` are the arguments that the tool was called with, `needs` are those of the snapshot. Never raises because
+    of the result's content."""
     of_tool = needs.of(tool)
     trusted = snapshot.world.records.get(TOOL, {}).get(tool, {}).get("reads_untrusted") is False
     declared = snapshot.schema.tools.get(tool)
@@ -91,8 +91,8 @@ def receive(
 
 
 def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:
-    """Who may see parts of a result that says so, by their forms. Of a result that is not as declared, nobody may see
-    what does not say so itself."""
+    """Who may see the parts of a result that name their readers, by their normal forms. If a result is not as declared,
+    nobody may see the parts that do not name theirs."""
     if received.returned is None or not received.returned.readers:
         return {}
     readers_by_way: dict[Way, frozenset[str]] = {}
@@ -105,7 +105,7 @@ def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:
 
 
 def read(result: Any, returned: Returned | None) -> Any:
-    """The result as the declaration means it: JSON that a tool returned as text is read, where it declares no text."""
+    """The result as it is declared: if a tool returned JSON as text and does not declare a text, the JSON is read."""
     if type(result) is not str or returned is None or unrefined(returned.type) == STRING:
         return result
     try:
@@ -115,7 +115,7 @@ def read(result: Any, returned: Returned | None) -> Any:
 
 
 def origins(received: Received, tool: str, result: Any) -> tuple[Origin, dict[Way, Origin]]:
-    """Who said what a tool returned, and who said parts of it, by the way to them."""
+    """Who produced a tool's result, and who produced parts of it, by the path to these."""
     doubtful = tool_source(tool, False)
     parts: dict[Way, Origin] = {}
     if received.returned is not None:
@@ -130,5 +130,5 @@ def origins(received: Received, tool: str, result: Any) -> tuple[Origin, dict[Wa
 
 
 def _names(labels: Sequence[Rule]) -> tuple[str, ...]:
-    """A label is its rule's name, without the module."""
+    """The labels that these rules set. A label is its rule's name, without the module."""
     return tuple(sorted({rule.name.rpartition(".")[2] for rule in labels}))

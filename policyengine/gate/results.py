@@ -1,7 +1,7 @@
-"""What a tool returned, as rules read it, and back.
+"""The result of a tool in the form that rules read, and back.
 
-Rules read plain data: what JSON has, a text that is JSON as the value it is, and anything else as the text that a model
-would be given for it. Nothing of a result is passed over because its class is unknown.
+Rules read plain data: JSON values, a text that is JSON as its value, and anything else as the text that a model would
+get. No part of a result is ignored because its class is unknown.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from policyengine.gate.call import Observed
 from policyengine.model.json_text import parse_loosely
 from policyengine.model.values import Fault
 
-# What is nested deeper is read as a text.
+# Values that are nested deeper are read as a text.
 DEEPEST = 60
 
 
 def looked_at(result: Any) -> Any:
-    """A result as rules read it."""
+    """A result in the form that rules read."""
     return read(result) if isinstance(result, str) else as_json_data(result)
 
 
 def read(text: str) -> Any:
-    """A text: as the object or list that it is in JSON, or as it is. One with a key twice stays text: of such a key one
-    value would be looked at, and the model reads both."""
+    """A text as the object or list that it is in JSON, or unchanged. Text in which a key occurs twice stays text:
+    otherwise one value of the key would be inspected, while the model reads both."""
     try:
         value = parse_loosely(text)
     except Fault:
@@ -35,14 +35,14 @@ def read(text: str) -> Any:
 
 
 def as_json_data(value: Any, depth: int = 0) -> Any:
-    """A value as JSON has them. Raises nothing but what the value's own methods raise."""
+    """A value as JSON data. Raises only what the value's own methods raise."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if depth > DEEPEST:
         return str(value)
     if isinstance(value, Mapping):
         members = {str(key): as_json_data(item, depth + 1) for key, item in value.items()}
-        # `1` and `"1"` are one name, of which one value would hide the other.
+        # `1` and `"1"` would become the same name, and one value would hide the other.
         return members if len(members) == len(value) else [as_json_data(pair, depth + 1) for pair in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return [as_json_data(item, depth + 1) for item in value]
@@ -55,8 +55,8 @@ def as_json_data(value: Any, depth: int = 0) -> Any:
 
 
 def given_back(result: Any, looked: Any, seen: Observed) -> Any:
-    """What the model may have of a result: as it came where nothing was done to it, the reason where it may have
-    nothing of it."""
+    """What the model may have of a result: the original if nothing was changed, or the reason if it may have
+    nothing."""
     if not seen.allowed:
         return seen.reason
     if seen.value == looked:

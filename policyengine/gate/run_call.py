@@ -1,8 +1,8 @@
 """One call of a tool from its beginning to its end: decided, run, observed.
 
-The host says how the tool runs; that is done only if the call is allowed, with the arguments that were decided about.
-What a tool raises is read as what it returns is: a stranger's words, either way. A call that is cut off keeps what it
-was charged, as nobody knows what it did, and ends what it held.
+The host provides the function that runs the tool; it is called only if the call is allowed, with the arguments that
+were decided about. An exception from a tool is read like a result: both are a stranger's words. A call that is cut off
+stays charged, because nobody knows what it did, and its reservations end.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from policyengine.gate.session import Session
 from policyengine.state.grant import SettleError
 from policyengine.state.store import StoreError
 
-# The session of the tool that is running here. An agent within a tool has this one: what it is told to do is what a
-# model said, and not what its user did.
+# The session of the tool that is running here. An agent within a tool can find this session: its task then comes from a
+# model, and not from its user.
 _RUNNING: ContextVar[Session | None] = ContextVar("policyengine_running", default=None)
 
-# Asked for an approval where a call lacks nothing else: the id of one of this very call, or None.
+# Called if a call lacks only an approval: returns the id of an approval of this very call, or None.
 Approve = Callable[[Session, ToolCall], str | None]
 ApproveAsync = Callable[[Session, ToolCall], Awaitable[str | None]]
 
@@ -34,18 +34,18 @@ def _never(_: Any) -> bool:
 
 
 def within() -> Session | None:
-    """The session of the tool in which this runs; None outside of one."""
+    """The session of the tool in which this code runs; None outside of a tool."""
     return _RUNNING.get()
 
 
 class ToolFailed(Exception):
-    """A tool raised something, of which this may be told."""
+    """A tool raised an exception; this is the part of it that may be revealed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What became of a call. `value` is what the model may have: of the result, or the reason why there is none.
-    `seen` is None where the tool did not run, or goes on."""
+    """The outcome of a call. `value` is what the model may have: the result, or the reason why there is none. `seen` is
+    None if the tool did not run, or is still running."""
 
     call: ToolCall
     value: Any = field(repr=False)
@@ -53,7 +53,7 @@ class Ran:
 
     @property
     def allowed(self) -> bool:
-        """Whether it ran, and what it returned may be read."""
+        """Whether the tool ran, and its result may be read."""
         return self.seen is not None and self.seen.allowed
 
 
@@ -68,10 +68,10 @@ def run(
     back: Callable[[Any, Any, Observed], Any] = given_back,
     approve: Approve | None = None,
 ) -> Ran:
-    """Run a tool, if it may. `approve` is asked where a person has to say yes first. `passes` are what a framework
-    raises to steer itself: they go on as they are. `looks` is what rules read of a result, `back` the result with what
-    may be had of it. Raises what the tool raises where that may be told as it is, and ToolFailed where only a part of
-    it may."""
+    """Runs a tool, if it may run. `approve` is called if a person has to approve first. `passes` are exceptions that a
+    framework raises to control itself: they are passed on unchanged. `looks` gives the form of a result that rules
+    read, `back` turns what may be had of it into a result again. Raises the tool's exception if it may be revealed as
+    it is, and ToolFailed if only a part may."""
     call = called(session, tool, arguments, approve)
     if not call.allowed:
         return Ran(call, call.reason)
@@ -109,9 +109,9 @@ async def run_async(
     decided: ToolCall | None = None,
     goes_on: Callable[[Any], bool] = _never,
 ) -> Ran:
-    """As `run`, without blocking the event loop. `decided` is this very call, where the framework asked before about
-    it: it is not decided, and charged, twice. Of what `goes_on` is true is not a result: the host observes the one that
-    comes later, and has `seen` None of a call that is allowed."""
+    """As `run`, without blocking the event loop. `decided` is this very call, if the framework asked about it before,
+    so that it is not decided and charged twice. If `goes_on` is true of a returned value, that is not a result yet: the
+    host observes the result that comes later, and `seen` is None although the call was allowed."""
     if decided is not None and (decided.tool, dict(decided.proposed)) == (tool, dict(arguments)):
         call = decided
     else:
@@ -145,7 +145,7 @@ async def run_async(
 
 
 def called(session: Session, tool: str, arguments: Mapping[str, Any], approve: Approve | None = None) -> ToolCall:
-    """A call, decided; `approve` is asked where it lacks nothing but an approval."""
+    """The decision about a call; `approve` is called if it lacks only an approval."""
     call = session.call(tool, arguments)
     if approve is not None and _approvable(call) and (approval := approve(session, call)) is not None:
         return session.call(tool, arguments, approval=approval)
@@ -173,21 +173,21 @@ def _approvable(call: ToolCall) -> bool:
 
 
 def ended(call: ToolCall) -> None:
-    """Nothing will be known of what an allowed call did: it keeps its charge, and holds nothing any more."""
+    """Ends an allowed call whose outcome will stay unknown: it stays charged, and its reservations end."""
     if call.grant is not None and call.grant.id:
         with suppress(StoreError, SettleError):
             call.grant.settle()
 
 
 async def ended_async(call: ToolCall) -> None:
-    """As `ended`, also in a task that is being cancelled."""
+    """As `ended`, even in a task that is being cancelled."""
     if call.grant is not None and call.grant.id:
         with suppress(StoreError, SettleError):
             await asyncio.shield(asyncio.ensure_future(call.grant.settle_async()))
 
 
 def _failure(error: Exception, seen: Observed) -> ToolFailed | None:
-    """What may be told of an error, where that is not all of it."""
+    """The part of an error that may be revealed, if that is not all of it."""
     text = str(error)
     told = given_back(text, looked_at(text), seen)
     return None if told == text else ToolFailed(told)

@@ -1,4 +1,4 @@
-"""The scalars in a value, and its parts by their JSON Pointers. Without recursion."""
+"""The scalars in a value, and its parts by their JSON Pointers. Does not recurse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PLAIN = (str, int, float, bool)
 
 
 def scalars(value: Any) -> Iterator[Any]:
-    """The texts, numbers and truth values in a value, the names of members among them."""
+    """The texts, numbers and truth values in a value, including the names of members."""
     todo = [value]
     while todo:
         one = todo.pop()

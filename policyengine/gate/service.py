@@ -24,7 +24,7 @@ class Gates(Releases):
     def _concerns(self, snapshot: Snapshot) -> None:
         needs = self._needs
         if needs is not None and needs.policies is not snapshot.policies:
-            # There are sessions: the next call of one would wait while all rules are looked at.
+            # Sessions exist already: without this, the next call of one would wait until all rules have been read.
             needs = SessionNeeds(snapshot.policies)
         super()._concerns(snapshot)
         self._needs = needs
@@ -67,7 +67,7 @@ class Gates(Releases):
         return await self._store.run_async(operation)
 
     def _gate_ways(self) -> EngineCalls:
-        """The same for all sessions."""
+        """The same object for all sessions."""
         if self._calls is None:
             self._calls = self._engine_calls()
         return self._calls
@@ -88,7 +88,7 @@ class Gates(Releases):
         )
 
     def _asked_for(self) -> SessionNeeds:
-        """What the policies in force ask for, looked up once."""
+        """What the policies in force need, worked out once."""
         policies, needs = self._texts.snapshot.policies, self._needs
         if needs is None or needs.policies is not policies:
             needs = self._needs = SessionNeeds(policies)
@@ -96,14 +96,15 @@ class Gates(Releases):
 
 
 def _taken(name: str | None) -> str:
-    """The session that has the name. Raises UnknownSession where none was asked for."""
+    """The id of the session that has the name. Raises UnknownSession if no name was given."""
     if name is None:
         raise UnknownSession("there is no such session")
     return name
 
 
 def _context(principal: Any, agent: Any, context: Any) -> dict[str, Any]:
-    """The context of every call. Raises TypeError for a part that is no object: an empty one says something else."""
+    """The context of every call. Raises TypeError for a part that is not an object; to replace it by an empty one would
+    change its meaning."""
     if not isinstance(principal, Mapping):
         raise TypeError("`principal` must be a mapping")
     for name, part in (("agent", agent), ("context", context)):

@@ -1,8 +1,8 @@
-"""One agent's session with its tools: which calls may run, with which arguments, and what their results are worth.
+"""One agent's session with its tools: which calls may run, with which arguments, and how far their results are trusted.
 
-The host calls `call` before a tool runs, runs it with `call.arguments` and nothing else, and passes the result to
-`observe`. All requests go through `authorize` of the engine. Each method has an async form with the same steps.
-Whatever fails on the way (a rule errs, a store is unavailable, a trail is full), the call does not run.
+The host calls `call` before a tool runs, runs the tool with `call.arguments` and nothing else, and passes the result to
+`observe`. All requests go through `authorize` of the engine. Each method has an async form with the same steps. If
+anything fails on the way (a rule errs, a store is unavailable, a trail is full), the call does not run.
 
 What the session has seen stays in this process: in another process, the sources of its arguments are unknown.
 """
@@ -36,7 +36,7 @@ from policyengine.state.store import StoreError
 
 _BEGINNING = Lock()
 _TEXTS = frozenset({str})
-# How often a call is asked about again because a reload came between its request and its decision.
+# How many times a call is decided again if a reload came between its request and its decision.
 TRIES = 8
 _RELOADED = "the policies change all the time; ask again"
 
@@ -56,18 +56,18 @@ class Session:
     ) -> None:
         self._ways = ways
         self.id = id_
-        # One that the store has forgotten is not opened anew: what it has seen would be forgotten with it.
+        # A session that the store has forgotten is not opened again: everything that it has seen would be lost.
         self._here: Mapping[str, Any] = {"session": id_, "opens": False}
         self._principal = dict(principal)
         self._context = dict(context)
         self._resumed = resumed
-        # Made with the first thing that came in.
+        # Created when the first value comes in.
         self._trail: Trail | None = None
         self._history: History | None = None
         for known in entities:
             self._saw(known, SYSTEM)
         self._said: list[str] = []
-        # How much of it was looked at, and what it is to rules.
+        # How much of the words has been processed, and the form that rules read.
         self._words: tuple[int, str, list[str]] | None = None
         if prompt:
             self.say(prompt)
@@ -85,11 +85,11 @@ class Session:
 
     @property
     def history(self) -> History:
-        """What the session did."""
+        """What the session has done."""
         return self._history if self._history is not None else self._begin_history()
 
     def _begin_trail(self) -> Trail:
-        # Nobody may add to one when another thread has made another.
+        # Two threads must not each create one: values added to the first would be lost.
         with _BEGINNING:
             if self._trail is None:
                 self._trail = Trail(forgot=self._resumed)
@@ -172,8 +172,8 @@ class Session:
         return refused(tool, arguments, _RELOADED, revision)
 
     def _asked(self, tool: str, arguments: Any) -> tuple[dict[str, Any] | ToolCall, str]:
-        """What is asked of the policies of a revision. Others may read what is left out here, such as where an argument
-        came from, and would find nothing against the call."""
+        """The request, and the revision it is for. It leaves out what the rules of this revision do not read, such as
+        where an argument came from: rules of another one may read that, and would find nothing against the call."""
         snapshot, needs = self._in_force()
         try:
             if not isinstance(arguments, Mapping) or not (
@@ -199,14 +199,14 @@ class Session:
 
     def _in_force(self) -> tuple[Snapshot, SessionNeeds]:
         snapshot, needs = self._ways.snapshot(), self._ways.asked_for()
-        # Unless a reload came in between.
+        # A reload may come between the two calls.
         return snapshot, needs if needs.policies is snapshot.policies else SessionNeeds(snapshot.policies)
 
     def _known(
         self, needs: SessionNeeds, without_words: bool = False, args: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What every request of the session has in its context, as of now, and who may see these arguments. Of those
-        that are not known, everybody may: a list hides nothing that some could be allowed for."""
+        """The context of every request of the session, as of now, with the readers of these arguments. Unknown ones
+        are readable by everybody: a list must not hide a tool that some arguments could be allowed for."""
         known = dict(self._context)
         if not without_words or REQUEST in known:
             known[REQUEST] = self._request()
@@ -220,7 +220,7 @@ class Session:
     def _saw(
         self, value: Any, source: Origin, sent: Any = None, parts: Any = None, readers: Any = None, kept: bytes = b""
     ) -> None:
-        """Something came in. Where no rule asks for a source, it is sorted when one does, after a reload."""
+        """Records a value that came in. If no rule reads sources, the value is sorted when one does, after a reload."""
         trail = self.trail
         if self._ways.asked_for().traces:
             trail.add(value, source, echoes=trail.echoes(sent), parts=parts, readers=readers)
@@ -262,8 +262,8 @@ class Session:
     # ---- after it ran ----
 
     def observe(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
-        """Records what a tool returned, and says what the model may have of it. The session knows only what is passed
-        to this method; `cost` settles what the call reserved."""
+        """Records what a tool returned, and returns what the model may have of it. The session knows only the results
+        that are passed to this method; `cost` settles what the call reserved."""
         received = self._received(call, result)
         try:
             if call.grant is not None and call.grant.id:
@@ -349,7 +349,7 @@ class Session:
         return tool_list.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """By tool and argument, the bounds that every allowed call in this session keeps to, now, as keywords of JSON
+        """By tool and argument, the bounds that every allowed call in this session keeps to now, as keywords of JSON
         Schema; `argument_bounds.with_limits` puts them into a tool's schema. A model that knows them makes fewer calls
         that are denied; each call is decided all the same. Empty if the session cannot be read."""
         try:
@@ -360,15 +360,15 @@ class Session:
         return argument_bounds.argument_limits(self._ways.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
-        """As `tools`, but without what this session did so far: a list that can be cached."""
+        """As `tools`, but regardless of what this session has done so far: a list that can be cached."""
         return tool_list.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
 
     def listed_limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """As `limits`, but without what this session did so far."""
+        """As `limits`, but regardless of what this session has done so far."""
         return tool_list.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
 
     async def listed_async(self, names_: Iterable[str]) -> list[str]:
-        """As `listed`, without holding up the event loop for long."""
+        """As `listed`, without blocking the event loop for long."""
         return await in_turns(tool_list.listed_slices(self._ways.snapshot(), self._principal, self._context, names_))
 
     def release(self, text: Any, **asked: Any) -> Released:
@@ -387,8 +387,8 @@ class Session:
         )
 
     def admit(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
-        """What may go into a model: `Engine.admit` for the principal of this session. It takes its `model`; `cost` is
-        what the call is estimated to cost."""
+        """What may go into a model: `Engine.admit` for the principal of this session. It takes `model` from there;
+        `cost` is the estimated cost of the call."""
         return self._ways.admit(given, principal=self._principal, context=self._costing(cost), **self._here, **asked)
 
     async def admit_async(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:

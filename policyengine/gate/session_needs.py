@@ -1,7 +1,7 @@
 """What the rules in force need from a session, so that nothing else is computed. Found once per snapshot.
 
-It follows from the checked policies alone and errs on the safe side: whatever a rule may read is included, also for
-rules that are only tried.
+It depends on the checked policies alone and errs on the safe side: everything that a rule may read is included, even
+for rules on trial.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from policyengine.model.values import Uid
 from policyengine.schema.schema import CALL, TOOL
 
 REQUEST = "request"
-# So many tools are known. A model makes up names without end.
+# How many tools are remembered. A model can make up any number of names.
 MOST = 4_096
 
 
 class ToolNeeds(Struct, frozen=True, gc=False):
-    """What the rules ask that may be about one tool. `request` and `received` are whether a call, and what came back of
-    it, is told the user's words; `labels` are the rules that may mark what comes back, and `by_item` is whether they
-    tell its items apart."""
+    """What the rules need that may be about one tool. `request` and `received` are whether the decision about a call,
+    and about its result, needs the user's words; `labels` are the rules that may mark its result, and `by_item` is
+    whether they distinguish its items."""
 
     request: bool
     received: bool
@@ -38,9 +38,9 @@ class ToolNeeds(Struct, frozen=True, gc=False):
 
 
 class SessionNeeds:
-    """`sources` are the arguments whose sources are asked for, None for all of them; `readers` are the paths of those
-    whose readers are; `traces` is whether it has to be known where values came from. `labels` are all rules that may
-    mark what a tool returns; `decides` is whether rules say what may be read of it."""
+    """`sources` are the arguments whose sources are read, None for all of them; `readers` are the paths whose readers
+    are read; `traces` is whether the origin of values has to be tracked. `labels` are all rules that may mark a tool's
+    result; `decides` is whether rules decide what may be read of it."""
 
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
@@ -68,7 +68,8 @@ class SessionNeeds:
         self._known: dict[str, ToolNeeds] = {}
 
     def of(self, tool: Any) -> ToolNeeds:
-        """What is asked of a tool of this name; of what is not a name, all that is asked of any."""
+        """What is needed for a tool of this name; for a value that is not a name, everything that is needed for any
+        tool."""
         if type(tool) is not str:
             return ToolNeeds(True, True, self.labels, any(map(is_about_items, self.labels)))
         known = self._known.get(tool)
@@ -101,6 +102,6 @@ def may_be_about(rule: Rule, tool: str) -> bool:
 
 
 def _needs_request(rule: Rule) -> bool:
-    """An approval is bound to the user's words, and what a limit counts is reckoned again when it is settled."""
+    """An approval is bound to the user's words, and a limit evaluates its amount again when it is settled."""
     asked = footprint(rule)
     return asked.approval or rule.kind == "limit" or asked.reads(REQUEST)

@@ -1,11 +1,11 @@
-"""The tokens that a call of a model used, in the words of frameworks and providers."""
+"""The tokens that a call of a model used, from the reports of frameworks and providers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# The counts that make up the whole, in the order in which they are looked for.
+# The counts that make up the total, in order of preference.
 _USED = (
     ("prompt_tokens", "completion_tokens"), ("total_tokens",), ("total_token_count",),
     ("input_tokens", "output_tokens"), ("input_token_count", "output_token_count"),

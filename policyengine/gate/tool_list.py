@@ -1,9 +1,9 @@
 """Which tools a list shows: all except those for which no arguments could be allowed.
 
-It is the residual of the policies for a tool of which only the name is known. Approvals, limits and obligations hide no
-tool, because they can be met later.
+The list is the residual of the policies for a tool of which only the name is known. Approvals, limits and obligations
+hide no tool, because they can be met later.
 
-A long list is computed in slices of counted work, so that the event loop has its turn after each.
+A long list is computed in slices of counted work, so that the event loop gets a turn after each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from policyengine.schema.schema import CALL, TOOL
 from policyengine.state.session_calls import SessionState
 from policyengine.state.session_grants import as_read
 
-# The work of one slice. A tool counts one, and one of which something has to be found out so many.
+# The work of one slice. A tool counts as one, or as ANEW if something has to be worked out for it.
 SLICE, ANEW = 2_048, 32
 Slices = Generator[None, None, list[str]]
 
@@ -37,8 +37,8 @@ def callable_slices(
     session: SessionState | None = None,
     partial: Partial | None = None,
 ) -> Slices:
-    """Those of the names, in their order, slice by slice. None for a request that is malformed. `partial` answers in
-    place of the snapshot's own."""
+    """Those of the names that are shown, in order, slice by slice. None for a malformed request. `partial` replaces the
+    snapshot's own."""
     answering = snapshot.partial if partial is None else partial
     known = in_session(context, session)
     evaluator = snapshot.evaluator
@@ -66,7 +66,7 @@ def callable_slices(
 
 
 def in_session(context: Mapping[str, Any], session: SessionState | None) -> dict[str, Any]:
-    """What is known of a request, and of the session that it belongs to."""
+    """The context of a request, with what is known of its session."""
     known = dict(context)
     if session is not None:
         started = datetime.fromtimestamp(session.started, UTC).isoformat()
@@ -80,7 +80,7 @@ def in_session(context: Mapping[str, Any], session: SessionState | None) -> dict
 def listed_tools(
     snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
 ) -> list[str]:
-    """Those that could be called in a session of whatever kind."""
+    """The tools that could be called in some session."""
     return at_once(listed_slices(snapshot, principal, context, names))
 
 

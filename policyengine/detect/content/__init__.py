@@ -1,2 +1,2 @@
-"""What a text carries that nobody should meet: canaries, parts of other texts, characters that deceive, links that
-load, and phrases of attacks."""
+"""Content that is a danger in any text: canaries, parts of other texts, deceptive characters, links that load by
+themselves, and phrases of attacks."""

@@ -1,9 +1,8 @@
-"""Canaries: tokens of 256 bits that stand in a system prompt, a document or a tenant's data, and nowhere else.
+"""Canaries: tokens of 256 bits that are placed in a system prompt, a document or a tenant's data, and nowhere else.
 
-Whoever sees one in an output knows that what it stood in has leaked. It is found in all that `canary_forms` says, in
-percent encoding, HTML, Unicode and octal escapes, also where only some of the characters are escaped, or are twice;
-with letters of other alphabets that look alike, in other styles, and in characters that do not show; and compressed.
-"""
+A canary in an output proves that the text with it has leaked. It is found in all forms that `canary_forms` lists; in
+percent encoding, HTML, Unicode and octal escapes, even if only some of the characters are escaped, or are escaped
+twice; in lookalike letters of other alphabets, in styled letters and between invisible characters; and compressed."""
 
 from __future__ import annotations
 
@@ -46,13 +45,13 @@ def mint(random_bytes: bytes) -> str:
 
 
 def id_of(token: str) -> str:
-    """What a canary is called where its token must not be shown. Nobody can make a token of 256 bits of it."""
+    """The name of a canary where its token must not be shown. The token cannot be derived from it."""
     return sha256(token.encode()).hexdigest()[:8]
 
 
 def finder(canaries: Sequence[str]) -> Finder:
-    """The `detector` of a finding is `canary:` and the id of the token. Raises ValueError for what `mint` did not make:
-    a word that texts have would be found everywhere."""
+    """The `detector` of a finding is `canary:` and the id of the token. Raises ValueError for a token that `mint` did
+    not make: an ordinary word would be found everywhere."""
     if not all(map(is_token, canaries)):
         raise ValueError("not a canary: one is 52 letters and digits, as `policyengine canary mint` prints it")
     return _finder(tuple(sorted(set(canaries))))
@@ -65,7 +64,7 @@ def is_token(text: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _finder(canaries: tuple[str, ...]) -> Finder:
-    """Most tenants look for the same, and a token has hundreds of forms."""
+    """Cached: most tenants look for the same tokens, and each token has hundreds of forms."""
     forms = ((needle, token) for token in canaries for needle in written_as(token) if len(needle) >= _SHORTEST)
     needles = {needle: f"{NAME}:{id_of(token)}" for needle, token in forms}
     if not needles:
@@ -78,7 +77,7 @@ def _finder(canaries: tuple[str, ...]) -> Finder:
     ends, longest = Heads(heads), max(map(len, needles))
 
     def starts(text: str, start: int) -> int:
-        """What may be a token's beginning at the end of the text."""
+        """Where a token may begin at the end of the text."""
         opened = open_blob(text, start)
         low = max(start, len(text) - _LONGEST)
         view = View(text[low:])
@@ -121,7 +120,7 @@ def _find(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> Sequenc
 
 
 def _written(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> _Places:
-    """Where a form of a token stands: in which skeleton, from where to where, and the token's name."""
+    """Where a form of a token is: in which skeleton, its start and end, and the token's id."""
     for skeleton in (view.skeleton,) if as_it_is(view) else read_as(view):
         for index, start, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
             for needle, name in needles[index]:

@@ -1,7 +1,7 @@
-"""Every way in which a canary may be written, as the skeleton of what then stands in a text.
+"""Every form in which a canary may be written, as the skeleton of the resulting text.
 
-A skeleton has letters and digits alone, in lower case: so one form stands for the token in any case, with anything
-between its characters; for hexadecimal with and without spaces; for base64 of both alphabets, in lines or not.
+A skeleton has only letters and digits, in lower case. So one form stands for the token in any case, with anything
+between its characters; for hexadecimal with and without spaces; for base64 of both alphabets, on one line or several.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPOKEN = dict(
     )
 )
 _DIGITS = dict(zip("234567", ("two", "three", "four", "five", "six", "seven"), strict=True))
-# How the number of a character is written, one after another. Other characters between them are none of a skeleton.
+# How the number of a character is written. The characters between the numbers are not part of a skeleton.
 _NUMBERS = (
     "{:02x}", "x{:02x}", "0x{:02x}", "u{:04x}", "x{:04x}", "u{:08x}", "{:06x}", "{:08x}", "{}", "{:03}", "{:08b}",
     "{:07b}", "{:b}", "0b{:b}", "0b{:08b}", "{:03o}", "{:o}", "0o{:o}", "0{:o}", "chr{}", "x{:02x}x00", "x00x{:02x}",
@@ -34,7 +34,7 @@ _NUMBERS = (
 
 
 def written_as(token: str) -> frozenset[bytes]:
-    """The skeletons of everything that the token may be written as, backwards as well where it is coded once."""
+    """The skeletons of all forms of the token; for forms with one encoding, reversed as well."""
     once, twice = ({_kept(form) for form in forms(token)} for forms in (_forms, _coded_twice))
     return frozenset(each.encode() for each in (*once, *(form[::-1] for form in once), *twice))
 
@@ -72,7 +72,7 @@ def _coded_twice(token: str) -> Iterator[str]:
 
 
 def _nested(plain: bytes) -> Iterator[bytes]:
-    """What is coded once more."""
+    """The encodings of an encoded token."""
     text = plain.decode()
     yield from (text.encode(one) for one in ("utf-16-be", "utf-16-le", "utf-32-be", "utf-32-le"))
     yield from (one.encode() for one in _in_base64(plain))
@@ -83,14 +83,14 @@ def _nested(plain: bytes) -> Iterator[bytes]:
 
 
 def _in_base64(plain: bytes) -> Iterator[str]:
-    """At each offset, without the characters that also say something of the neighbours."""
+    """At each offset, without the characters that also depend on the neighbours."""
     for offset in range(3):
         coded = base64.b64encode(b"\0" * offset + plain).decode().rstrip("=")
         yield coded[(0, 2, 3)[offset] : -1]
 
 
 def _in_base32(plain: bytes) -> Iterator[str]:
-    """The same, of both alphabets."""
+    """The same, for both alphabets."""
     for encode in (base64.b32encode, base64.b32hexencode):
         for offset in range(5):
             coded = encode(b"\0" * offset + plain).decode().rstrip("=")
@@ -98,7 +98,7 @@ def _in_base32(plain: bytes) -> Iterator[str]:
 
 
 def _in_base85(plain: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
-    """At each offset, as far as whole groups of four go."""
+    """At each offset, for whole groups of four only."""
     for offset in range(4):
         padded = b"\1" * offset + plain
         whole = padded[: len(padded) // 4 * 4]

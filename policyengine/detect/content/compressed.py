@@ -1,7 +1,7 @@
-"""What stands in a text compressed, in base64: gzip (RFC 1952) and zlib (RFC 1950), as far as its beginning says.
+"""Compressed text in base64: gzip (RFC 1952) and zlib (RFC 1950), recognized by the first bytes.
 
-A run is as long as its characters go on. What it holds is judged by its first characters, so that a run without an end
-is work for these alone.
+A run of base64 goes on as long as its characters do. Only the first characters are unpacked, so that an endless run
+costs no more than these.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def blobs(view: View) -> Iterator[tuple[int, int, str]]:
-    """Where each begins and ends, and what its beginning holds, a byte a character. One may begin within another."""
+    """The start and end of each run, and what its beginning holds, one character for each byte. One may begin within
+    another."""
     data = view.shadow
     if _MAGIC_BYTES.search(data) is None:
         return
@@ -49,7 +50,7 @@ def blobs(view: View) -> Iterator[tuple[int, int, str]]:
 
 
 def open_blob(text: str, start: int) -> int:
-    """Where what goes on at the end of a text begins, if it may be one."""
+    """Where a run that may go on past the end of the text begins."""
     if text[-1:] not in _FIRST and _MAGIC.search(text, start) is None:
         return len(text)
     opened = _OPEN.search(text, start)
@@ -57,12 +58,12 @@ def open_blob(text: str, start: int) -> int:
 
 
 def _unpacked(run: bytes) -> str:
-    """Nothing, if it is none."""
+    """The unpacked text; empty if the run is not compressed data."""
     plain = run.translate(_STANDARD, _BETWEEN)
     plain = plain[: len(plain) - (len(plain) % 4 == 1)]
     try:
         packed = base64.b64decode(plain + b"=" * (-len(plain) % 4))
-        # 47: whichever of the two it is, with the largest window.
+        # 47 accepts both formats, with the largest window.
         return zlib.decompressobj(wbits=47).decompress(packed, _MOST).decode("latin-1")
     except (ValueError, zlib.error):
         return ""

@@ -1,4 +1,4 @@
-"""Text that shows something else than it says: invisible and reordering characters, tags, letters of other alphabets.
+"""Text that does not show what it says: invisible and reordering characters, tags, letters of other alphabets.
 
 Sources: Unicode Standard Annex 9 (bidirectional formatting), Technical Standard 39 (confusables), Technical Standard 51
 (emoji, their joiners, selectors and flags), the Tags block (https://www.unicode.org/charts/PDF/UE0000.pdf), and RFC
@@ -22,7 +22,7 @@ KINDS = frozenset(f"deceit.{one}" for one in ("invisible", "bidi", "tag", "mixed
 _LONGEST = 128
 WIDTH = 2 * _LONGEST + 8
 
-# UTF-8 of whatever the expressions below can match, so that most texts are done after one look.
+# The UTF-8 of everything that the expressions below can match, so that one search settles most texts.
 _ANYTHING = (
     rb"\xc2[\x80-\x9f\xad]|\xcd[\x8f\xb0-\xbf]|[\xce-\xd6]|\xd8\x9c|\xe1[\x85\x9e\xa0]|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xaf]|"
     rb"\xe3\x85\xa4|\xef[\xb8\xbb\xbc\xbd\xbe]|\xf0\x9d[\x90-\x9f]|\xf3\xa0"
@@ -34,7 +34,8 @@ _CHARACTERS = re.compile(
     rf"(?:[\ufe00-\ufe0f\U000e0100-\U000e01ef]){{2,}}|(?<=[\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f])[\ufe00-\ufe0f\U000e0100-\U000e01ef])|"
     rf"(?P<styled>[\U0001d400-\U0001d7ff]{{3,}}|[\uff21-\uff3a\uff41-\uff5a]{{3,}})"
 )
-# What one of the above can begin with: one look at a class is several times faster than the expression itself.
+# The characters that a match of the above can begin with: to search for a class is several times faster than for the
+# expression.
 _FIRST = re.compile(
     f"[\U000e0000-\U000e007f\u061c\u200c-\u200f\u202a-\u202e\u2066-\u2069{_INVISIBLE}"
     "\ufe00-\ufe0f\U000e0100-\U000e01ef\U0001d400-\U0001d7ff\uff21-\uff3a\uff41-\uff5a]"
@@ -76,7 +77,7 @@ def _characters(text: str) -> Iterator[Finding]:
 
 
 def _mixed(text: str) -> Iterator[Finding]:
-    """Words in which Latin letters stand beside letters that look like Latin ones."""
+    """Words that mix Latin letters with letters that look like Latin ones."""
     seen = -1
     for match in _MIXED.finditer(text):
         start = match.start()

@@ -2,7 +2,7 @@
 
 The phrases are those that public reports show again and again (https://owasp.org/www-project-top-10-for-large-language-
 model-applications, LLM01; https://arxiv.org/abs/2302.12173), in our words, for English and five more languages, without
-what stands between their letters.
+what is between their letters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _LONGEST = 256
 WIDTH = 2 * _LONGEST
 
 
-# Orders to forget: a verb, a quantity, a time, and what is to be forgotten. The end is looked for, then the verb.
+# Orders to forget: a verb, a quantity, a time, and what is to be forgotten. The end is searched for first, then the
+# verb.
 _VERBS = ("ignore", "disregard", "forget", "override", "bypass", "neglect", "skip")
 _WHEN = ("previous", "prior", "above", "earlier", "preceding", "former", "initial", "original", "system", "existing")
 _WHAT = ("instruction", "prompt", "direction", "rule", "guideline", "command", "message", "context", "order")
@@ -134,7 +135,7 @@ def _phrases() -> dict[str, float]:
     return {"".join(c for c in phrase if c.isalnum()): score for phrase, score in scores.items()}
 
 
-# Turns of a conversation, written into a text.
+# Markers of turns in a conversation, written into a text.
 _TURNS = (
     b"<|im_start|>",
     b"<|im_end|>",
@@ -157,7 +158,7 @@ class _Tables:
 
 @lru_cache(maxsize=1)
 def _tables() -> _Tables:
-    """Made when the first text is looked at: a process that looks at none is not slower to start."""
+    """Made when the first text is searched, so that a process that searches none starts as fast."""
     orders = {when + what: 0.0 for when in _WHEN for what in _WHAT}
     scores = orders | _phrases()
     return _Tables(

@@ -1,7 +1,7 @@
 """Overlap with texts that must not leave: the system prompt, a document.
 
-The texts are not kept. `fingerprint` makes hashes of every run of eight words; where a text has such a run, that run
-is a finding, and runs that touch are one.
+The texts are not kept. `fingerprint` makes a hash of every run of eight words. Each such run in a text is a finding,
+and runs that touch are merged into one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ WORDS = 8
 _LONGEST = 512
 """What eight words and what stands between them may count."""
 
-# Scripts without blanks count each character as a word.
+# Scripts without spaces count each character as a word.
 _WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_぀-ヿ㐀-鿿가-힯]+")
 
 
 def fingerprint(text: str) -> frozenset[int]:
-    """What to remember of a text; empty if it has fewer than eight words."""
+    """The hashes to keep of a text; empty if it has fewer than eight words."""
     return frozenset(mark for _, _, mark in _shingles(text))
 
 
@@ -34,7 +34,7 @@ def finder(fingerprints: frozenset[int]) -> Finder:
         return viewing(NAME, frozenset({"leakage"}), 1, lambda view: (), nowhere, reach=0, holds=NOTHING)
 
     def begins(text: str, start: int) -> int:
-        """Where the last words begin that may be part of a run, or the run that they go on with."""
+        """Where the last words that may begin a run begin, or the run that they continue."""
         words = [match.start() + start for match in _WORD.finditer(text[start:])][-WORDS:]
         first = words[0] if words else len(text)
         return min(

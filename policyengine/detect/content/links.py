@@ -1,4 +1,4 @@
-"""Links that carry something away: images and frames that load from elsewhere, and hosts that are not on the list.
+"""Links that can carry data away: images and frames that load from elsewhere, and hosts that are not on the list.
 
 Sources: CommonMark 0.31 (images, reference definitions, autolinks); the HTML Standard (elements that fetch by
 themselves); https://owasp.org/www-project-top-10-for-large-language-model-applications (improper output handling).
@@ -64,7 +64,7 @@ def finder(hosts: frozenset[str] | None) -> Finder:
 
 
 def begins(text: str, start: int) -> int:
-    """Where something that loads begins and may go on; else the last word."""
+    """Where something that loads begins and may go on; otherwise the beginning of the last word."""
     for opening in _OPENS.finditer(text, start):
         at = opening.start()
         goes_on = len(text) - at < WIDTH or len(text.rpartition(" ")[2]) >= _URL // 2
@@ -116,7 +116,7 @@ def _at(
 
 
 def _listed(text: str, data: bytes, at: int, hosts: frozenset[str] | None) -> bool:
-    """Whether the host that stands here, or one above it, is on the list."""
+    """Whether the host at this place, or a domain above it, is on the list."""
     if hosts is None:
         return False
     match = _HOST.match(data, at)

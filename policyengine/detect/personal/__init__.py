@@ -1,2 +1,2 @@
 """Personal data that patterns and check digits can find, a file for each kind. Names and places need a model, and are
-for a plugged finder."""
+left to plugged-in finders."""

@@ -1,4 +1,4 @@
-"""Bank accounts: IBAN (ISO 13616, check digits by ISO 7064 MOD 97-10) and BIC (ISO 9362) beside a word that says so.
+"""Bank accounts: IBAN (ISO 13616, check digits by ISO 7064 MOD 97-10) and BIC (ISO 9362) next to a word for it.
 
 Lengths: the IBAN registry, https://www.swift.com/standards/data-standards/iban-international-bank-account-number
 """
@@ -45,10 +45,10 @@ _LENGTHS = {
 _HEAD = rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})"
 _SIGNS = rb"[A-Za-z]{2}[0-9]{2}[ \-]?[0-9A-Za-z]{4}"
 _CHECK_DIGITS = re.compile(rb"[0-9]{2}(?=[ \-]?[0-9A-Za-z]{4})")
-# What each letter and digit counts for.
+# The number that each letter and digit stands for.
 _NUMERALS = [b"%d" % int(chr(c), 36) if c in WORD else b"" for c in range(256)]
 _JOINED = WORD | frozenset(b"_")
-# An IBAN's beginning, of any length, at the end of a text.
+# The beginning of an IBAN, of any length, at the end of a text.
 _OPEN = re.compile(rb"(?<![A-Za-z0-9_])[A-Za-z](?:[A-Za-z](?:[0-9](?:[0-9](?:[ \-]?[A-Za-z0-9]){0,30}[ \-]?)?)?)?\Z")
 _SAID = re.compile(
     rb"(?i)\b(?:bic|swift)(?:[ /-]?(?:code|bic|swift))?\b[^\n]{0,12}?"
@@ -95,7 +95,7 @@ def _heads(data: bytes) -> Iterator[int]:
     if len(data) >= SHORT:
         yield from (start for start, _ in spans(_HEAD, data))
         return
-    # In a short text there are fewer digits to go by than beginnings of words.
+    # A short text has fewer digits than beginnings of words, so the digits are searched for.
     for digits in _CHECK_DIGITS.finditer(data):
         start = digits.start() - 2
         if start >= 0 and data[start : start + 2].isalpha() and (not start or data[start - 1] not in _JOINED):
@@ -103,7 +103,8 @@ def _heads(data: bytes) -> Iterator[int]:
 
 
 def _end(data: bytes, start: int, length: int) -> int:
-    """Where so many letters and digits end, single blanks and hyphens between them not counted; 0 if not at all."""
+    """The end of this many letters and digits, not counting single blanks and hyphens between them; 0 if there are
+    fewer."""
     at, count = start, 0
     while count < length and at < len(data):
         if data[at] in WORD:

@@ -1,6 +1,6 @@
-"""Dates of birth: a date right after a word that says that somebody was born then.
+"""Dates of birth: a date right after words such as "born on".
 
-The words: the Unicode CLDR has none, so they are those of forms in each language.
+The words are those of forms in each language, because the Unicode CLDR has none.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _DATE = re.compile(
 
 
 def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
-    """Beside the words of these languages."""
+    """Finds dates next to the words of these languages."""
     words = _words_of(languages & LANGUAGES)
     return viewing(
         NAME,
@@ -77,7 +77,7 @@ def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
 
 
 def begins(text: str, start: int, words: BytesAhoCorasick) -> int:
-    """Behind the first word that says so, as long as a date may follow it."""
+    """After the first such word, as long as a date may follow it."""
     low = max(start - _LONGEST_WORD, len(text) - _REACH - _LONGEST_WORD, 0)
     for _, _, end in words.find_matches_as_indexes(shadow(text[low:]).lower(), overlapping=True):
         if low + end + _REACH >= len(text):

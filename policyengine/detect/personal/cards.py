@@ -20,8 +20,9 @@ WIDTH = _CONTEXT + 40
 
 _PLACES = rb"[0-9](?:[ \-.]?[0-9]){11,}"
 _SIGNS = rb"(?:\A|[^A-Za-z0-9_])[0-9](?:[ \-.]?[0-9]){11}"
-# Looked for from each group of digits on, of which the match takes no more: another number may begin at the next one.
-# It begins with a digit, so that Python's expressions look at nothing else, and the group has what follows that one.
+# The search starts from each group of digits, and the match takes no more than that group: another number may begin at
+# the next one. The match begins with a digit, so that Python's expressions test no other place, and the group holds
+# what follows that digit.
 _NUMBER = re.compile(
     rb"[0-9](?<!\w[0-9])(?<![0-9][.,\-][0-9])(?=("
     rb"\d{11,18}(?=\.0(?!\w|[.,\-]\d))"  # as spreadsheets and data frames print a whole number
@@ -31,19 +32,19 @@ _NUMBER = re.compile(
     rb"|\d{3}([ \-])\d{4}\4\d{4}\4\d{1,3}(?![ \-]?\d)"  # 13 to 15
     rb")(?![\w])(?![.,\-]\d)))[0-9]*"
 )
-# So much of what follows a number tells whether it is one.
+# How many characters after a number decide whether it is one.
 _FOLLOWS = 2
 # The beginning of a number at the end of a text.
 _OPEN = re.compile(rb"[0-9][0-9 .,\-]*\Z")
-# Each begins with a letter, also `cc`: where none of these stands, Python's expressions look no further.
+# Each begins with a letter, including `cc`: if none of these letters is there, Python's expressions search no further.
 _WORDS = re.compile(
     rb"card|c(?<=\bc)c\b|visa|master|maestro|amex|american express|diners|discover|jcb|pan\b|karte|carte|tarjeta"
 )
 _BETWEEN = b" -."
-# What a digit counts for in every second place, from the last but one on: the digits of its double.
+# The value of a digit in every second place, from the last but one on: the digits of its double, added up.
 _DOUBLED = bytes((2 * (c - 48) - 9 * (c > 52)) if 48 <= c <= 57 else 0 for c in range(256))
 
-# Prefix range, lengths, and whether the range is so wide that a number without a word about cards says little.
+# Prefix range, lengths, and whether the range is so wide that a number without a word for cards proves little.
 _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
     (34, 34, (15,), False),  # American Express
     (37, 37, (15,), False),
@@ -78,7 +79,7 @@ _Range = tuple[bytes, bytes, int, bool]
 
 
 def _issued() -> dict[tuple[int, int], tuple[_Range, ...]]:
-    """The ranges of the numbers that begin with this digit and have this length, and how many digits tell."""
+    """The ranges of the numbers that begin with this digit and have this length, and how many digits decide."""
     ranges: dict[tuple[int, int], tuple[_Range, ...]] = {}
     for low, high, lengths, broad in _RANGES:
         for length in lengths:
@@ -129,7 +130,7 @@ def luhn(digits: bytes) -> bool:
 
 
 def issuer(digits: bytes) -> bool | None:
-    """None: nobody issues it. True: somebody does, in a range so wide that many other numbers are in it."""
+    """None: no issuer has this number. True: one has, but its range is so wide that many other numbers fall into it."""
     wide = None
     for low, high, many, broad in _ISSUED.get((digits[0], len(digits)), ()):
         if low <= digits[:many] <= high:

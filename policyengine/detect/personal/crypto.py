@@ -29,7 +29,7 @@ _MONERO = re.compile(rb"[48][1-9A-HJ-NP-Za-km-z]{94}")
 _BECH32 = re.compile(rb"(?i)(?:bc|ltc)1[02-9ac-hj-np-z]{8,87}")
 _ETHEREUM = re.compile(rb"0x[0-9a-fA-F]{40}")
 _LONGEST = 95
-# What one of them can begin with: most runs of base64 are none after one look.
+# The characters that an address can begin with: one test rules out most runs of base64.
 _FIRST = frozenset(b"0123456789ABDLMTblr")
 
 _BITCOIN_ALPHABET = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -76,7 +76,7 @@ def _coin(value: bytes) -> tuple[str, float]:
 
 
 def _base58(value: bytes) -> str:
-    """The coin whose version byte and double SHA-256 check sum hold; empty if none does."""
+    """The coin whose version byte and double SHA-256 check sum match; empty if none does."""
     ripple = value[:1] == b"r"
     number = 0
     values = _RIPPLE_VALUES if ripple else _VALUES

@@ -1,6 +1,7 @@
-"""Names of hosts: in links, after `www.`, or bare with a top level that is seldom anything else (RFC 1034 section 3.5).
+"""Names of hosts: in links, after `www.`, or bare with a top level that rarely means anything else (RFC 1034 section
+3.5).
 
-Ordinary text has many, and most say nothing of anybody: a policy asks for them by name.
+Ordinary text has many, and most identify nobody: a policy has to ask for them by name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NAME = "domain"
 WIDTH = 560
 _BACK = 256
 _PLACES = rb"(?i)://|\bwww\.|\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b"
-# A bare name has no `@` before it, as that of a mail address has.
+# A bare name has no `@` before it, unlike the host of a mail address.
 _SIGNS = rb"(?i)://|\bwww\.|(?:\A|[^A-Za-z0-9_@.%/-])[a-z0-9][a-z0-9.-]*\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b"
 _AFTER_SCHEME = re.compile(
     rb"(?:[^\s/@:\"'<>]{1,64}(?::[^\s/@\"'<>]{0,64})?@)?((?:[A-Za-z0-9?](?:[A-Za-z0-9?_-]{0,61}[A-Za-z0-9?])?\.){1,8}[A-Za-z?][A-Za-z0-9?-]{1,23})"
@@ -57,9 +58,9 @@ def _host(data: bytes, start: int, end: int) -> tuple[int, int] | None:
     # `user.de-DE`, `array.com(x)` and `a.com@host` are a locale, a call and a mail address.
     if data[end : end + 2][:1] in (b".", b"-", b"(", b"_", b"@", b"=") and data[end + 1 : end + 2].isalnum():
         return None
-    # No further back: a run of dots and letters without end would be read again for each `.com` in it.
+    # The search goes no further back: an endless run of dots and letters would be read again for each `.com` in it.
     low = max(0, start - _BACK)
-    # Looked for where such characters begin: it is made of nothing else.
+    # The search begins where the run of these characters begins, because a name contains no others.
     match = _BARE.search(data, low + len(data[low:start].rstrip(_CHARACTERS)), start)
     if match is None or (match.start() == low and low and data[low - 1] in WORD):
         return None

@@ -22,7 +22,7 @@ _BEFORE = re.compile(r"(?:%40|[\w!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{0,6
 _AFTER = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002\uff0e]){1,8}(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w-]*@)"
 )
-# What stands after an `@` in names of files and locales: `icon@2x.png`, `main@abc.py`, `ks_IN@devanagari.UTF-8`.
+# What follows an `@` in names of files and locales: `icon@2x.png`, `main@abc.py`, `ks_IN@devanagari.UTF-8`.
 _FILES = frozenset(
     {"png", "jpg", "jpeg", "gif", "svg", "webp", "py", "js", "ts", "tsx", "css", "md", "json", "txt", "so", "utf"}
 )
@@ -39,7 +39,7 @@ def find(view: View) -> Sequence[Finding]:
     at = text.find("@")
     while at >= 0:
         low = max(0, at - _LOCAL)
-        # There is no blank in it: most of what it would be looked for in stands before one.
+        # The local part has no blank, so the search begins after the last one.
         before = _BEFORE.search(text, max(low, text.rfind(" ", low, at) + 1, text.rfind("\n", low, at) + 1), at)
         after = _AFTER.match(text, at + 1, at + 1 + _DOMAIN) if before else None
         if before and after:
@@ -49,7 +49,7 @@ def find(view: View) -> Sequence[Finding]:
 
 
 def _address(text: str, start: int, at: int, end: int) -> list[Finding]:
-    """The address, without the punctuation that may stand before one."""
+    """The address, without the punctuation that may precede it."""
     while start < at and text[start] in _TRIM:
         start += 1
     host = text[at + 1 : end]

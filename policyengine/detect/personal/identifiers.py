@@ -1,8 +1,8 @@
-"""National identifiers of some fifty countries: by the way they are written, by check digits, and by the words beside.
+"""National identifiers of some fifty countries: by their format, their check digits, and the words next to them.
 
-Two ways lead to one: digits in groups, of which the patterns that count without a word are tried; and a word such as
-`pesel`, after which its shape is looked for. Check digits are those of python-stdnum, which the extra `detect`
-installs.
+There are two ways to find one: groups of digits, which are tried against the patterns that count without a word; and a
+word such as `pesel`, after which its format is searched for. Check digits are tested by python-stdnum, which the extra
+`detect` installs.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _GROUP = re.compile(rb"[A-Za-z0-9]+")
 _CAPITALS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
 
-# What patterns are made of, at the end of a text.
+# The characters that patterns are made of, at the end of a text.
 _OPEN = re.compile(rb"(?<![A-Za-z0-9])[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Identifiers that are looked for: `bare`, those that count without a word, whether one of them is `spelled` with
-    letters first, and each word with those that are written after it."""
+    """The identifiers to find: `bare`, those that count without a word; `spelled`, whether one of these begins with
+    letters; and each word with the identifiers that follow it."""
 
     bare: tuple[int, ...]
     spelled: bool
@@ -83,7 +83,7 @@ def _patterns() -> list[re.Pattern[bytes]]:
 
 @lru_cache(maxsize=64)
 def _one_of(rows: tuple[int, ...]) -> re.Pattern[bytes]:
-    """What has one of these patterns: most numbers have none."""
+    """An expression that matches if any of these patterns does: most numbers match none."""
     return re.compile(b"|".join(_patterns()[index].pattern for index in rows) or b"(?!)")
 
 
@@ -108,7 +108,7 @@ def _finder(kinds: frozenset[str], regions: frozenset[str]) -> Finder:
 
 
 def _signs(rows: _Rows) -> bytes:
-    """The patterns that count by themselves, and the words: each finding has one or the other."""
+    """The patterns that count by themselves, and the words: each finding contains one or the other."""
     patterns = [IDENTIFIERS[index].pattern.encode() for index in rows.bare]
     return b"|".join((*patterns, *(b"(?i:" + re.escape(word) + b")" for word in rows.words))) or b"[^\\x00-\\xff]"
 
@@ -136,7 +136,7 @@ def find(view: View, rows: _Rows) -> Sequence[Finding]:
 
 
 def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[Finding]:
-    """What begins at a group of digits of this run, or at the letters before one."""
+    """The identifiers that begin at a group of digits in this run, or at the letters before one."""
     findings: list[Finding] = []
     for group in _GROUP.finditer(data, start, end):
         at = group.start()
@@ -150,7 +150,7 @@ def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[F
 
 
 def _apart(data: bytes, begin: int) -> bool:
-    """Whether what begins here is joined to nothing before it."""
+    """Whether nothing before this place is joined to what begins here."""
     if not begin:
         return True
     before = data[begin - 1]
@@ -169,7 +169,7 @@ def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Fi
 
 
 def _spoken(data: bytes, after: int, rows: tuple[int, ...]) -> list[Finding]:
-    """What stands first after a word and has the shape that goes with it."""
+    """The first text after a word that has the format for it."""
     findings, patterns = [], _patterns()
     for index in rows:
         for match in patterns[index].finditer(data, after, after + _AFTER):
@@ -186,8 +186,8 @@ def _valid(one: Identifier, value: str) -> bool:
         return False
     try:
         return _check(one.module)(value)
-    except Exception:  # noqa: BLE001 - python-stdnum stumbles over places that it does not know
-        return True  # it is written like one, and nobody says that it is none
+    except Exception:  # noqa: BLE001 - python-stdnum fails for places that it does not know
+        return True  # it has the format, and no check digit says otherwise
 
 
 @lru_cache(maxsize=256)
@@ -203,12 +203,13 @@ def _has_digit(value: str) -> bool:
 
 
 def _nino(value: str) -> bool:
-    """Prefixes that are never given. Source: https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110"""
+    """Prefixes that are never issued. Source:
+    https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110"""
     return value[:2] not in {"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"} and value[1] != "O"
 
 
 def _ssn(value: str) -> bool:
-    """Areas, groups and serials that are never given, and numbers that were printed on cards and in leaflets. Source:
+    """Areas, groups and serials that are never issued, and numbers that were printed on cards and in leaflets. Source:
     https://www.ssa.gov/employer/randomizationfaqs.html, https://www.ssa.gov/history/ssn/misused.html"""
     digits = value.replace("-", "").replace(" ", "").replace(".", "")
     return (

@@ -1,4 +1,4 @@
-"""National identifiers: how each is written, whose check digits it has, and the words that it is spoken of with.
+"""National identifiers: the format of each, the module for its check digits, and the words used for it.
 
 The rows of `identifiers.csv`. Facts: the pages of python-stdnum, one for each module (`https://arthurdejong.org/python-stdnum/doc/2.2/stdnum.us.ssn`),
 which name their own sources; for those without a module, the source stands in the row.
@@ -17,8 +17,8 @@ _STDNUM = "https://arthurdejong.org/python-stdnum/doc/2.2/stdnum."
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """`without`: what is written so counts without a word beside it always, in its region, or never. `module` is of
-    stdnum; a name with a dot in front is a function of `identifiers.py`."""
+    """`without` says whether an identifier counts without a word next to it: always, in its region, or never. `module`
+    is one of stdnum; a name that starts with a dot is a function of `identifiers.py`."""
 
     kind: str
     pattern: str

@@ -1,8 +1,8 @@
 """Addresses of machines: IPv4 and IPv6 (RFC 4291), and MAC (IEEE 802).
 
-Addresses that say nothing about anybody are left out: loopback, unspecified, multicast, broadcast, those for
-documentation (RFC 5737, RFC 3849), "this network" (RFC 1122, section 3.2.1.3), and the names of the ranges that are
-kept for some purpose (RFC 6890), such as 192.168.0.0. Private ones are found, with less confidence.
+Addresses that identify nobody are left out: loopback, unspecified, multicast, broadcast, those for documentation (RFC
+5737, RFC 3849), "this network" (RFC 1122, section 3.2.1.3), and the base addresses of ranges that are reserved for some
+purpose (RFC 6890), such as 192.168.0.0. Private ones are found, with less confidence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH = 96
 
 _V4 = rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9.]*)?"
 _V6 = rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*"
-# An IPv6 address has three groups at least, and eight digits in them: three in one of them, or a fourth group.
+# An IPv6 address has at least three groups and eight digits in them: three digits in one group, or a fourth group.
 _SIGNS = (
     rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:|:[0-9A-Fa-f]{3,4}:|"
     rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f][:.]+[0-9A-Fa-f])"
@@ -44,7 +44,7 @@ _RANGES = frozenset(
     ipaddress.ip_address(name)
     for name in ("10.0.0.0", "100.64.0.0", "169.254.0.0", "172.16.0.0", "192.0.0.0", "192.168.0.0", "198.18.0.0")
 )
-# First numbers of which nothing is set apart, see
+# First numbers for which nothing is reserved, see
 # https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml
 _PLAIN = frozenset(b"%d" % first for first in range(1, 224)) - {
     b"10",
@@ -112,7 +112,7 @@ _CONTEXT = re.compile(rb"(?i)\bip|addr|host|dns|server|ping|client|from|http|//|
 
 
 def _like_a_version(data: bytes, start: int, end: int) -> bool:
-    """Small numbers with dots are sections and versions, unless something says otherwise."""
+    """Small numbers with dots are sections and versions, unless something indicates an address."""
     if max(map(int, data[start:end].split(b"."))) >= 32:
         return False
     return _CONTEXT.search(data, max(0, start - 24), start) is None
@@ -138,8 +138,8 @@ def _address(data: bytes, start: int, end: int) -> list[Finding]:
 
 
 def plainly_global(value: bytes) -> bool:
-    """Whether this is an IPv4 address, and nothing is set apart of all that begin with its first number. No network has
-    to be looked at for that, which takes several times as long."""
+    """Whether this is an IPv4 address whose first number has no reserved range. Then no networks need to be searched,
+    which would take several times as long."""
     numbers = value.split(b".")
     return (
         len(numbers) == 4

@@ -1,7 +1,7 @@
-"""Whether a telephone number is valid, as `phonenumbers` says it is: what it need not be asked is answered here.
+"""Whether a telephone number is valid according to `phonenumbers`: answered here as far as that needs no parsing.
 
-Most of what is written like a number is valid nowhere. A valid one is written as the plan of one of the countries of
-its code says, with or without the prefix for calls within the country; what is not has an answer without being parsed.
+Most texts in the form of a number are valid nowhere. A valid one fits the plan of one of the countries with its code,
+with or without the prefix for calls within the country; any other is rejected without being parsed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from policyengine.lazy_import import library
 phonenumbers = library("phonenumbers")
 
 _DIGITS = re.compile("[0-9]+")
-# What is written so has an extension, which is not a part of the number.
+# A number in this form has an extension, which is not a part of the number.
 _EXTENDED = re.compile("[a-z]")
 Plan = tuple["re.Pattern[str] | None", "re.Pattern[str] | None"]
 
 
 def valid(number: str, region: str | None) -> bool:
-    """Of a number with `+`, where there is no region, or one that is written as in this region."""
+    """For a number with `+`, if there is no region, or one in the form that this region uses."""
     return _may_be(number, region) and _is(number, region)
 
 
@@ -49,7 +49,7 @@ def _may_be(number: str, region: str | None) -> bool:
 
 
 def _planned(digits: str, code: int, region: str) -> bool:
-    """Whether these digits, or what is left of them without the region's prefix, are in a plan of this code."""
+    """Whether these digits, with or without the region's prefix, fit a plan of this code."""
     plan, prefix = _plan(code, region)
     if plan is None or plan.fullmatch(digits) is not None:
         return True
@@ -63,20 +63,20 @@ def _codes() -> Any:
 
 @lru_cache(maxsize=512)
 def _code(region: str) -> str:
-    """An empty one of what is not a region: every number begins so, and is asked about."""
+    """The region's code; empty for an unknown region: every number begins with that, and is parsed."""
     return str(phonenumbers.country_code_for_region(region) or "")
 
 
 @lru_cache(maxsize=512)
 def _abroad(region: str) -> re.Pattern[str]:
-    """What numbers of other countries begin with in this one."""
+    """The prefix of numbers of other countries in this region."""
     return re.compile(phonenumbers.PhoneMetadata.metadata_for_region(region).international_prefix or "(?!)")
 
 
 @lru_cache(maxsize=512)
 def _plan(code: int, region: str) -> Plan:
-    """What all numbers of this code are like, and the region's prefix for calls within. No plan: ask, whatever it is
-    like."""
+    """What all numbers of this code have in common, and the region's prefix for calls within the country. Without a
+    plan, every number has to be parsed."""
     told = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code
     patterns = [told(code, one).general_desc.national_number_pattern for one in _codes()[code]]
     here = told(code, region)

@@ -1,4 +1,4 @@
-"""Telephone numbers: plans and lengths as `phonenumbers` knows them, and what is spoken of as a number to call.
+"""Telephone numbers: plans and lengths as `phonenumbers` knows them, and numbers next to a word such as "call".
 
 Source: ITU-T E.164 and the metadata of https://github.com/google/libphonenumber, which `phonenumbers` carries; the
 extra `detect` installs it.
@@ -23,7 +23,7 @@ NAME = "phone"
 _BEFORE, _AFTER, _LONGEST = 28, 14, 32
 WIDTH = 2 * (_BEFORE + _LONGEST + _AFTER)
 
-# Digits in groups: seven or more of them, with at most two characters between two.
+# Groups of digits: seven digits or more, with at most two characters between two of them.
 _PLACES = rb"[0-9](?:[ .()/\-]{0,2}[0-9]){6,}"
 _NUMBER = re.compile(
     rb"(?:\+|\b00)?\(?\d{1,4}(?:\)|(?:[ .\-/]?\(0?\d{0,4}\))|)(?:[ .\-/]{0,2}\d{1,12}){0,6}"
@@ -33,7 +33,7 @@ _NUMBER = re.compile(
 _OPEN = re.compile(
     rb"(?:[(+]{1,2}|[(+]{0,2}[0-9][0-9()+ ./\-]*(?:(?:x|ex?|ext\.?) ?[0-9]*)?[ ,\-\\]{0,3}\(?[A-Za-z]{0,6})\Z"
 )
-# Of a text in lower case: Python's expressions are slow where they disregard the case.
+# For a text in lower case: Python's expressions are slow when they ignore case.
 _WORDS = (
     rb"(?:phone|mobile|tel(?:efono?|\?fono|ephone|\.)?|cell(?:ular)?|fax|call(?: (?:me|us|him|her|them))?|desk|"
     rb"office|"
@@ -43,13 +43,13 @@ _WORDS = (
 _SAID_BEFORE = re.compile(rb"\b" + _WORDS + rb"\b(?:[^\d\n]{0,16}|[ \t]{0,3}:[ \t]{0,3}\r?\n[ \t]{0,8}\(?)\Z")
 _WORDS_AFTER = rb"[ ,\-\\]{1,3}\(?(?:fax|mobile|office|desk|cell|home|work|phone|tel)"
 _SAID_AFTER = re.compile(_WORDS_AFTER + rb"\b")
-# What a number goes on with behind its run of digits.
+# What may continue a number after its run of digits.
 _GOES_ON = re.compile(rb"[ .\-/]*[(xe]")
 _SHORTEST_WORD = 3
 _NANP = re.compile(
     rb"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?:(?: ?(?:x|ext\.?) ?)\d{1,5})?\Z"
 )
-# A number has seven digits, and is said to be one, or written with its prefix or as in North America.
+# A number has seven digits, and has a word for it, its prefix, or the North American format.
 _SIX = rb"(?:[ .()/\-ext]*[0-9]){6}"
 _SIGNS = (
     rb"(?i:\b" + _WORDS + rb"\b)(?:[^0-9\n]*|[ \t]*:[ \t]*\r?\n[ \t(+]*)[0-9]" + _SIX + rb"|"
@@ -69,7 +69,7 @@ _JOINS = frozenset(b".-/")
 
 
 def finder(regions: frozenset[str]) -> Finder:
-    """National numbers are those of these regions."""
+    """Finds national numbers of these regions."""
     ordered = tuple(sorted(regions))
     return viewing(
         NAME,
@@ -99,7 +99,7 @@ def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:
             if one is not None:
                 findings.append(one)
                 if one.end == end and _GOES_ON.match(data, end) is None:
-                    break  # what begins later ends here as well
+                    break  # later starts end here as well
     return outermost(findings)
 
 
@@ -141,7 +141,7 @@ def _number(view: View, begin: int, regions: tuple[str, ...]) -> Finding | None:
 
 
 def _said(lower: bytes, begin: int, end: int) -> bool:
-    """Whether a word says that a number is one to call. There is no digit between the two."""
+    """Whether a word shows that this is a telephone number. No digit is between the two."""
     if begin >= _SHORTEST_WORD and _SAID_BEFORE.search(lower, max(0, begin - _BEFORE), begin) is not None:
         return True
     return _SAID_AFTER.match(lower, end, end + _AFTER) is not None

@@ -1,4 +1,4 @@
-"""Street addresses where a pattern can find them: a number, a name and a word for a way, in several languages.
+"""Street addresses that a pattern can find: a number, a name and a word for a street, in several languages.
 
 Sources: USPS Publication 28, appendix C1 (suffixes); Universal Postal Union, addressing systems of each country,
 https://www.upu.int/en/postal-solutions/programmes-services/addressing-solutions
@@ -49,7 +49,7 @@ _NAMED = {
 LANGUAGES = frozenset({"en", "fr", *_JOINED, *_NAMED})
 """ISO 639 codes."""
 
-# A literal, with what has to stand before and after it.
+# A literal, with the expressions for what must precede and follow it.
 _Around = tuple["re.Pattern[bytes] | None", "re.Pattern[bytes]"]
 _NUMBER_NAME = re.compile(
     rb"(?<![\w.,])[0-9]{1,5}[A-Za-z]?,? (?:[NSEW]\.? )?(?:" + _WORD + rb"|[0-9]{1,3}(?:st|nd|rd|th))"
@@ -90,7 +90,7 @@ def _tables(languages: frozenset[str]) -> _Tables:
 
 
 def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
-    """Addresses as these languages write them, and boxes."""
+    """Finds addresses as these languages write them, and post office boxes."""
     tables = _tables(languages & LANGUAGES)
     return viewing(
         NAME,
@@ -104,7 +104,7 @@ def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
     )
 
 
-# A number with names behind it, and a box, at the end of a text.
+# A number and the names after it, or a post office box, at the end of a text.
 _OPEN = re.compile(
     rb"(?<![\w.,])[0-9](?:[0-9A-Za-z?'.,-]| (?! ))*+\Z|"
     rb"(?i:(?<!\w)(?:P(?:\.? ?O?\.? ?)?|post(?:al)? ?|psc ?[0-9]{0,5},? ?)(?:Bo?x?)?\Z)"
@@ -118,7 +118,7 @@ _COMING = re.compile(
 
 
 def begins(text: str, start: int, tables: _Tables) -> int:
-    """Where an address begins whose end has not come, or a number or name that may be the beginning of one."""
+    """Where an unfinished address begins, or a number or name that may begin one."""
     low = max(start, len(text) - WIDTH)
     data = shadow(text[low:])
     first = last_word(text, start)

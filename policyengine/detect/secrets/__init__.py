@@ -1,4 +1,4 @@
-"""Credentials: tokens of providers by their literals, values by the name they are assigned to, keys and headers.
+"""Credentials: tokens of providers by their literals, values by the name that they are assigned to, keys and headers.
 
-`finder.py` goes over the text once; the tables beside it hold the facts, each with its source.
+`finder.py` reads the text once; the tables next to it hold the facts, each with its source.
 """

@@ -45,7 +45,7 @@ def assigned(data: bytes, after_word: int) -> Value | None:
     if value is None:
         return None
     end = value.end()
-    # What a quote does not end was not in quotes: there is an apostrophe in prose, or a sentence.
+    # Without a closing quote, the value was not in quotes: the quote was an apostrophe, or the text is a sentence.
     if quote in _QUOTED_VALUE and end - start < LONGEST and data[end : end + 1] not in (bytes([quote]), b"\\"):
         return None
     return start, end, quote in _QUOTED_VALUE
@@ -73,7 +73,7 @@ _NAME = re.compile(rb"[\w.\-]{1,%d}\Z" % BEFORE)
 
 
 def names_a_secret(data: bytes, start: int, end: int) -> bool:
-    """Whether the word at this place stands for a secret in the name that it is part of: `api_key` and not `keyboard`,
+    """Whether the word at this place means a secret in the name that contains it: `api_key` and not `keyboard`,
     `key_length` or `primary_key`."""
     after = data[end : end + 1]
     if after.islower() and data[end - 1 : end].islower() and not _PLURAL.match(data, end):
@@ -100,7 +100,7 @@ _CLASS = bytes(0 if 48 <= c <= 57 else 1 if 97 <= c <= 122 else 2 if 65 <= c <= 
 
 
 def jumpy(value: bytes) -> float:
-    """How often neighbours are of different classes: lower case, upper case, digit. Words seldom jump; random
+    """How often neighbours are of different classes: lower case, upper case, digit. Words seldom change class; random
     characters do so every other time."""
     classes = value.translate(_CLASS)
     return sum(a != b for a, b in pairwise(classes)) / max(1, len(value) - 1)
@@ -119,7 +119,8 @@ def secret_like(value: bytes) -> bool:
 
 
 def password_like(value: bytes) -> bool:
-    """Whether a value assigned to a name like `password` may be one. People choose them, so they need not be random."""
+    """Whether a value assigned to a name like `password` may be one. People choose passwords, so they need not be
+    random."""
     if len(value) < SHORTEST or _harmless(value) or _DIGITS.match(value):
         return False
     kinds = sum(bool(re.search(one, value)) for one in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^\w.:/\-]"))
@@ -130,7 +131,7 @@ _VERSION = re.compile(rb".*[-_v:@]\d{1,3}\.\d{1,3}(?:\.\d{1,4})?\Z")
 
 
 def _made_of_words(value: bytes) -> bool:
-    """Whether two of its parts are words of letters alone, which random characters seldom are."""
+    """Whether at least two parts are words of letters alone, which is rare in random characters."""
     parts = re.split(rb"[-_.:/]", value)
     return len(parts) > 2 and sum(len(part) > 3 and part.isalpha() for part in parts) > 1
 

@@ -1,7 +1,7 @@
-"""Structure that can be verified, and values that are nobody's secret.
+"""Structure that can be verified, and values that are no secret.
 
-A check answers how sure a finding is. Where the provider documents check digits, a value with the right ones is sure,
-and a value without is still found: it is shaped like a secret, and somebody may have changed a letter of one.
+A check returns the score of a finding. If the provider documents check digits, a value with the right ones is certain,
+and a value with wrong ones is still found: it has the form of a secret, and somebody may have changed a character.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def entropy(value: bytes) -> float:
-    """Shannon's, in bits a character."""
+    """Shannon's entropy, in bits per character."""
     size = len(value)
     return -sum(n / size * math.log2(n / size) for n in (value.count(c) for c in set(value)))
 
@@ -96,7 +96,7 @@ _PLACEHOLDER = re.compile(
 
 
 def placeholder(value: bytes) -> bool:
-    """Whether this stands for a value rather than being one, or is one that everybody knows."""
+    """Whether this stands for a value rather than being one, or is a value that everybody knows."""
     return _PLACEHOLDER.search(value) is not None or published(value)
 
 

@@ -1,7 +1,7 @@
-"""Credentials in a text, in one pass for literals and a look around each of them.
+"""Credentials in a text: one pass for literals, and a look around each of them.
 
-Two automata go over the bytes of the text: one for the literals of formats, and one, over lower case, for words in the
-names that secrets are assigned to. What stands around a literal is then read by itself, within `WIDTH`.
+Two automata read the bytes of the text: one for the literals of formats, and one, over lower case, for words in the
+names that secrets are assigned to. The surroundings of a literal are then read on their own, within `WIDTH`.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def finder() -> Finder:
 
 
 def begins(text: str, start: int) -> int:
-    """No pattern has a blank in it, and what decides about a value stands before it or directly behind: all words but
-    the last are decided, unless a private key goes on."""
+    """No pattern contains a blank, and what decides about a value is before it or directly after it: all words but the
+    last are decided, unless a private key goes on."""
     return min(last_word(text, start), open_key(text, start))
 
 
@@ -81,7 +81,7 @@ def _token(one: Format) -> tuple[_Match, _Token]:
     literal = re.escape(one.literal.encode())
     before = re.compile(rb"(?:" + written(one.before) + rb")\Z") if one.before else None
     check = CHECKS[one.check] if one.check else None
-    # A weak literal is letters and digits alone, and stands in the middle of words: it counts at the beginning of one.
+    # A weak literal is only letters and digits, and occurs in the middle of words: it counts at the beginning of one.
     edge = rb"(?<![A-Za-z0-9])" if one.weak and before is None else b""
     regex = re.compile(edge + literal + written(one.after))
     return regex.match, _Token(one.kind, before, one.weak, len(one.literal), one.entropy, check)
@@ -99,7 +99,7 @@ _Pattern = tuple[str, "re.Pattern[bytes]", float]
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """What stands for each literal, in the order of the automaton."""
+    """What each literal stands for, in the order of the automaton."""
 
     tokens: list[list[tuple[_Match, _Token]]]
     names: list[tuple[Sequence[_Pattern], str, Structure | None]]
@@ -109,8 +109,8 @@ class _Tables:
 
 @lru_cache(maxsize=4)
 def tables(places: Callable[[Sequence[bytes]], Places] = places_of) -> _Tables:
-    """Made when the first text is looked at: a process that looks at none is not slower to start. `places` is what
-    tells where literals stand."""
+    """Made when the first text is searched, so that a process that searches none starts as fast. `places` makes the
+    search for literals."""
     tokens = _grouped()
     patterns: dict[bytes, list[_Pattern]] = {}
     for one in NAMED:
@@ -152,7 +152,7 @@ def find(view: View, known: _Tables | None = None) -> Sequence[Finding]:
 
 
 def _add(found: dict[tuple[int, int], Finding], one: Finding | None) -> None:
-    """Of two findings in one place, the one that says more."""
+    """Of two findings in one place, keeps the one that says more."""
     if one is not None:
         known = found.get((one.start, one.end))
         if known is None or (known.kind in (GENERIC, PASSWORD) and one.kind not in (GENERIC, PASSWORD)):
@@ -174,7 +174,7 @@ def _tokens(data: bytes, match: re.Match[bytes], token: _Token, runs: Runs) -> F
         if end < len(data) and data[end] in TOKEN:
             return None
     elif end < len(data) and data[end] in WORD:
-        # It goes on: with only the part that the format says cut out, the rest of a longer token would be left.
+        # The token goes on: if only the part that the format describes were cut out, the rest would remain.
         end = runs.end(end)
     value = data[begin : min(end, begin + LONGEST)]
     secret = value[token.literal :] if token.before is None else value
@@ -184,7 +184,7 @@ def _tokens(data: bytes, match: re.Match[bytes], token: _Token, runs: Runs) -> F
 
 
 def _one_word(name: bytes) -> bool:
-    """Whether a short name is written as one: `okta` in `rookTable` is none."""
+    """Whether a short name is a word of its own, unlike `okta` in `rookTable`."""
     return name.islower() or name.isupper() or name.istitle()
 
 
@@ -203,7 +203,7 @@ def _assignments(
             return Finding(kind, begin, stop, LIKELY, NAME)
     if not word or stop - begin < 8 or not names_a_secret(data, start, end):
         return None
-    # `password:` at the end of a line, and prose on the next, assigns nothing.
+    # `password:` at the end of a line, with prose on the next, assigns nothing.
     if not quoted and not same_line(data, end, begin):
         return None
     if not (password_like if word == PASSWORD else secret_like)(value[:_JUDGED]):

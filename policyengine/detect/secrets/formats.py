@@ -1,8 +1,8 @@
-"""What the format of a token is: a literal that every such token has, and what stands around it.
+"""The format of a token: a literal that every such token has, and what is around it.
 
-The formats are the rows of `formats.csv`: clouds and databases first, then places where code lives and model
-providers, then other services. A pattern is a regular expression over bytes, in which `%` and a letter stand for a
-class (`CLASSES`). Every repetition is bounded, so a match is read in a constant number of steps.
+The formats are the rows of `formats.csv`: clouds and databases first, then code hosts and model providers, then other
+services. A pattern is a regular expression over bytes, in which `%` and a letter stand for a class (`CLASSES`). Every
+repetition is bounded, so a match takes a constant number of steps.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LONGEST = 384
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`before` and `after` are patterns around the literal. A weak literal, which is nothing but letters and digits,
-    counts only at the edge of a word. `check` names a function of `checks.py`."""
+    """`before` and `after` are patterns around the literal. A weak literal, which is only letters and digits, counts
+    only at the edge of a word. `check` names a function of `checks.py`."""
 
     kind: str
     literal: str

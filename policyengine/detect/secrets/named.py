@@ -1,8 +1,8 @@
 """Values that are a secret because of the name they are assigned to: the name of a provider, and the value's shape.
 
-The rows of `named.csv` are facts of the rules of gitleaks (`config/gitleaks.toml`, rule by provider), which its authors
-took from the providers' pages: words in the name (where none is given, the first of the kind), and the alphabet and
-length of the value. `%` classes as in `formats.py`; letters count in either case.
+The rows of `named.csv` are facts from the rules of gitleaks (`config/gitleaks.toml`, one rule per provider), whose
+authors took them from the providers' pages: words in the name (if none is given, the first part of the kind), and the
+alphabet and length of the value. `%` classes as in `formats.py`; letters match in either case.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Secrets that are known by the structure around them: keys, JWTs, URLs with passwords, headers.
+"""Secrets recognized by the structure around them: keys, JWTs, URLs with passwords, headers.
 
-Each is a function of a place where one of its literals stands, in lower case, and reads a bounded stretch; a run that
-goes on is followed once, whoever asks.
+Each finder takes the place of one of its literals, in lower case, and reads a bounded stretch; a run that goes on is
+followed once for all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 class Scene:
-    """The bytes, and what has been learnt of its runs."""
+    """The bytes, and what is known of their runs."""
 
     __slots__ = ("_end_marker", "base64", "data", "jwt", "pem")
 
@@ -35,7 +35,7 @@ class Scene:
         self._end_marker = (0, -1, -1)
 
     def end_marker(self, at: int) -> tuple[int, int]:
-        """Where the next end of a key block stands, from `at` on; the length of the text if there is none."""
+        """Where the next end of a key block begins, from `at` on; the length of the text if there is none."""
         asked, start, end = self._end_marker
         if not asked <= at <= start:
             match = _END.search(self.data, at)
@@ -144,7 +144,7 @@ _PLAIN = re.compile(rb"[A-Za-z0-9+/_-]*")
 
 
 def _decoded(part: bytes) -> bytes:
-    """As much as whole groups of four say."""
+    """As much as whole groups of four characters decode to."""
     plain = _PLAIN.match(part)
     whole = plain[0] if plain else b""
     return base64.b64decode(whole[: len(whole) // 4 * 4].replace(b"-", b"+").replace(b"_", b"/"))
