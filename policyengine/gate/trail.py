@@ -31,16 +31,16 @@ from policyengine.gate.scalars import PLAIN, pointers, scalars
 MODEL, EVERYBODY = "model", "*"
 # The number of consecutive words that identify the source of a piece of prose.
 RUN = 4
-# The most characters that a session remembers. More is not indexed: values from it are unknown.
+# The most characters that a session remembers. Anything beyond is not indexed, and its values are unknown.
 MOST = 4_000_000
-# The sources of at most so many texts are remembered, until the next one comes in.
+# The sources of this many texts are remembered, until the next value comes in.
 REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The source of a value. `rank` orders sources by trust; lower is more trusted. `readers` are the forms of those
-    who may see the value; None stands for everybody."""
+    """The source of a value. `rank` orders sources by trust; lower is more trusted. `readers` are the normal forms of
+    those who may see the value; None stands for everybody."""
 
     name: str
     trusted: bool
@@ -48,7 +48,7 @@ class Origin:
     readers: frozenset[str] | None = None
 
     def __hash__(self) -> int:
-        # Sets of origins are made for every argument; readers can be many, and the name tells nearly all of them apart.
+        # Sets of origins are made for every argument. Readers can be many; the name distinguishes nearly all origins.
         return hash(self.name)
 
     @property
@@ -59,7 +59,7 @@ class Origin:
 USER = Origin("user", True, 0)
 SYSTEM = Origin("system", True, 1)
 MADE = Origin(MODEL, False, 9)
-# Readers: nobody. An unknown value could be a secret of anybody.
+# Nobody may read it: an unknown value could be anybody's secret.
 UNKNOWN = Origin("unknown", False, 10, frozenset())
 # Added to the model for a text whose every word is trusted.
 PUT_TOGETHER = Origin(COMPOSED, False, 8)
@@ -67,7 +67,7 @@ _PUT_TOGETHER = frozenset({MADE, PUT_TOGETHER})
 
 _INNER = RUN + 1
 
-# The rank of a trusted field is behind that of untrusted sources.
+# A trusted field ranks behind untrusted sources.
 FIELD_RANK = 6
 
 
@@ -76,7 +76,7 @@ def tool_source(name: str, trusted: bool) -> Origin:
 
 
 def field_source(name: str) -> Origin:
-    """A trusted part of a result. It ranks behind untrusted sources: a value that strangers say as well may be
+    """A trusted part of a result. It ranks behind untrusted sources: if strangers say the same value, it may be
     theirs."""
     return Origin(name, True, FIELD_RANK)
 
@@ -88,7 +88,7 @@ class _Text:
 
 
 class _Waiting(Struct, frozen=True, gc=False):
-    """What came in, as it was at that time, with what was sent out for it."""
+    """A value that came in, as it was at that time, with what was sent out to get it."""
 
     kept: str | bytes
     source: Origin
@@ -97,8 +97,8 @@ class _Waiting(Struct, frozen=True, gc=False):
 
 
 class Trail:
-    """Everything that one session has seen. With `forgot`, the session saw more before, and nobody knows what: any
-    value without a known source may then come from anybody."""
+    """Everything that one session has seen. With `forgot`, the session has seen more before, which is no longer known:
+    any value without a known source may then come from anybody."""
 
     def __init__(self, forgot: bool = False) -> None:
         self._forgot = forgot
@@ -113,12 +113,12 @@ class Trail:
         self._size = 0
         # Calls of one session may return at the same time, in threads.
         self._adding = Lock()
-        # What came in and was not asked about since, oldest first, with its length. One thread at a time brings it in.
+        # Values that came in and are not indexed yet, oldest first, and their length. One thread at a time indexes.
         self._waiting: deque[_Waiting] = deque()
         self._waiting_size = 0
         self._bringing = Lock()
-        # The number of times that an addition began or ended, and what was found of texts since. A call is decided, and
-        # its result observed, about the same texts.
+        # The number of times that an addition began or ended, and what was found for texts since. A call is decided,
+        # and its result observed, with the same texts.
         self._changes = 0
         self._found: dict[tuple[int, str], frozenset[Origin]] = {}
         self.full = False
@@ -132,9 +132,9 @@ class Trail:
         parts: Mapping[tuple[str | int, ...], Origin] | None = None,
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
     ) -> None:
-        """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
-        back of them is from where it was from. `parts` are by others than the whole, and `readers` are
-        those who may see a part of it alone, by the way to them."""
+        """Adds a value that came in. `echoes` are values, by their normal form, that were sent out to get it: if they
+        come back, their source stays what it was. `parts` have other sources than the whole, and `readers` are those
+        who alone may see a part, by the path to it."""
         if self._waiting:
             self._bring()
         self._add(value, source, echoes, parts, readers)
@@ -148,7 +148,7 @@ class Trail:
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None,
     ) -> None:
         with self._adding:
-            # Counted before and after: what another thread finds while half of this is there is remembered under a
+            # Counted before and after: what another thread finds while only half of this is added is remembered under a
             # number that does not come again.
             self._changes += 1
             for leaf, said_by in _said(value, source, parts or {}, readers or {}):
@@ -170,9 +170,9 @@ class Trail:
         parts: Mapping[tuple[str | int, ...], Origin] | None = None,
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
     ) -> None:
-        """As `add`, as soon as somebody asks: for a session whose rules ask for no source. `sent` is what was sent out
-        in order to have it, and `kept` are both as `as_it_is` has them. What is not plain data, and may become another,
-        is added at once."""
+        """As `add`, but only when somebody looks for a source: for a session whose rules read none. `sent` is what was
+        sent out to get the value, and `kept` are both as `as_it_is` copied them. A value that is not plain data, and
+        may change, is added at once."""
         waits: str | bytes = value if type(value) is str and sent is None else kept or as_it_is(value, sent)
         if waits and self._waiting_size + len(waits) <= MOST:
             self._waiting_size += len(waits)
@@ -181,7 +181,7 @@ class Trail:
         self.add(value, source, echoes=self.echoes(sent), parts=parts, readers=readers)
 
     def _bring(self) -> None:
-        """Adds what waits. It leaves last: whoever finds nothing waiting finds it added."""
+        """Adds the waiting values. Each leaves the queue last: if nothing is waiting, everything has been added."""
         with self._bringing:
             while self._waiting:
                 waiting = self._waiting[0]
@@ -216,7 +216,7 @@ class Trail:
             known[key] = source
 
     def of(self, value: Any) -> frozenset[Origin]:
-        """Where a text, number or truth value came from."""
+        """The sources of a text, number or truth value."""
         if self._waiting:
             self._bring()
         return self._of(value)
@@ -243,18 +243,18 @@ class Trail:
         known = text_form(text)
         source = self._said_of(known)
         if source is not None and source.rank <= SYSTEM.rank:
-            # No source is trusted more, so what other texts say changes nothing.
+            # No other source is more trusted, so what other texts say changes nothing.
             return frozenset({source})
         tokens = text.split(" ")
         words = names(text, tokens)
-        # Other sources may say it as a whole, too.
+        # Other sources may say it as a whole as well.
         whole = self._containing(text, tokens, words)
         if source is not None:
             return self._from(source if whole is None or source.rank <= whole.rank else whole)
         return self._from(whole) if whole is not None else self._parts(text, tokens, words)
 
     def _said_of(self, known: str) -> Origin | None:
-        """Who said a value, by its form."""
+        """The source that said a value, by the value's form."""
         source = self._values.get(known)
         in_any_year = self._values.get(any_year(known)) if len(known) == 10 else None
         if source is None or (in_any_year is not None and in_any_year.rank < source.rank):
@@ -262,7 +262,7 @@ class Trail:
         return source
 
     def _from(self, said: Origin) -> frozenset[Origin]:
-        """The source of a value. A trusted field is believed only as long as nobody else said the same."""
+        """The source of a value. A trusted field counts only as long as nobody else said the same."""
         return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
 
     def _containing(self, text: str, tokens: list[str], words: list[str]) -> Origin | None:
@@ -273,11 +273,11 @@ class Trail:
             # A source that says all of it also says the words after the first one in a row.
             return None
         rarest: list[int] | None = None
-        # A source of the text says each of its words, so only the texts with the rarest word must be read through.
+        # A source of the text contains each of its words, so only the texts with the rarest word have to be searched.
         for word in words[:32]:
             stands_in = self._words.get(word)
             if stands_in is None:
-                # Nobody said this part of it.
+                # No source has this part of it.
                 return None
             if rarest is None or len(stands_in) < len(rarest):
                 rarest = stands_in
@@ -300,7 +300,7 @@ class Trail:
             sources.update(map(self._runs.get, zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)))
         sources.discard(None)
         if not sources:
-            # As most texts are: nobody said a part of it.
+            # Most texts end here: no source has any part of them.
             by_model = self._rest is MADE and self._relied_on.compose(text, words)
             return _PUT_TOGETHER if by_model else self._composed
         origins = {self._rest, *(source for source in sources if source is not None and source.rank > SYSTEM.rank)}
@@ -310,7 +310,7 @@ class Trail:
         return frozenset(origins)
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        """Where each argument and each part of an argument came from, in the form of `context.provenance`."""
+        """The sources of each argument and of each part of one, in the form of `context.provenance`."""
         if not args:
             return {}
         stated: dict[str, list[dict[str, Any]]] = {}
@@ -322,7 +322,8 @@ class Trail:
         return stated
 
     def readable(self, args: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Who may see each argument and each part of one, as `context.readers` has it, spelled as in the arguments."""
+        """Who may see each argument and each part of one, in the form of `context.readers`, spelled as in the
+        arguments."""
         spelled = [leaf for leaf in scalars(args) if isinstance(leaf, str) and leaf != EVERYBODY]
         stated: dict[str, list[str]] = {}
         for path, value in pointers(args):
@@ -334,7 +335,7 @@ class Trail:
         return stated
 
     def _readers(self, value: Any) -> frozenset[str] | None:
-        """Those who may see all that a value is made of."""
+        """Those who may see everything that a value is made of."""
         readers: frozenset[str] | None = None
         for leaf in scalars(value):
             for source in self.of(leaf):
@@ -343,7 +344,7 @@ class Trail:
         return readers
 
     def echoes(self, args: Any) -> dict[str, Origin]:
-        """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""
+        """The values that a call sends out, by their form, each with the least trusted of its sources."""
         if self._waiting:
             self._bring()
         return self._echoes(args)
@@ -363,7 +364,7 @@ def _said(
     parts: Mapping[tuple[str | int, ...], Origin],
     readers: Mapping[tuple[str | int, ...], frozenset[str]],
 ) -> Iterator[tuple[Any, Origin]]:
-    """Each leaf of a value with who said it: of the parts that it is in, the innermost counts."""
+    """Each leaf of a value with its source: if it is in several parts, the innermost decides."""
     if not parts and not readers:
         yield from ((leaf, source) for leaf in scalars(value))
         return
@@ -383,9 +384,9 @@ def _said(
 
 
 def _stands_in(part: str, text: str) -> bool:
-    """Whether the part stands in the text, and neither begins nor ends within a word."""
+    """Whether the part occurs in the text without beginning or ending within a word."""
     at = text.find(part)
-    # The first place may be within a word, and a later one not: `ann` in "hanna and ann".
+    # The first place may be within a word, and a later one may not: `ann` in "hanna and ann".
     while at >= 0:
         end = at + len(part)
         if _apart(text[at - 1], part[0]) and _apart(text[end], part[-1]):
@@ -395,5 +396,5 @@ def _stands_in(part: str, text: str) -> bool:
 
 
 def _apart(outside: str, inside: str) -> bool:
-    # `bob@acme.com` does not say `acme.com`, nor `key_id` the word `id`: as a part of a name it is another name.
+    # `bob@acme.com` does not say `acme.com`, nor `key_id` the name `id`: a part of a name is a different name.
     return not (outside.isalnum() and inside.isalnum()) and outside not in "@_"

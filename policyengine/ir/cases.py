@@ -1,4 +1,4 @@
-"""The typed form of tests: requests as a caller would send them, and what must come of each."""
+"""The typed form of tests: requests as a caller would send them, and the expected results."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from policyengine.diagnostics.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request of a test: plain values as a caller would send them, and what must come of it.
+    """One request of a test: plain values as a caller would send them, and the expected result.
 
-    `reason` is a public reason that must be given, `failure` what must have gone wrong. `after` is how much time has
-    passed since the step before, in microseconds."""
+    `reason` is a public reason that must be given, `failure` the error that must occur. `after` is the time since the
+    previous step, in microseconds."""
 
     principal: dict[str, Any]
     action: dict[str, Any]
@@ -31,8 +31,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TestCase:
-    """A `test`, or one line of its table: requests one after the other. Of several, each is recorded as `authorize`
-    would record it, in `session` if there is one; its labels are those that it has to begin with."""
+    """A `test`, or one line of its table: requests in order. If there are several, each is recorded as `authorize`
+    would record it, in `session` if there is one; `session` begins with these labels."""
 
     __test__ = False  # not for pytest to collect
 

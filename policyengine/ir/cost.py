@@ -1,10 +1,9 @@
-"""What rules cost at most, counted and never measured: how many parts of conditions one request can have evaluated.
+"""The highest cost of rules, counted and never measured: how many parts of conditions one request can have evaluated.
 
-In: typed rules, and how many elements a collection of a request is taken to have, and how many entities there are above
-one. Out: steps. A step is one part of a condition, evaluated once, one element that an operator goes through, one
-entity above another, or one source of an argument; what stands within a quantifier counts for each element, in
-quantifiers in each other up to their bound. An index most often leaves most rules aside, which is not
-counted on.
+In: typed rules, and the assumed number of elements in each collection of a request and of ancestors of each entity.
+Out: steps. A step is one part of a condition, evaluated once, one element that an operator visits, one ancestor of an
+entity, or one source of an argument. The body of a quantifier counts for each element, in nested quantifiers up to
+their bound. An index most often excludes most rules, but this does not rely on it.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class RuleCost:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The costliest requests: those of one action on resources of one type; None stands for any other. `rules` are
-    those that speak of them, costliest first. Every agent of a chain costs as much again."""
+    """The costliest requests: those for one action on resources of one type; None stands for all others. `rules` are
+    those that apply to them, costliest first. Every agent of a chain costs as much again."""
 
     action: str | None
     resource: str | None
@@ -36,7 +35,7 @@ class Cost:
 
 
 def steps(expr: Expr, elements: int) -> int:
-    """How many parts of a condition are evaluated at most, where each collection has so many elements."""
+    """The most parts of a condition that are evaluated if each collection has this many elements."""
     total, todo = 0, [(expr, 1, False)]
     while todo:
         node, looks, nested = todo.pop()
@@ -47,9 +46,9 @@ def steps(expr: Expr, elements: int) -> int:
             todo.append((node.body, min(count, MAX_LOOKS) if nested else count, True))
         else:
             todo.extend((child, looks, nested) for child in children(node))
-            # What is above an entity, and what is said of the parts of an argument.
+            # The ancestors of an entity, or the sources of the parts of an argument.
             total += looks * elements if isinstance(node, Within | Sources) else 0
-            # What is the same for all elements of a quantifier is gone through once.
+            # A collection that is the same for all elements of a quantifier is read once.
             often = counted(node) if nested else ()
             total += sum(_size(part, elements) for part in gone_through(node)) if not often else 0
             total += sum(min(looks * _size(part, elements), MAX_LOOKS) for part in often)
@@ -57,7 +56,7 @@ def steps(expr: Expr, elements: int) -> int:
 
 
 def cost(rules: Sequence[Rule], elements: int) -> Cost:
-    """What the costliest request costs."""
+    """The cost of the costliest request."""
     each = [RuleCost(rule, _of(rule, elements)) for rule in rules]
     sums: Counter[tuple[frozenset[str] | None, frozenset[str] | None]] = Counter()
     for one in each:
@@ -78,7 +77,7 @@ def cost(rules: Sequence[Rule], elements: int) -> Cost:
 
 
 def _of(rule: Rule, elements: int) -> int:
-    """The condition, and what it takes to see whether the head fits."""
+    """The cost of the condition, and of testing whether the head applies."""
     scopes = (rule.head.principal, rule.head.resource)
     head = 1 + elements * sum(scope.within is not None for scope in scopes)
     owed = [expr for spec in rule.obligations for _, expr in spec.properties]

@@ -1,7 +1,6 @@
-"""Whether expressions or rules say the same, wherever they stand.
+"""Whether expressions or rules mean the same, wherever they are.
 
-`key` is a digest of what an expression says; `same_rule` compares rules word for word, but for their names and those of
-variables.
+`key` is a digest of an expression; `same_rule` compares rules except for their names and the names of variables.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 def key(expr: Expr) -> bytes:
-    """A digest of what an expression says: equal expressions, wherever they stand, have equal keys."""
+    """A digest of an expression: expressions that differ only in their place have equal keys."""
     said = _said(expr)
     try:
         packed = _pack(said)
     except UnicodeEncodeError:
-        # Half of a pair of surrogates, which only text from a program can hold.
+        # A text may contain half of a surrogate pair if a program made it.
         packed = repr(said).encode()
     return blake2b(packed, digest_size=16).digest()
 
@@ -56,7 +55,7 @@ def _names(cls: type[Node]) -> tuple[str, ...]:
 
 
 def same_rule(a: Rule, b: Rule) -> bool:
-    """Whether the rules are of one kind and impose the same under the same head and condition."""
+    """Whether the rules are of one kind, and have the same head, condition and obligations."""
     return _outline(a) == _outline(b) and [_canonical(p, {}) for p in parts(a)] == [_canonical(p, {}) for p in parts(b)]
 
 
@@ -74,8 +73,8 @@ def _limit_shape(limit: LimitSpec) -> object:
 
 
 def _canonical(expr: Expr, slots: dict[int, int]) -> Any:
-    """The expression as nested tuples. Variables are numbered in order; a constant list is as good as a set, as what
-    stands around it says which is meant; and what the context holds besides is left open."""
+    """The expression as nested tuples. Variables are numbered in order. A constant list equals a set, because the
+    surrounding expression determines which is meant. The members of the context's type are left out."""
     match expr:
         case Local(slot=slot):
             return "local", slots[slot], expr.type

@@ -1,6 +1,6 @@
 """Constant folding that changes no outcome: not a value, not an error, not the place of an error.
 
-In: a typed expression. Out: an equal one, smaller where parts are constant. What cannot be computed is left as it is.
+In: a typed expression. Out: an equal one, smaller where parts are constant. Parts that cannot be computed stay.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from policyengine.model.types import BOOL
 
 
 def fold(expr: Expr) -> Expr:
-    """Folds the logical skeleton: `not`, `and`, `or`, `if` over constants."""
+    """Folds `not`, `and`, `or` and `if` over constants."""
     match expr:
         case Not(operand=operand):
             inner = fold(operand)
@@ -32,7 +32,8 @@ def fold(expr: Expr) -> Expr:
 
 
 def _fold_items(expr: And | Or, items: tuple[Expr, ...], ends_at: bool) -> Expr:
-    """Neutral constants go; nothing after a deciding constant is ever reached. What stands before it may still err."""
+    """Removes neutral constants, and everything after a deciding constant, which is never reached. What is before it
+    may still err."""
     kept: list[Expr] = []
     for item in items:
         folded = fold(item)

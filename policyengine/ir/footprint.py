@@ -1,7 +1,7 @@
-"""What a rule asks for, without what it makes of it: found in one walk, once for each rule.
+"""Which parts of a request a rule reads: found in one walk, once for each rule.
 
-It is what a snapshot has to know of all of its rules, so it is kept on disk beside each rule (`warm/stored.py`), and
-a rule that no request concerns is not read for it.
+A snapshot needs this for all of its rules, so it is kept on disk next to each rule (`warm/stored.py`). A rule that no
+request concerns need not be read for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from policyengine.model.types import EntityT
 
 
 def expressions(rule: Rule) -> Iterator[Expr]:
-    """All that a rule may evaluate."""
+    """Every expression that a rule may evaluate."""
     yield rule.condition
     for obligation in rule.obligations:
         yield from (expr for _, expr in obligation.properties)
@@ -37,11 +37,11 @@ def expressions(rule: Rule) -> Iterator[Expr]:
 
 
 def footprint(rule: Rule) -> Footprint:
-    """What the rule asks for; remembered with the rule."""
+    """The footprint of the rule; remembered with the rule."""
     known = rule.footprint
     if known is None:
         known = _footprint(rule)
-        # What two threads find is the same. A rule that is made from this one starts without it.
+        # If two threads find it, both find the same. A rule that is made from this one by `replace` starts without it.
         object.__setattr__(rule, "footprint", known)
     return known
 

@@ -56,8 +56,8 @@ class Attribute(Node):
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Node):
-    """An attribute of an entity as the entity source, or the policy itself, states it, guarded to be of `type`. What a
-    request says of it never counts. `owners` as of an Attribute. No text has it: it stands where only such a value can.
+    """An attribute of an entity as the entity source or the policy states it, guarded to be of `type`. The request's
+    own value never counts. `owners` as in Attribute. It has no syntax: it is used where only such a value can be meant.
     """
 
     base: Expr
@@ -74,7 +74,7 @@ class Identity(Node):
 
 @dataclass(frozen=True, slots=True)
 class EntityOf(Node):
-    """`File::(tool.args.file_id)`: the entity with an id that is computed. An error where nothing is known of it."""
+    """`File::(tool.args.file_id)`: the entity with a computed id. An error if nothing is known of it."""
 
     name: str
     id: Expr
@@ -82,7 +82,7 @@ class EntityOf(Node):
 
 @dataclass(frozen=True, slots=True)
 class Has(Node):
-    """Whether the attribute is there at all; null is there."""
+    """Whether the attribute exists; null counts."""
 
     base: Expr
     name: str
@@ -91,7 +91,7 @@ class Has(Node):
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Node):
-    """What a JSON object has under a name that is computed; of type Json."""
+    """The value in a JSON object under a computed name; of type Json."""
 
     base: Expr
     key: Expr
@@ -99,7 +99,7 @@ class Lookup(Node):
 
 @dataclass(frozen=True, slots=True)
 class HasKey(Node):
-    """Whether a JSON object has anything under a name that is computed; null is there."""
+    """Whether a JSON object has a value under a computed name; null counts."""
 
     base: Expr
     key: Expr
@@ -107,14 +107,14 @@ class HasKey(Node):
 
 @dataclass(frozen=True, slots=True)
 class Expect(Node):
-    """A JSON value that must be of `type` from here on."""
+    """A JSON value that must be of `type`."""
 
     operand: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Refine(Node):
-    """A value that must be one of those that `shape` leaves of its plain type."""
+    """A value that must also be one of the values that `shape` allows of its plain type."""
 
     operand: Expr
     shape: Type
@@ -122,8 +122,8 @@ class Refine(Node):
 
 @dataclass(frozen=True, slots=True)
 class Arguments(Node):
-    """Whether the arguments of a call are those that its tool declares: true, or an error. Of a tool that is not among
-    `tools` it is true. No text has it: it stands for what every call of a declared tool has to be."""
+    """Whether the arguments of a call are those that its tool declares: true, or an error. For a tool that is not among
+    `tools` it is true. It has no syntax: it states what every call of a declared tool has to meet."""
 
     tools: tuple[tuple[str, RecordT], ...]
 
@@ -192,7 +192,7 @@ class Contains(Node):
 
 @dataclass(frozen=True, slots=True)
 class Within(Node):
-    """`entity in target`: it is the target, or the target is above it. A target may also be a collection."""
+    """`entity in target`: the entity is the target, or is below it. A target may also be a collection."""
 
     entity: Expr
     target: Expr
@@ -214,7 +214,7 @@ class Like(Node):
 
 @dataclass(frozen=True, slots=True)
 class Quantifier(Node):
-    """A question about the elements of a collection. A `sum` adds up what its body is worth, and is a number."""
+    """A test of the elements of a collection. A `sum` adds up the values of its body, and is a number."""
 
     kind: Literal["any", "all", "sum"]
     variable: str
@@ -233,7 +233,7 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class Sources(Node):
-    """Where the tool argument at `path` came from, by the provenance in the context. A variable in the path stands for
+    """The sources of the tool argument at `path`, by the provenance in the context. A variable in the path stands for
     the position of its element."""
 
     path: tuple[str | Local, ...]
@@ -281,7 +281,7 @@ Expr = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a principal or resource must be for a rule to apply: all of what is not None."""
+    """What a principal or resource must be for a rule to apply: it must meet every field that is not None."""
 
     types: frozenset[str] | None = None
     entities: frozenset[Uid] | None = None
@@ -308,11 +308,11 @@ class ObligationSpec:
 
 @dataclass(frozen=True, slots=True)
 class LimitSpec:
-    """`of` is None for requests; `per` is seconds, a calendar period in `zone`, or None for what is in flight. A meter
-    that has refused something is shut for `block_for` seconds; `fails_open` is for a store that is away. People are
-    told from `alert_at` percent of the ceiling on; of an `advisory` limit past it, which denies nothing. With a
-    `share`, in percent, there may be that much of what was counted on average in the `over` periods before, and
-    `ceiling` is what there may be at least."""
+    """`of` is None if requests are counted; `per` is seconds, a calendar period in `zone`, or None if a limit is on
+    what is in flight. A meter that has refused something stays shut for `block_for` seconds; `fails_open` applies if
+    the store is unavailable. Alerts are sent from `alert_at` percent of the ceiling on, and for an `advisory` limit,
+    which denies nothing, above it. With a `share`, in percent, the limit is that much of the average of the previous
+    `over` periods, and at least `ceiling`."""
 
     ceiling: Expr
     of: Expr | None
@@ -329,10 +329,10 @@ class LimitSpec:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a rule asks for. `members` are those of the context, `whole_context` is whether it reads that as a whole.
-    `through` are the types of entity of which it reads more than who it is, where it is neither the principal nor the
-    resource. `elements` is whether it reads what the elements of a collection have, `sources` whether it asks where
-    arguments came from, and `approval` whether it demands one."""
+    """What a rule reads. `members` are members of the context, `whole_context` is whether it reads the context as a
+    whole. `through` are the types of entity, neither principal nor resource, of which it reads more than the identity.
+    `elements` is whether it reads attributes of the elements of a collection, `sources` whether it reads the sources of
+    arguments, and `approval` whether it demands an approval."""
 
     members: frozenset[str]
     whole_context: bool
@@ -342,14 +342,15 @@ class Footprint:
     approval: bool
 
     def reads(self, member: str) -> bool:
-        """Whether this member of the context may be read: the context as a whole counts as well."""
+        """Whether this member of the context may be read, by itself or with the context as a whole."""
         return self.whole_context or member in self.members
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `name` is qualified with its module; `reason` is the public `because`. A rule that is `tried` changes
-    nothing yet: what it would do is told. A forbid that `cuts` ends a stream once it holds of what has come."""
+    """One rule. `name` is qualified with its module; `reason` is the public `because`. A `tried` rule is on trial: it
+    affects nothing yet, and only its effect is reported. A forbid that `cuts` ends a stream once it holds of the text
+    so far."""
 
     kind: Literal["permit", "forbid", "require", "limit", "label"]
     name: str
@@ -362,7 +363,7 @@ class Rule:
     limit: LimitSpec | None = None
     tried: bool = False
     cuts: bool = False
-    # For `footprint.py`, which knows it once it was asked.
+    # Set by `footprint.py` on first use.
     footprint: Footprint | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
@@ -383,8 +384,8 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All rules of a bundle in name order, the facts it states of entities, its claims and its tests. `tried` are the
-    rules that are not in force: no answer depends on them."""
+    """All rules of a bundle in name order, the facts that it states of entities, its claims and its tests. `tried` are
+    the rules that are not in force: no decision depends on them."""
 
     rules: tuple[Rule, ...] = ()
     facts: tuple[tuple[Uid, tuple[tuple[str, Any], ...]], ...] = ()

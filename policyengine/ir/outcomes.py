@@ -1,11 +1,10 @@
-"""`and`, `or`, `not` and `if` over the three outcomes of a condition: that it is true, that it is false, that it errs.
+"""`and`, `or`, `not` and `if` over the three outcomes of a condition: true, false, error.
 
 A condition that errs is neither true nor false, so "false" is not "not true". `and` and `or` stop at the first item
 that decides, so what comes after it may err without harm.
 
-What says *when* an outcome comes about is any algebra of propositions: formulas about an unknown entity
-(`partial/outcome.py`), the terms of a solver, or plain booleans, by which the tests hold all of it against the
-interpreter.
+The conditions for an outcome are propositions of any algebra: formulas about an unknown entity (`partial/outcome.py`),
+the terms of a solver, or plain booleans, with which the tests compare all of this to the interpreter.
 """
 
 from __future__ import annotations
@@ -16,16 +15,15 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 P = TypeVar("P")
-# Of longer chains, parts of this length are put together first: propositions stay flat enough to be walked by
-# recursion.
+# Longer chains are combined in chunks of this length first, so that propositions stay flat enough for recursion.
 CHUNK = 16
 
-# That a condition is true, that it is false, or (None) that it has a value.
+# Whether a condition is true, whether it is false, or (None) whether it has a value.
 Wanted = bool | None
 
 
 class Outcome(ABC, Generic[P]):
-    """When a condition is true, when it is false, and when it is either."""
+    """When a condition is true, when it is false, and when it has a value."""
 
     __slots__ = ()
 
@@ -67,7 +65,7 @@ class Told(Outcome[P]):
 
 
 class Lazily(Outcome[P]):
-    """An outcome whose propositions are worked out when they are asked for, and once: of most only one matters."""
+    """An outcome whose propositions are computed when they are needed, and once: most often only one is."""
 
     __slots__ = ("_known", "_of")
 
@@ -96,13 +94,13 @@ class Lazily(Outcome[P]):
 
 @dataclass(frozen=True)
 class Algebra(Generic[P]):
-    """What is always so, what is never so, and how propositions are joined. The rest follows."""
+    """The propositions that are always and never true, and how propositions are joined. The rest follows."""
 
     truth: P
     falsity: P
     conj: Callable[..., P]
     disj: Callable[..., P]
-    # The outcomes of a condition of which nothing is open. They are told apart by identity.
+    # The outcomes of a condition that depends on nothing unknown. They are compared by identity.
     always: Told[P] = field(init=False)
     never: Told[P] = field(init=False)
     errs: Told[P] = field(init=False)
@@ -113,7 +111,7 @@ class Algebra(Generic[P]):
             object.__setattr__(self, name, told)
 
     def choice(self, test: Outcome[P], then: Outcome[P], otherwise: Outcome[P]) -> Outcome[P]:
-        """`if`: whichever of the two the test asks for."""
+        """`if`: the outcome of one of the two, by the outcome of the test."""
         if test is self.always or test is self.never:
             return then if test is self.always else otherwise
         if test is self.errs:
@@ -144,7 +142,8 @@ class Algebra(Generic[P]):
         def when(wanted: Wanted) -> P:
             if wanted:
                 return conj(*(item.true for item in items))
-            # False, or with a value: an item before is false, or all before have a value and the last is so.
+            # For false, or for a value: an earlier item is false, or all earlier ones have a value and the last is as
+            # wanted.
             *others, last = items
             whole = last.when(wanted)
             for item in reversed(others):

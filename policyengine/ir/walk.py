@@ -1,4 +1,4 @@
-"""Reading an expression as a tree: its parts, its size, its fixed text form."""
+"""Reading an expression as a tree: its parts, the collections that it visits, substitution."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from policyengine.ir.nodes import (
 )
 from policyengine.model.types import JSON, EntityT, ListT, Prim, RecordT, SetT, element_of
 
-# The fields of each class that have parts in them: those of which the annotation says so.
+# The fields of each class that hold expressions, found by their annotations.
 _names: dict[type, tuple[str, ...]] = {}
 _PARTS = ("Expr", "Local")
 
@@ -57,7 +57,7 @@ def size(expr: Expr) -> int:
 
 
 def gone_through(expr: Expr) -> tuple[Expr, ...]:
-    """The collections that an operator or a call goes through element by element; none that the policy writes out."""
+    """The collections that an operator or a call visits element by element, except those that the policy writes out."""
     match expr:
         case Call(function="contains_any" | "contains_all" | "size", args=args):
             collections = args
@@ -74,14 +74,14 @@ def gone_through(expr: Expr) -> tuple[Expr, ...]:
 
 
 def counted(expr: Expr) -> tuple[Expr, ...]:
-    """Those of them that count where the expression stands within a quantifier. What something is looked for in is kept
-    where it is the same for all elements."""
+    """Those of them that count when the expression is within a quantifier. A collection that is searched is kept as a
+    set if it is the same for all elements."""
     collections = gone_through(expr)
     return tuple(filter(varies, collections)) if isinstance(expr, Contains | Within) else collections
 
 
 def counted_values(expr: Expr, parts: Sequence[Expr], values: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
-    """The values of those among the parts of an expression that count, and whether their elements have none."""
+    """The values of those parts of an expression that count, and whether their elements have no elements themselves."""
     collections = counted(expr)
     for part, value in zip(parts, values, strict=True):
         if any(part is each for each in collections):
@@ -89,13 +89,13 @@ def counted_values(expr: Expr, parts: Sequence[Expr], values: Sequence[Any]) -> 
 
 
 def is_flat(expr: Expr) -> bool:
-    """Whether the elements of a collection have no elements of their own."""
+    """Whether the elements of a collection have no elements themselves."""
     element = element_of(expr.type)
     return isinstance(element, Prim | EntityT) and element != JSON
 
 
 def varies(expr: Expr) -> bool:
-    """Whether the value depends on the element of a quantifier around the expression."""
+    """Whether the value depends on the element of an enclosing quantifier."""
     parts = list(walk(expr))
     own = {part.slot for part in parts if isinstance(part, Quantifier)}
     return any(isinstance(part, Local) and part.slot not in own for part in parts)
@@ -106,7 +106,7 @@ def _is_written_out(expr: Expr) -> bool:
 
 
 def quantifies(expr: Expr) -> bool:
-    """Whether something in the expression goes through collections: a quantifier, or what counts like one."""
+    """Whether something in the expression visits collections: a quantifier, or an operation that counts as one."""
     return any(isinstance(part, Quantifier) or counted(part) for part in walk(expr))
 
 
@@ -119,7 +119,8 @@ def counts(expr: Expr, slot: int) -> bool:
 
 
 def substituted(expr: Expr, slot: int, value: Expr) -> Expr:
-    """The expression with the value in the place of a variable. Slots are unique within a rule, so none hides it."""
+    """The expression with the variable replaced by the value. Slots are unique within a rule, so no variable is
+    hidden."""
     if isinstance(expr, Local):
         return value if expr.slot == slot else expr
     changed: dict[str, Any] = {}

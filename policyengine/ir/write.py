@@ -1,10 +1,10 @@
-"""A typed expression as the tree of a `.pol` text: the way back from what the checker made of a text.
+"""A typed expression as the tree of a `.pol` text: the way back from the checker's result to text.
 
-In: an expression and the Words of the place where the text is to stand. Out: a tree of which the checker makes the same
-expression, or its text, as the formatter writes it; Unwritable for a constant that has no literal.
+In: an expression and the Words of the place that the text is for. Out: a tree that the checker turns into the same
+expression, or the formatter's text for it; Unwritable for a constant that has no literal.
 
-An Expect has no text of its own, as most often the operator around it asks for the type. With `explicit`, it is the
-call of a definition, and `definition` says which.
+An Expect has no text of its own, because most often the surrounding operator requires the type. With `explicit`, it is
+the call of a definition, which `definition` gives.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ _METHODS = frozenset({"in_range"})
 
 
 class Unwritable(Exception):
-    """A constant that has no literal, a type that a definition cannot ask for, or a variable from elsewhere."""
+    """A constant without a literal, a type that a definition cannot require, or a variable from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What names mean where a text is to stand. `resource` is what the resource is called; `taken` are the names that a
-    variable must not have; `locals` are the variables around, by slot."""
+    """The meaning of names where a text is to be. `resource` is the name of the resource; `taken` are names that a
+    variable must not have; `locals` are the enclosing variables, by slot."""
 
     resource: str = "resource"
     context: frozenset[str] = frozenset()
@@ -76,7 +76,7 @@ class Words:
     locals: Mapping[int, str] = field(default_factory=dict)
 
     def binding(self, name: str, slot: int) -> tuple[str, Words]:
-        """A free name for a variable, and the words inside."""
+        """A free name for a variable, and the Words within its scope."""
         taken = {*self.locals.values(), *self.context, *_ROOTS, self.resource}
         free, number = name, 2
         while free in taken:
@@ -190,7 +190,7 @@ def _quantifier(expr: Quantifier, words: Words) -> ast.Expr:
 
 
 def _counted(expr: Quantifier, collection: ast.Expr, body: ast.Expr) -> ast.Expr:
-    """A quantifier whose variable plays no part any more, as where the value of what read it is known."""
+    """A quantifier whose variable is no longer used, for example because the value that read it is known."""
     count, zero = synthetic.call("size", [collection]), synthetic.number(0)
     if expr.kind == "sum":
         none = synthetic.duration(timedelta(0)) if expr.body.type == DURATION else zero
@@ -252,7 +252,7 @@ def _variable(local: Local, words: Words) -> ast.Ref:
 
 
 def _argument(path: tuple[str | Local, ...], words: Words) -> ast.Expr:
-    """A tool argument, or what is inside an element of one."""
+    """A tool argument, or a part of an element of one."""
     start = synthetic.dotted(synthetic.ref(words.resource), ["args"])
     for step in path:
         start = _variable(step, words) if isinstance(step, Local) else synthetic.dotted(start, [step])

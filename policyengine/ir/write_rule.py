@@ -1,4 +1,4 @@
-"""A typed rule as `.pol` text: its head, its condition and what it imposes; see `write.py`."""
+"""A typed rule as `.pol` text: its head, its condition and its obligations; see `write.py`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from policyengine.syntax.synthetic import NOWHERE
 
 
 def rule_text(rule: Rule, name: str, schema: Schema, explicit: bool) -> str:
-    """The rule under a name; with `explicit`, it calls the definitions it needs. Raises Unwritable."""
+    """The rule with this name; with `explicit`, it calls the definitions it needs. Raises Unwritable."""
     words = _words(rule.head, schema, explicit)
     body: ast.RequireBody | ast.LimitBody | None = None
     if rule.limit is not None:
@@ -66,7 +66,7 @@ def head_tree(head: Head, schema: Schema) -> ast.Head:
 
 
 def _scope(scope: Scope, possible: Collection[str]) -> ast.ScopeOf | None:
-    """None where the scope is all that is possible anyway."""
+    """None if the scope covers everything that is possible."""
     of: tuple[ast.Name | ast.EntityLit, ...]
     if scope.entities is not None:
         of = tuple(_entity(uid) for uid in sorted(scope.entities))

@@ -1,2 +1,2 @@
-"""The things the language speaks about: types, values, operators, entities, requests, decisions. Depends on nothing
-above."""
+"""The things that the language is about: types, values, operators, entities, requests, decisions. Depends on no room
+above it."""

@@ -1,4 +1,4 @@
-"""What several elements come to together: a sum, a union, pairs.
+"""Results over several elements: a sum, a union, pairs.
 
 Elements and values are as `values.guard` returns them. Every function is total: it returns a value or raises Fault.
 """
@@ -14,18 +14,18 @@ from policyengine.model.operators import in_range_of, typed_key
 from policyengine.model.types import DURATION, SetT, Type
 from policyengine.model.values import Fault
 
-# Every float is a whole number of these.
+# Every float is a multiple of 1 divided by this.
 _FINEST = 2**1074
 
 
 def summed(elements: Collection[Any], value: Callable[[int, Any], Any], of: Type, type_: Type) -> Any:
-    """The sum of a value of each element and its position, in their order; `of` is the type of the collection. Of a
-    set, each different element counts once. Raises Fault where the sum does not fit its type."""
+    """The sum of a value for each element and its position, in order; `of` is the type of the collection. In a set,
+    equal elements count once. Raises Fault if the sum does not fit its type."""
     return total([value(position, element) for position, element in different(elements, of)], type_)
 
 
 def different(elements: Collection[Any], of: Type) -> Iterator[tuple[int, Any]]:
-    """The elements with their positions: of a set the different ones, where each stands first."""
+    """The elements with their positions; for a set, each different element at its first position."""
     if not isinstance(of, SetT):
         yield from enumerate(elements)
         return
@@ -38,8 +38,8 @@ def different(elements: Collection[Any], of: Type) -> Iterator[tuple[int, Any]]:
 
 
 def total(values: Sequence[Any], type_: Type) -> Any:
-    """Numbers or lengths of time, added up exactly and rounded once, so that their order changes nothing. Of none it is
-    zero. Raises Fault where the sum does not fit its type."""
+    """The sum of numbers or durations, added exactly and rounded once, so that their order does not matter. Zero if
+    there are none. Raises Fault if the sum does not fit its type."""
     try:
         if type_ == DURATION:
             return length(sum(map(nanoseconds, values)))
@@ -55,12 +55,12 @@ def total(values: Sequence[Any], type_: Type) -> Any:
 
 
 def union(left: Collection[Any], right: Collection[Any]) -> tuple[Any, ...]:
-    """What is in one of them, or in both."""
+    """The elements of either or both."""
     return (*left, *right)
 
 
 def pairs(left: Sequence[Any], right: Sequence[Any]) -> tuple[dict[str, Any], ...]:
-    """The elements that stand at the same place in two lists. Raises Fault for lists of different lengths."""
+    """The elements at the same position in two lists. Raises Fault for lists of different lengths."""
     if len(left) != len(right):
         raise Fault(codes.UNEQUAL_LENGTHS.id, "the two lists have different lengths")
     return tuple({"first": one, "second": other} for one, other in zip(left, right, strict=True))

@@ -1,6 +1,6 @@
-"""What a clock on the wall of a named zone shows: time of day, weekday and date.
+"""What a wall clock in a named zone shows: time of day, weekday and date.
 
-In: a time, and the name of a zone of the time zone database, which the checker has tried out. Out: plain values.
+In: a time, and the name of a zone in the time zone database, which the checker has tested. Out: plain values.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def zone(name: str) -> str:
-    """The name itself. Raises Fault for what is not a zone. The set of names is asked, so that no file is looked for by
-    a name that a policy made up."""
+    """The name itself. Raises Fault for anything but a zone. The name is looked up in a set, so that no policy can
+    choose the name of a file to open."""
     if name not in zones.names():
         raise Fault(codes.BAD_CONSTANT.id, "not a time zone such as Europe/Berlin or UTC")
     return name
 
 
 def time_of_day(time: datetime, zone: str) -> timedelta:
-    """What the clock shows, as the time since it showed midnight: 9h is nine o'clock, also on days on which it was put
-    forward or back."""
+    """The time on the clock since midnight: 9h is nine o'clock, even on days on which clocks change."""
     local = _local(time, zone)
     seconds = (local.hour * 60 + local.minute) * 60 + local.second
-    # Zones are whole seconds apart.
+    # Zones differ by whole seconds.
     return length(seconds * 10**9 + nanoseconds(time) % 10**9)
 
 

@@ -1,8 +1,8 @@
-"""`argv(text)`: what commands a command line runs, as data that rules can ask about.
+"""`argv(text)`: the commands that a command line runs, as data that rules can test.
 
-In: the text. Out: a record for every command in it, those that wrappers (`env`, `xargs`, `sudo`, `find -exec`, `sh -c`)
-run among them; the wrappers themselves are listed too. What is not plainly understood raises Fault. `args`, `reads`
-and `writes` are absent from a command of which they are not known before it runs: a rule that reads them errs.
+In: the text. Out: a record for every command in it, including those that wrappers (`env`, `xargs`, `sudo`, `find
+-exec`, `sh -c`) run; the wrappers themselves are listed too. A text that is not plainly understood raises Fault.
+`args`, `reads` and `writes` are absent from a command if they are only known when it runs: a rule that reads them errs.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from policyengine.model.shell import DEEPEST, Simple, commands, refused
 Words = Sequence[str | None]
 _FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
 _FIND_WRITES = ("-fprint", "-fprint0", "-fprintf", "-fls")
-# A program of one version, and what loads programs: `python3.12-dbg`, `ld-linux-x86-64.so.2`.
+# One version of a program, and programs that load others: `python3.12-dbg`, `ld-linux-x86-64.so.2`.
 _VERSIONED = re.compile(r"([a-z+]+)-?[0-9][a-z0-9.+_-]*")
 _LOADER = re.compile(r"ld-(linux|musl).*|ld(64)?\.so.*")
 
 
 @lru_cache(512)
 def argv(text: str) -> tuple[dict[str, Any], ...]:
-    """The commands, in the order in which they are written. Raises Fault for what is not plainly understood."""
+    """The commands, in the order of the text. Raises Fault for a text that is not plainly understood."""
     parsed_commands = tuple(_of_text(text, (), 0))
     if not parsed_commands:
         raise refused("it has no command")
@@ -74,7 +74,7 @@ def _record(words: Words, assigned: Sequence[str], within: tuple[str, ...]) -> d
 
 
 def _runs_code(name: str, args: Words) -> bool:
-    # Where file names have no case, this is another spelling of it.
+    # If file names ignore case, this is another spelling of the program.
     program = name if name in CODE else name.lower()
     versioned = _VERSIONED.fullmatch(program)
     if program in CODE or (versioned is not None and versioned.group(1) in CODE) or _LOADER.fullmatch(program):
@@ -91,7 +91,7 @@ def _runs_code(name: str, args: Words) -> bool:
 
 
 def _is_one_of(arg: str, options: Sequence[str]) -> bool:
-    """Whether an argument is one of these options. Programs take a long one that is cut short for it, too."""
+    """Whether an argument is one of these options. Programs accept abbreviations of long ones."""
     name = arg.partition("=")[0]
     return arg.startswith(tuple(options)) or (len(name) > 2 and any(one.startswith(name) for one in options))
 
@@ -101,7 +101,7 @@ def _is_cut_short(arg: str, words: Collection[str]) -> bool:
 
 
 def _clusters(program: str, args: Words) -> bool:
-    """Short options that stand together, one of them an option that runs programs: `tar -xIF`."""
+    """Whether short options are joined and one of them runs programs: `tar -xIF`."""
     short = [one[1:] for one in CODE_OPTIONS[program] if not one.startswith("--")]
     grouped = [arg for arg in args if arg is not None and re.match(r"-[^-]", arg)]
     first = [arg for arg in args[:1] if arg is not None and program in ("tar", "gtar", "bsdtar")]
@@ -109,7 +109,7 @@ def _clusters(program: str, args: Words) -> bool:
 
 
 def _inner(words: Words, record: dict[str, Any], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
-    """The commands that a command runs by itself."""
+    """The commands that a command runs itself."""
     if depth > DEEPEST or len(within) > DEEPEST:
         raise refused("it is nested too deeply")
     program, args = record["program"], list(words[1:])
@@ -134,7 +134,7 @@ def _wrapped(
 ) -> list[dict[str, Any]]:
     at = _behind_options(program, wrapper, args)
     assigned: list[str] = []
-    # Whatever has a `=` in it, these take for an assignment.
+    # For these programs, every argument with a `=` is an assignment.
     while wrapper.assigns and at < len(args) and "=" in (args[at] or ""):
         assigned.append((args[at] or "").partition("=")[0])
         at += 1
@@ -148,14 +148,14 @@ def _wrapped(
     if not inner:
         return []
     if wrapper.more:
-        # What is added is not known, nor what comes instead of the word that `-I` names.
+        # The added arguments are unknown, and so is what replaces the word that `-I` names.
         mark = _replaced(args[: at - wrapper.before])
         inner = [None if mark and word is not None and mark in word else word for word in inner] + [None]
     return _run(inner, assigned, within, depth)
 
 
 def _replaced(options: list[str | None]) -> str:
-    """The text that `xargs -I` puts something else in place of; empty where there is none."""
+    """The text that `xargs -I` replaces; empty if there is none."""
     placeholder = ""
     for at, option in enumerate(options):
         if option is not None and (told := re.fullmatch(r"-[0rtxo]*I(.*)", option)):
@@ -204,7 +204,7 @@ def _takes_next(program: str, wrapper: Wrapper, arg: str) -> int:
 
 
 def _shell(args: list[str | None], record: dict[str, Any], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
-    """`sh -c TEXT`: the text is read. A script, or what comes in, is code that is not seen here."""
+    """`sh -c TEXT`: the text is read. A script, or code from standard input, is not seen here."""
     at, text = 0, False
     while at < len(args):
         arg = args[at]
@@ -227,7 +227,7 @@ def _shell(args: list[str | None], record: dict[str, Any], within: tuple[str, ..
         return []
     if at >= len(args) or args[at] is None:
         raise refused("the arguments of a shell are only known when it runs")
-    # What comes first to a shell may be said around it.
+    # Variables may name a file that a shell runs first.
     record["runs_code"] = not all(map(HARMLESS.fullmatch, record["env"]))
     return _of_text(str(args[at]), within, depth + 1)
 
@@ -245,7 +245,7 @@ def _find(args: list[str | None], record: dict[str, Any], within: tuple[str, ...
             elif "writes" in record:
                 record["writes"].append(target)
         if arg not in _FIND_RUNS:
-            # What is not known could be `-exec` as well.
+            # An unknown argument could be `-exec` as well.
             if arg is None:
                 raise refused("the arguments of `find` are only known when it runs")
             continue
@@ -254,7 +254,7 @@ def _find(args: list[str | None], record: dict[str, Any], within: tuple[str, ...
             at += 1
         if at >= len(args):
             raise refused("the command that `find` runs has no end")
-        # The names of what is found are not known.
+        # The names of the files that it finds are unknown.
         words = [None if word is None or "{}" in word else word for word in args[start:at]]
         run_commands += _run(words, (), within, depth)
         at += 1

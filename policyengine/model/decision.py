@@ -1,7 +1,7 @@
 """The answer to a request.
 
 A decision is `allow` or `deny`, never anything else. `allowed` is stricter than `decision`: it is true only for an
-`allow` that owes nothing, so that `if decision.allowed:` cannot let an unmet obligation through.
+`allow` without obligations, so that `if decision.allowed:` cannot let an unmet obligation through.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
-# As many determining rules and errors are listed; of more, how many there are is said beside.
+# The most determining rules, and the most errors, that are listed; their total numbers are given as well.
 MOST_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """Something the caller must do to honour a decision. `id` is the rule that imposed it, and its place there."""
+    """Something the caller must do to honour a decision. `id` is the name of the rule that imposed it, and its place
+    there."""
 
     id: str
     type: str
@@ -50,14 +51,13 @@ class RuleError:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A rule that is tried and spoke about the request, and what would have come of it in force, beside the rules that
-    are.
+    """A rule on trial that applied to the request, and its effect if it were in force together with the rules that are.
 
-    kind: what rule it is, "forbid" for example.
+    kind: the kind of rule, such as "forbid".
     decision: what the decision would have been.
-    changes: whether anything of the decision would have been different: what it is, what is owed, or labels.
-    obligations: the types of what it would have imposed, of an approval "approval".
-    error: why it could not be evaluated, where it could not.
+    changes: whether the decision would have been different in its effect, its obligations or its labels.
+    obligations: the types of obligation that it would have imposed, "approval" for an approval.
+    error: why it could not be evaluated, if it could not.
     """
 
     rule: str
@@ -73,17 +73,17 @@ class Decision:
     """The answer to one request, from one revision of the policies.
 
     decision: "allow" or "deny".
-    determining: names of the rules that made it so, sorted; empty when nothing permitted the request.
+    determining: names of the rules that led to the decision, sorted; empty when nothing permitted the request.
     reasons: the public `because` texts of the determining rules.
-    obligations: what the caller owes, for this decision to be honoured.
+    obligations: what the caller must do to honour this decision.
     approvals: the approvals whose absence alone made this a deny.
     limits: names of the limits that meter an allowed request.
-    labels: what the session carries once an allowed request is recorded, as rules find it in `session.labels`.
-    errors: every rule that could not be evaluated, whether or not it mattered; of many, one for each reason.
-    determining_total, errors_total: how many there are, where these lists do not hold them all.
+    labels: the labels of the session once an allowed request is recorded, as rules read them in `session.labels`.
+    errors: every rule that could not be evaluated, even if it did not matter; if there are many, one for each reason.
+    determining_total, errors_total: the total numbers, if these lists are not complete.
     revision: the snapshot that answered.
     metered: those of the limits that the caller said it meters.
-    tried: what rules that are tried would have changed; nothing here depends on it.
+    tried: the changes that rules on trial would have made; nothing else here depends on them.
     """
 
     decision: Literal["allow", "deny"]
@@ -102,19 +102,19 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """True only for an `allow` that owes no obligation, and names no limit but those that the caller meters."""
+        """True only for an `allow` without obligations and without limits that the caller does not meter."""
         return self.decision == "allow" and not self.obligations and not self.unmetered
 
     @property
     def unmetered(self) -> tuple[str, ...]:
-        """The limits that apply, and that nobody said to meter."""
+        """The limits that apply and that the caller does not meter."""
         return tuple([name for name in self.limits if name not in self.metered]) if self.limits else ()
 
     def allowed_if(self, fulfilled: Collection[str]) -> bool:
         """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`, and
-        that names no limit but those that the caller meters. Raises TypeError for a text or a mapping, which would hold
-        more than they name."""
-        # A frozen set is neither, which is sooner told than that.
+        which names only limits that the caller meters. Raises TypeError for a text or a mapping, whose `in` finds more
+        than they name."""
+        # A frozenset is neither, and this test is faster.
         if type(fulfilled) is not frozenset and isinstance(fulfilled, str | Mapping):
             raise TypeError("`fulfilled` must be a collection of obligation types")
         return self.decision == "allow" and not self.unmetered and all(o.type in fulfilled for o in self.obligations)
@@ -124,7 +124,7 @@ class Decision:
 
     @property
     def summary(self) -> str:
-        """One line that says what was decided and why, without any value of the request."""
+        """One line with the decision and its reasons, without any value of the request."""
         erred = {error.rule for error in self.errors}
         rules = ", ".join(
             f"`{name}`" + (" (could not be evaluated)" if name in erred else "") for name in self.determining
@@ -144,8 +144,8 @@ class Decision:
 
 
 def listed_errors(faults: Sequence[tuple[str, str]], error: Callable[[int], RuleError]) -> list[RuleError]:
-    """The errors of rules, whose codes and messages are known. Of more than MOST_LISTED, one for each code and message,
-    and at most MOST_LISTED of these: what a request lacks is most often read by many rules, and is missing once."""
+    """The errors of rules, whose codes and messages are known. If there are more than MOST_LISTED, one for each code
+    and message, and at most MOST_LISTED of these: many rules often read one attribute that the request lacks."""
     if len(faults) <= MOST_LISTED:
         return list(map(error, range(len(faults))))
     count, first = Counter(faults), dict[tuple[str, str], int]()

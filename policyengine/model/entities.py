@@ -1,7 +1,7 @@
 """What is known about entities apart from a request, and the hierarchy above an entity.
 
-A World is frozen data: the records of an entity source, with what the policies themselves state on top. Where it
-speaks of an attribute it wins; a request may only add.
+A World is frozen data: the records of an entity source, with the policies' own facts on top. An attribute that it
+states takes precedence; a request may only add others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class World:
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
-        # What is above known entities, each found once. Filling it in is idempotent, so threads need no lock.
+        # The ancestors of known entities, each found once. Filling it is idempotent, so threads need no lock.
         self.known_ancestors: dict[Uid, frozenset[Uid]] = {}
-        # And of those that have no such thing, why.
+        # For entities whose ancestors cannot be determined, the reason.
         self.faults: dict[Uid, Fault] = {}
-        # The ids of a type in order, for those who look through all of them.
+        # The ids of each type in order, for searches through all of them.
         self.ordered: dict[str, list[str]] = {}
         self._numbers: dict[Uid, int] = {}
         self._count = count()
-        # The lists among the attributes, by identity: what is found out about one of these stays true.
+        # The lists among the attributes, by identity: what was found out about one of these stays true.
         self.held: dict[int, Any] = {
             id(value): value
             for by_id in self.records.values()
@@ -43,9 +43,9 @@ class World:
         }
 
     def number(self, uid: Uid) -> int:
-        """A number for an identity: the same each time, and no other's. Numbers are compared faster."""
+        """A unique number for an identity, always the same. Numbers compare faster."""
         known_number = self._numbers.get(uid)
-        # Whichever thread comes first, all get its number.
+        # If several threads add one, all get the number of the first.
         return self._numbers.setdefault(uid, next(self._count)) if known_number is None else known_number
 
     def record(self, uid: Uid) -> Mapping[str, Any]:
@@ -54,13 +54,13 @@ class World:
         return by_id.get(uid.id, _EMPTY) if by_id is not None else _EMPTY
 
     def known(self, type_: str, id_: str) -> Entity:
-        """The entity of this type and id. Raises Fault where nothing is known of it, not even that it is there."""
+        """The entity of this type and id. Raises Fault if nothing is known of it, not even that it exists."""
         if id_ not in self.records.get(type_, ()):
             raise Fault(codes.NOT_KNOWN.id, f"the entity source knows no such `{type_}`")
         return Entity(Uid(type_, id_))
 
     def recorded(self, entity: Entity, name: str, owners: Collection[str] | None) -> Any:
-        """What is known of an attribute apart from the request. Raises Fault where nothing is."""
+        """The value of an attribute that is known apart from the request. Raises Fault if there is none."""
         value = self.record(entity.uid).get(name, ABSENT) if owners is None or entity.uid.type in owners else ABSENT
         if value is ABSENT:
             raise Fault(codes.NOT_KNOWN.id, f"the entity source has no `{name}` here")
@@ -81,7 +81,7 @@ class World:
         return self._find_ancestors(entity)
 
     def _ancestors_once(self, entity: Entity) -> frozenset[Uid]:
-        """What is above a known entity, which is always the same, also where it cannot be told."""
+        """The ancestors of a known entity, which never change; nor does the Fault if they cannot be determined."""
         known = self.faults.get(entity.uid)
         if known is not None:
             raise Fault(known.code, known.message)
@@ -96,8 +96,8 @@ class World:
         todo, records, new = [entity], self.records, tuple.__new__
         while todo:
             for parent in self._listed(todo.pop()):
-                # Most parents are no more than references, and of most of those nobody knows anything: they lead no
-                # further, and need no Entity.
+                # Most parents are only references, and most of those have no record: they lead no further, and need no
+                # Entity.
                 if type(parent) is dict and len(parent) == 2:
                     type_, id_ = parent.get("type"), parent.get("id")
                     if type(type_) is str and type(id_) is str and id_ not in records.get(type_, _EMPTY):
@@ -112,7 +112,7 @@ class World:
         return frozenset(seen)
 
     def _listed(self, entity: Entity) -> Iterable[Any]:
-        """What an entity has for its parents. Raises Fault if that is not a list."""
+        """The parents of an entity. Raises Fault if they are not a list."""
         parents = self.find(entity, PARENTS)
         if parents is ABSENT:
             return ()

@@ -1,8 +1,8 @@
-"""Times and lengths of time with parts of a microsecond, which Python's own do not have.
+"""Times and durations with fractions of a microsecond, which Python's own types do not have.
 
-RFC 3339 writes times with any number of digits, and Go, Java and Rust write nine. What has parts of a microsecond is a
-FineTime or FineLength, compares with the plain ones by exact value, and is equal to none of them. `since`, `time` and
-`length` go by whole nanoseconds; nothing here cuts or rounds.
+RFC 3339 allows any number of digits, and Go, Java and Rust write nine. A value with a fraction of a microsecond is a
+FineTime or FineLength, compares with the plain types by exact value, and is equal to none of them. `since`, `time` and
+`length` count whole nanoseconds; nothing here cuts or rounds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Fine:
 
 
 class FineTime(_Fine, datetime):
-    """A point in time in UTC. As a datetime it is the microsecond that it is in."""
+    """A point in time in UTC. As a datetime it is the start of its microsecond."""
 
     __slots__ = ("nanos",)
 
@@ -53,20 +53,20 @@ class FineTime(_Fine, datetime):
 
 
 class FineLength(_Fine, timedelta):
-    """A length of time. As a timedelta it is the next smaller number of microseconds."""
+    """A duration. As a timedelta it is the next smaller number of microseconds."""
 
     __slots__ = ("nanos",)
 
 
 def coarse(value: datetime) -> datetime:
-    """The microsecond that a time is in."""
+    """The start of the microsecond that a time is in."""
     return datetime(
         value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, value.tzinfo
     )  # fmt: skip
 
 
 def nanoseconds(value: Any) -> int:
-    """Of a length; of a time, since 1970."""
+    """The nanoseconds of a duration; of a time, those since 1970."""
     if isinstance(value, datetime):
         whole = timedelta.__floordiv__(datetime.__sub__(value, _EPOCH), _MICROSECOND)
     else:
@@ -75,14 +75,14 @@ def nanoseconds(value: Any) -> int:
 
 
 def time(nanos: int) -> datetime:
-    """The time so many nanoseconds after 1970. Raises OverflowError outside of the years 1 to 9999."""
+    """The time this many nanoseconds after 1970. Raises OverflowError outside of the years 1 to 9999."""
     micros, rest = divmod(nanos, 1000)
     plain = _EPOCH + timedelta(microseconds=micros)
     return fine_time(plain, rest) if rest else plain
 
 
 def fine_time(plain: datetime, nanos: int) -> datetime:
-    """A time in UTC, so many nanoseconds later: fewer than a thousand."""
+    """A time in UTC, this many nanoseconds later, fewer than a thousand."""
     if not nanos:
         return plain
     made = FineTime(
@@ -93,7 +93,7 @@ def fine_time(plain: datetime, nanos: int) -> datetime:
 
 
 def length(nanos: int) -> timedelta:
-    """Raises OverflowError for what no timedelta can hold."""
+    """A duration of this many nanoseconds. Raises OverflowError if no timedelta can hold it."""
     micros, rest = divmod(nanos, 1000)
     plain = timedelta(microseconds=micros)
     if not rest:
@@ -108,7 +108,7 @@ def is_fine(value: Any) -> bool:
 
 
 def arithmetic(op: str, left: Any, right: Any) -> Any:
-    """Sum, difference or product of times, lengths and whole numbers, at least one of them fine."""
+    """Sum, difference or product of times, durations and whole numbers, at least one of them fine."""
     if op == "*":
         count, many = (left, right) if isinstance(left, int) else (right, left)
         return length(count * nanoseconds(many))

@@ -1,4 +1,4 @@
-"""Values that nobody can change any more, and copies of what a caller may go on changing.
+"""Values that cannot be changed, and copies of values that a caller may go on changing.
 
 Both are plain JSON in Python: a frozen object is still a `dict` and a frozen array still a `list`, so that they
 compare, print and serialise as these do; what would change them raises TypeError.
@@ -22,7 +22,7 @@ class FrozenList(list[Any]):
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def __reduce_ex__(self, _: Any) -> Any:
-        # A copy is the reader's own.
+        # A pickled or copied value belongs to its reader, so it is a plain list.
         return list, (list(self),)
 
 
@@ -45,12 +45,12 @@ def frozen(value: Any) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """The value with every plain object, array and set in it copied; anything else in it as it is. What is nested too
-    deeply to be copied is as it is as well: no rule can read that far."""
+    """The value with a copy of every plain object, array and set in it; anything else is kept as it is. A value that is
+    nested too deeply to copy is kept as well: no rule can read that deep."""
     if value is None or type(value) is str:
         return value
     try:
-        # The fastest copy of what JSON is made of.
+        # The fastest copy of JSON data.
         return marshal.loads(marshal.dumps(value))
     except ValueError:
         return _copied(value, 200)

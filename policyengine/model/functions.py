@@ -42,8 +42,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 
 def type_argument(function: str, *types: Type) -> tuple[Type, ...]:
-    """The type that some functions need to know as well, by the types of their arguments: whether two values are equal
-    depends on their type."""
+    """The type that some functions also need, from the types of their arguments: whether two values are equal depends
+    on their type."""
     match function:
         case "size" | "texts":
             return types

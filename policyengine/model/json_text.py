@@ -1,7 +1,7 @@
 """JSON text to plain values, strictly.
 
-Where JSON readers are known to disagree, this one refuses: duplicate keys, NaN and Infinity, numbers beyond a double,
-unpaired surrogates, endless nesting. (RFC 8259 section 4 calls objects with duplicate keys unpredictable.)
+It refuses everything that JSON readers are known to read differently: duplicate keys, NaN and Infinity, numbers beyond
+a double, unpaired surrogates, endless nesting. (RFC 8259 section 4 calls objects with duplicate keys unpredictable.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def parse_loosely(text: str) -> Any:
-    """As `parse_json`, for what programs write that is no JSON: NaN, Infinity and half a surrogate pair are read. A key
-    that is there twice is refused here as well. Raises Fault."""
+    """As `parse_json`, but accepts what some programs write although it is not JSON: NaN, Infinity and half a surrogate
+    pair. Duplicate keys are refused here as well. Raises Fault."""
     value = _parse_plain(text)
     if value is not _UNSURE:
         return value
@@ -34,14 +34,14 @@ def parse_loosely(text: str) -> Any:
 
 
 def _parse_plain(data: bytes | str) -> Any:
-    """The value of a text that a fast parser reads and that has no key twice; _UNSURE for any other text.
+    """The value of a text that a fast parser accepts and that has no duplicate key; _UNSURE for any other text.
 
-    The parser is strict in all but duplicate keys, of which it keeps the last. Those are found by counting: written out
-    again, the value has fewer colons than the text had, as each key has one after it. An escape could put a colon into
-    the value that the text does not have, so texts with escaped characters are left to the other parser.
+    The parser is strict except for duplicate keys, of which it keeps the last. Those are found by counting: written out
+    again, the value has fewer colons than the text had, since each key is followed by one. An escape could put a colon
+    into the value that is not in the text, so texts with escapes are left to the other parser.
     """
     sign, escape, colon = ("\\", "\\u", ":") if isinstance(data, str) else (b"\\", b"\\u", b":")
-    # One character is found faster than two.
+    # To search for one character is faster than for two.
     if sign in data and escape in data:  # type: ignore[operator]
         return _UNSURE
     try:

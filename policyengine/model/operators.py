@@ -36,8 +36,8 @@ from policyengine.model.values import (
 
 
 def key(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A hashable stand-in: two values are equal exactly when their keys are. `1` is `1.0`; `true` is not `1`; nothing
-    is equal to a text but the same text. Raises Fault for a value that is not JSON or is nested too deeply."""
+    """A hashable stand-in: two values are equal exactly if their keys are. `1` is `1.0`; `true` is not `1`; a text
+    equals only the same text. Raises Fault for a value that is not JSON or is nested too deeply."""
     kind = type(value)
     if kind is str or kind is int:
         return value
@@ -89,7 +89,7 @@ def contains(collection: Iterable[Any], item: Any, element: Type) -> bool:
 
 
 def members(collection: Iterable[Any], element: Type) -> frozenset[Any]:
-    """What stands for the elements when something is looked for among them. Raises Fault if one of them is not JSON."""
+    """The keys of the elements, for searches among them. Raises Fault if one of them is not JSON."""
     return frozenset([typed_key(each, element) for each in collection])
 
 
@@ -106,7 +106,7 @@ def contains_all(collection: Iterable[Any], items: Iterable[Any], element: Type)
 
 
 def lookup(value: Any, name: str) -> Any:
-    """What a JSON object has under the name. Raises Fault where it has nothing, or is not an object."""
+    """The value in a JSON object under the name. Raises Fault if it has none, or is not an object."""
     if type(value) is not dict:
         raise wrong_type("an object", value)
     if name not in value:
@@ -115,7 +115,7 @@ def lookup(value: Any, name: str) -> Any:
 
 
 def has_key(value: Any, name: str) -> bool:
-    """Whether a JSON object has anything under the name. Raises Fault for what is not an object."""
+    """Whether a JSON object has a value under the name. Raises Fault for anything but an object."""
     if type(value) is not dict:
         raise wrong_type("an object", value)
     return name in value
@@ -138,7 +138,7 @@ def compare(op: str, left: Any, right: Any) -> bool:
 
 
 def arithmetic(op: str, left: Any, right: Any, type_: Type) -> Any:
-    """Sum, difference or product. Raises Fault where the result does not fit its type."""
+    """Sum, difference or product. Raises Fault if the result does not fit its type."""
     try:
         if is_fine(left) or is_fine(right):
             return fine_time.arithmetic(op, left, right)
@@ -162,12 +162,12 @@ def in_range_of(value: Any, type_: Type) -> Any:
 
 
 def uids(found: Entity | Iterable[Entity]) -> frozenset[Uid]:
-    """Who an entity is, or each of several."""
+    """The identity of an entity, or of each of several."""
     return frozenset([found.uid] if isinstance(found, Entity) else [entity.uid for entity in found])
 
 
 def within(entity: Entity, targets: AbstractSet[Uid], ancestors: Callable[[Entity], frozenset[Uid]]) -> bool:
-    """Whether the entity is one of the targets or below one. Raises Fault where its hierarchy is malformed."""
+    """Whether the entity is one of the targets or below one. Raises Fault if its hierarchy is malformed."""
     above = ancestors(entity)
     return entity.uid in targets or not targets.isdisjoint(above)
 
@@ -176,7 +176,8 @@ def within(entity: Entity, targets: AbstractSet[Uid], ancestors: Callable[[Entit
 
 
 def like(text: str, pieces: tuple[str, ...]) -> bool:
-    """Whether the whole text is the pieces in order with anything between them. Linear in the text for each piece."""
+    """Whether the text consists of the pieces in order with anything between them. Linear in the text for each
+    piece."""
     if len(pieces) == 1:
         return text == pieces[0]
     first, *middle, last = pieces
@@ -191,14 +192,14 @@ def like(text: str, pieces: tuple[str, ...]) -> bool:
     return True
 
 
-# As many patterns as a bundle may have (`check/patterns.py`), and twice as many while one takes the place of another.
+# The most patterns in a bundle (`check/patterns.py`), and twice as many while one bundle replaces another.
 MAX_PATTERNS = 10_000
 
 
 @lru_cache(maxsize=2 * MAX_PATTERNS)
 def pattern(text: str) -> Any:
-    """A compiled RE2 pattern. `.` matches every character, line breaks too, so that no line break steps around a rule;
-    `(?-s)` in a pattern takes line breaks out again. Raises Fault if RE2 does not accept it."""
+    """A compiled RE2 pattern. `.` matches every character, even line breaks, so that no line break circumvents a rule;
+    `(?-s)` in a pattern excludes them again. Raises Fault if RE2 does not accept it."""
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True
@@ -226,7 +227,7 @@ def search(text: str, regex: str) -> bool:
 
 
 def contains_text(text: str, part: str) -> bool:
-    """Whether the part stands somewhere in the text."""
+    """Whether the part occurs in the text."""
     return part in text
 
 
@@ -304,22 +305,22 @@ def _is_ipv6(text: str) -> bool:
 
 def path_under(text: str, folder: str) -> bool:
     """Whether an absolute `/` path is the folder or below it, once `.` and `..` and repeated `/` are resolved. Raises
-    Fault for a path that another reader could take for something else: relative, with a backslash, NUL, `%` or a `..;`,
-    which some servers read as `..`."""
+    Fault for a path that another reader could read differently: relative, with a backslash, NUL, `%` or a `..;`, which
+    some servers read as `..`."""
     path = _path(text)
     root = _path(folder)
     return path[: len(root)] == root
 
 
 def folder(text: str) -> str:
-    """A folder as a policy writes it: absolute, with nothing in it to resolve. Raises Fault for anything else."""
+    """A folder as a policy writes it: absolute, with nothing to resolve. Raises Fault for anything else."""
     if text != "/" and "/" + "/".join(_path(text)) != text.removesuffix("/"):
         raise Fault(codes.BAD_CONSTANT.id, "not a plain absolute folder such as /srv/public")
     return text
 
 
 def canonical(function: str, text: str) -> bool:
-    """Whether a function that writes its result in one way can ever return the text."""
+    """Whether a function with one spelling for each result can ever return the text."""
     match function:
         case "lower":
             return text == text.lower()
@@ -359,8 +360,8 @@ def network(text: str) -> IPv4Network | IPv6Network:
         raise Fault(codes.BAD_CONSTANT.id, "not an address range such as 10.0.0.0/8") from None
 
 
-# IPv6 addresses that carry an IPv4 address, and how far from the right it stands: the network delivers to that one.
-# RFC 4291 2.5.5 (compatible, mapped), RFC 2765 2.1 (translated), RFC 6052 2.1 (well-known prefix), RFC 8215 (prefix for
+# IPv6 addresses that carry an IPv4 address, and its distance from the right: the network delivers to that address. RFC
+# 4291 2.5.5 (compatible, mapped), RFC 2765 2.1 (translated), RFC 6052 2.1 (well-known prefix), RFC 8215 (prefix for
 # local use), RFC 3056 (6to4).
 _MAPPED, _LOCAL = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b:1::/48")
 _CARRIERS: tuple[tuple[IPv6Network, int], ...] = (
@@ -374,26 +375,26 @@ _CARRIERS: tuple[tuple[IPv6Network, int], ...] = (
 
 
 def in_range(address: IPv4Address | IPv6Address, range_: str) -> bool:
-    """Whether the address lies in the range, as the network reads it: an IPv6 address that carries an IPv4 address is
-    in the ranges of both, and an IPv4 address in those of its own forms in IPv6. Else an address of the other family
-    does not."""
+    """Whether the address is in the range, as the network reads it: an IPv6 address that carries an IPv4 address is in
+    the ranges of both, and an IPv4 address in those of its own IPv6 forms. Otherwise addresses of different families
+    never match."""
     wanted = network(range_)
     if address in wanted:
         return True
     if isinstance(address, IPv6Address):
         return isinstance(wanted, IPv4Network) and any(four in wanted for four in _carried(address))
-    # A mapped address is read as the IPv4 address in it, so a range of mapped addresses has to be as well.
+    # A mapped address is read as its IPv4 address, so a range of mapped addresses must be too.
     mapped = isinstance(wanted, IPv6Network) and wanted.subnet_of(_MAPPED)
     return mapped and IPv6Address(int(_MAPPED.network_address) | int(address)) in wanted
 
 
 def _carried(address: IPv6Address) -> list[IPv4Address]:
     bits = int(address)
-    # `::` and `::1` are addresses of their own.
+    # `::` and `::1` carry no IPv4 address.
     if bits < 2:
         return []
     carried = [bits >> shift for prefix, shift in _CARRIERS if address in prefix]
     if address in _LOCAL:
-        # RFC 6052 2.2 skips an octet in the middle of an IPv4 address behind 48 bits.
+        # RFC 6052 2.2 skips an octet in the middle of an IPv4 address after 48 bits.
         carried.append(bits >> 48 & 0xFFFF0000 | bits >> 40 & 0xFFFF)
     return [IPv4Address(each & 0xFFFFFFFF) for each in carried]

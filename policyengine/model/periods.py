@@ -1,8 +1,8 @@
-"""The periods over which limits count: those of the calendar by their names, any other as a number of seconds."""
+"""The periods over which limits count: calendar periods by name, any other as a number of seconds."""
 
 from __future__ import annotations
 
-# The length of each as policies speak of it, in seconds: `90d` are three months.
+# The length of each in seconds, as policies write it: `90d` are three months.
 CALENDAR = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000}
 
 

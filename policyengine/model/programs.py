@@ -1,6 +1,6 @@
-"""What is known of programs by their names: which of them run another command, and which run what their arguments say.
+"""Facts about programs by name: which of them run another command, and which run the code in their arguments.
 
-A table is never complete. It is for what a policy allows by name: what it does not name, it does not allow.
+No table is ever complete. It serves policies that allow programs by name: a program that is not named is not allowed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Wrapper:
-    """A program that runs the command behind its own options. Each character of `flags` is an option alone, each of
-    `takes` one with a value, and so are the long ones. `before` counts the arguments in front of the command, with
-    `assigns` there may be assignments, and with `more` others are added to the command's own arguments."""
+    """A program that runs the command after its own options. Each character of `flags` is an option without a value,
+    each of `takes` is one with a value, and the long options likewise. `before` counts the arguments before the
+    command, `assigns` is whether there may be assignments, and `more` whether it adds arguments to the command's
+    own."""
 
     flags: str = ""
     takes: str = ""
@@ -53,7 +54,7 @@ WRAPPERS = MappingProxyType(
     }
 )  # fmt: skip
 
-# Shells whose language is read here, and their options that change nothing of what a command is.
+# Shells whose language is read here, and their options that do not change what a command does.
 SHELLS, SHELL_FLAGS = _set("sh bash dash ash"), "efuxlh"
 
 # Programs whose arguments, input or configuration are code, or that act elsewhere or on any program's behalf.
@@ -94,7 +95,8 @@ CODE = _set(
     """
 )
 
-# Options with which a program runs other programs, or loads code. Long ones may be cut short, and short ones be joined.
+# Options with which a program runs other programs, or loads code. Long options may be abbreviated, and short ones
+# joined.
 _TAR = (
     "--to-command", "--checkpoint-action", "--use-compress-program", "--rsh-command", "--rmt-command", "--info-script",
     "--new-volume-script", "-I", "-F",
@@ -125,7 +127,7 @@ CODE_OPTIONS = MappingProxyType(
         "nm": ("--plugin",),
         "ar": ("--plugin",),
         "ranlib": ("--plugin",),
-        # bash runs what stands in the subscript of a variable's name: `[ -v 'a[$(id)]' ]`.
+        # bash runs the command in the subscript of a variable's name: `[ -v 'a[$(id)]' ]`.
         "test": ("-v", "-R"),
         "[": ("-v", "-R"),
         "printf": ("-v",),
@@ -137,10 +139,10 @@ CODE_OPTIONS = MappingProxyType(
 # Programs that run another one if an argument is this word: `ip netns exec NAME COMMAND`.
 CODE_WORDS = MappingProxyType({"ip": frozenset({"exec", "netns", "vrf"})})
 
-# Variables that change no program into another.
+# Variables that cannot make a program run another one.
 HARMLESS = re.compile(r"LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CI|DEBIAN_FRONTEND|NODE_ENV")
 
-# Commands of git that run nothing else, and options with which any of them does. What writes files runs filters.
+# Commands of git that run nothing else, and options with which any of them does. Commands that write files run filters.
 GIT = _set(
     """
     status log diff show ls-files ls-tree rev-parse rev-list cat-file blame shortlog describe merge-base name-rev

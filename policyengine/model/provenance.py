@@ -1,8 +1,8 @@
-"""What a request states of where the arguments of a tool came from, read.
+"""Reads what a request states about the sources of a tool's arguments.
 
 In: the member `provenance` of a context. Out: for each argument path the names of its sources. A key is an argument's
-name, or a JSON Pointer (RFC 6901) below `args`; "" is all of them. A value is a list of sources: a name, or an object
-with `source` and `trusted`. A bare `user` or `system` is trusted, any other bare name is not.
+name, or a JSON Pointer (RFC 6901) below `args`; "" stands for all of them. A value is a list of sources: a name, or an
+object with `source` and `trusted`. A bare `user` or `system` is trusted, any other bare name is not.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Path = tuple[str, ...]
 
 
 def stated(provenance: Any) -> dict[Path, frozenset[str]]:
-    """The sources by argument path; none for ABSENT. Raises Fault for malformed provenance."""
+    """The sources by argument path; empty for ABSENT. Raises Fault for malformed provenance."""
     if provenance is ABSENT:
         return {}
     if type(provenance) is not dict:
         raise Fault(codes.MALFORMED.id, "`provenance` is an object from argument paths to lists of sources")
     sources: dict[Path, frozenset[str]] = {}
     for name, entries in provenance.items():
-        # As most are written.
+        # Most pointers are written this way.
         plain = type(name) is str and name[:1] == "/" and "~" not in name
         path = tuple(name[1:].split("/")) if plain else _path(name)
         said = _entries(entries)
-        # Two spellings of one path add up: what either says may be true.
+        # Two spellings of one path are combined: what either states may be true.
         sources[path] = sources[path] | said if path in sources else said
     return sources
 
 
 def around(paths: Iterable[Path]) -> set[Path]:
-    """All that has one of the paths inside it."""
+    """Every path that contains one of these paths."""
     holders: set[Path] = set()
     for path in paths:
         while path and (path := path[:-1]) not in holders:
@@ -49,7 +49,7 @@ def around(paths: Iterable[Path]) -> set[Path]:
 
 
 class SourceIndex:
-    """What is stated of where arguments came from, read once for all questions about them."""
+    """The stated sources of arguments, read once for all questions about them."""
 
     __slots__ = ("_args", "_lengths", "_names", "_outer", "_said")
 
@@ -59,20 +59,21 @@ class SourceIndex:
         self._outer = around(said)
         self._args = args
         self._names: dict[Path, tuple[str, ...]] = {}
-        # How long the paths are of which something is stated, the longest first.
+        # The lengths of the paths with stated sources, the longest first.
         self._lengths = sorted({len(path) for path in said}, reverse=True)
 
     def about(self, args: Any) -> SourceIndex:
-        """The same of other arguments."""
+        """The same statements, for other arguments."""
         other = copy(self)
         other._args = args
         return other
 
     def sources(self, path: Path) -> tuple[str, ...]:
-        """The sources of what is at a path and of everything inside it, sorted. Raises Fault for what is too deep."""
+        """The sources of the value at a path and of everything inside it, sorted. Raises Fault if the path is too
+        deep."""
         if path in self._outer:
             return self._gathered(path)
-        # As nearly all are: nobody speaks for parts of it.
+        # Most often no source is stated for a part of the value.
         if len(path) > MAX_DEPTH:
             raise _too_deep()
         for length in self._lengths:
@@ -86,7 +87,7 @@ class SourceIndex:
         return _UNKNOWN
 
     def _nearest(self, path: Path) -> frozenset[str]:
-        """What is stated of the path, or else of the closest thing around it."""
+        """The sources stated for the path, or else for the closest value around it."""
         for length in self._lengths:
             if length <= len(path) and path[:length] in self._said:
                 return self._said[path[:length]]
@@ -104,7 +105,7 @@ class SourceIndex:
                 raise _too_deep()
             own = self._nearest(here)
             if not inner or (here and type(value) is dict):
-                # The names of an object's members came from somewhere too: what is said of the object speaks for them.
+                # The names of an object's members have a source too: what is stated for the object applies to them.
                 sources |= own
             for name, item in inner:
                 each = (*here, name if type(name) is str else str(name))
@@ -123,7 +124,7 @@ def _too_deep() -> Fault:
 
 
 def part(value: Any, path: Path) -> Any:
-    """What the arguments have at this path, or ABSENT."""
+    """The value in the arguments at this path, or ABSENT."""
     for name in path:
         kind = type(value)
         if kind is not dict and kind is not list:
@@ -136,7 +137,7 @@ def part(value: Any, path: Path) -> Any:
             continue
         if kind is not list and kind is not tuple:
             return ABSENT
-        # Most positions are small, and looked up faster than read.
+        # Most positions are small, and a lookup is faster than reading the number.
         at = _SMALL.get(name)
         if at is None:
             if not _POSITION.fullmatch(name):

@@ -1,6 +1,6 @@
-"""How much the quantifiers of one condition may look at: counted from the sizes of collections, before they start.
+"""Limits how many elements the quantifiers of one condition visit: counted from the sizes of collections, in advance.
 
-One quantifier is as long as what a request holds. Quantifiers in each other multiply, and that is bounded.
+One quantifier visits as many elements as a request holds. Nested quantifiers multiply, so these are bounded.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 from policyengine.diagnostics import codes
 from policyengine.model.values import Fault
 
-# So many elements, each with each: 256 among 256.
+# For example, each of 256 elements with each of 256.
 MAX_LOOKS = 65_536
 
 
 def looks(around: int, elements: Collection[Any], nested: bool) -> int:
-    """The looks of a quantifier over these elements, within others that make so many. Raises Fault for too many."""
+    """The visits of a quantifier over these elements, within others that make `around` visits. Raises Fault for too
+    many."""
     count = around * len(elements)
     if nested and count > MAX_LOOKS:
         raise Fault(codes.TOO_MUCH_WORK.id, f"quantifiers in each other look at more than {MAX_LOOKS:,} elements")
@@ -24,8 +25,8 @@ def looks(around: int, elements: Collection[Any], nested: bool) -> int:
 
 
 def look_through(around: int, value: Any, flat: bool) -> None:
-    """The same, for what an operator within quantifiers goes through. Unless it is `flat`, its elements may have
-    elements of their own, as JSON may."""
+    """The same, for the collection that an operator within quantifiers visits. Unless it is `flat`, its elements may
+    have elements of their own, as JSON may."""
     if flat:
         looks(around, value, True)
         return

@@ -1,8 +1,8 @@
-"""What a type says beyond what rules need in order to read a value: which texts, how many, how large, and, of the
-arguments of a declared tool, that there are no others.
+"""The restrictions of a type that rules do not need in order to read a value: which texts, how many, how large, and,
+for the arguments of a declared tool, that there are no others.
 
-`refined` looks at a value that is of the plain type already. `problems` looks at a whole JSON value as a caller sent
-it, at every depth. Pure and total; messages show names of arguments, made safe to show, and no values.
+`refined` takes a value that already has the plain type. `problems` takes a whole JSON value as a caller sent it, at
+every depth. Pure and total; messages show names of arguments, made safe to show, and no values.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from policyengine.model.types import (
 )
 from policyengine.model.values import DOUBLE_INTS, MAX_DEPTH, Fault, as_entity, guard
 
-# How much of a name is shown, and how many problems are told.
+# How much of a name is shown, and how many problems are reported.
 MAX_NAME, MAX_PROBLEMS = 80, 5
 Limit = Callable[[Any, Any], bool]
 
 
 def refined(value: Any, type_: Type) -> Any:
-    """The value, which is of the plain type, if it is of the type itself. Raises Fault otherwise."""
+    """The value, which has the plain type, if it also has the type itself. Raises Fault otherwise."""
     if not is_refined(value, type_):
         raise Fault(codes.WRONG_VALUE.id, f"expected {type_}, found another value")
     return value
 
 
 def is_refined(value: Any, type_: Type) -> bool:
-    """Whether a value of the plain type is of the type itself."""
+    """Whether a value of the plain type also has the type itself."""
     match type_:
         case RefinedT():
             return _admits(value, type_)
@@ -70,12 +70,13 @@ def _among(value: Any, values: tuple[Any, ...]) -> bool:
 
 
 def fits(value: Any, type_: Type) -> bool:
-    """Whether a JSON value is of the type, at every depth, with nothing that the type does not declare."""
+    """Whether a JSON value has the type, at every depth, and nothing that the type does not declare."""
     return next(problems(value, type_, ""), None) is None
 
 
 def problems(value: Any, type_: Type, name: str, depth: int = 0) -> Iterator[str]:
-    """What is wrong with a JSON value as one of the type, in words that name the place. `name` is that of the whole."""
+    """The problems of a JSON value as one of the type, in words that name the place. `name` is the name of the whole
+    value."""
     if depth > MAX_DEPTH:
         yield f"{_shown(name)} is nested too deeply"
         return
@@ -212,7 +213,7 @@ def test(type_: Type) -> Callable[[Any], bool]:
         element = test(type_.element)
         allowed = (list, tuple) if isinstance(type_, ListT) else (list, tuple, set, frozenset)
         if type_.element == STRING:
-            # Most are of texts, which one look tells.
+            # Most consist of texts, which one test recognizes.
             return lambda value: (
                 type(value) in allowed and (_TEXTS.issuperset(map(type, value)) or all(map(element, value)))
             )
@@ -227,7 +228,7 @@ def test(type_: Type) -> Callable[[Any], bool]:
 
 
 Classes = tuple[type, ...]
-# The classes of what is plainly of a type; of other values, and of large numbers, `fits` knows.
+# The classes that plainly belong to a type; other values, and large numbers, are left to `fits`.
 _PLAIN: dict[Type, Classes] = {STRING: (str,), BOOL: (bool,), INT: (int,), NUMBER: (int, float)}
 
 
@@ -255,7 +256,7 @@ def _record_test(
                 if not open_ or type(name) is not str:
                     return False
                 continue
-            # As in `_is_plainly`, without its call for each.
+            # The same as `_is_plainly`, without a call for each element.
             cls = type(item)
             if cls in known[0] and (cls is str or cls is bool or -DOUBLE_INTS <= item <= DOUBLE_INTS):
                 continue

@@ -1,6 +1,6 @@
 """A request: who wants to do what to which thing, under which circumstances.
 
-In: the four values as a caller gives them. Out: a Request, or the Fault that says why it is none.
+In: the four values as a caller gives them. Out: a Request, or the Fault that says what is wrong with them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`contradicts` if it says different things of one entity: DIFFERING stands in the place of these."""
+    """`contradicts` if it says different things of one entity: DIFFERING replaces these."""
 
     principal: Entity
     action: Action

@@ -1,9 +1,9 @@
 """A command line as a shell would read it, or an error: the words, assignments and redirections of every command in it.
 
-In: a text for `sh` or `bash`. Out: its simple commands, those in pipelines, lists, groups, subshells, substitutions,
-process substitutions and here-documents among them, in the order in which they are written. A word whose value is only
-known when the shell runs (a variable, a pattern, what a command prints) is None. Everything else that is not plainly
-understood raises Fault: control structures, functions, arithmetic, `$'...'`, and characters that look like blanks.
+In: a text for `sh` or `bash`. Out: its simple commands, including those in pipelines, lists, groups, subshells,
+substitutions, process substitutions and here-documents, in the order of the text. A word whose value is only known when
+the shell runs (a variable, a pattern, the output of a command) is None. Everything else that is not plainly understood
+raises Fault: control structures, functions, arithmetic, `$'...'`, and characters that look like blanks.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _REDIRECTION = re.compile(
 _BLANK = " \t"
 _ENDS = " \t\n;|&<>()"
 _SPECIAL = "@*#?-$!0123456789"
-# Words that begin something else than a simple command, where a command may begin.
+# Words that, where a command may begin, begin something other than a simple command.
 _RESERVED = frozenset({
     "if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "in", "select",
     "function", "coproc", "[[", "]]", "}", "time",
 })  # fmt: skip
-# A word that is something else than a word, once the ends of lines in it are gone.
+# A word that would be read differently once the line breaks in it are removed.
 _READ_OTHERWISE = re.compile(r"[A-Za-z_]\w*\+?=|\d+\Z|[{}\[\]!]", re.ASCII)
 
 
 @dataclass(slots=True)
 class Simple:
-    """A simple command. `words` are its name and arguments; of an assignment the name is kept. `both` is whether `&>`
-    stands in it. What it reads is not known where a variable stands in a here-document or here-string."""
+    """A simple command. `words` are its name and arguments; assignments are kept by name. `both` is whether it contains
+    `&>`. Its input is unknown if a here-document or here-string contains a variable."""
 
     words: list[str | None] = field(default_factory=list)
     assigned: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Simple:
 
 
 def commands(text: str, depth: int = 0) -> list[Simple]:
-    """Every simple command of a command line. Raises Fault for what is not plainly understood."""
+    """Every simple command of a command line. Raises Fault for a text that is not plainly understood."""
     if len(text) > LONGEST or depth > DEEPEST:
         raise refused("it is too long or nested too deeply")
     for char in set(text):
@@ -67,8 +67,8 @@ class _Reader:
     def __init__(self, text: str, depth: int) -> None:
         self.text, self.depth, self.at = text, depth, 0
         self.found: list[Simple] = []
-        # Here-documents whose bodies begin after the line: what ends each, whether it is taken as it stands, tabs, and
-        # whose they are.
+        # Here-documents that begin after the line: their ends, whether they are literal, whether tabs are removed, and
+        # the command of each.
         self.pending: list[tuple[str, bool, bool, Simple]] = []
 
     def list_until(self, close: str) -> None:
@@ -123,7 +123,7 @@ class _Reader:
             while self._redirection(group):
                 self._blanks()
             if group.reads or group.writes:
-                # What is redirected for all of them belongs to a command without a name.
+                # The redirections of a group belong to a command without a name.
                 self.found.append(group)
             return
         command = Simple()
@@ -145,7 +145,7 @@ class _Reader:
                 command.assigned.append(name.group().rstrip("+="))
                 continue
             if command.both:
-                # For a shell that does not know `&>`, these are two commands.
+                # A shell that does not know `&>` reads two commands.
                 raise refused("words stand behind `&>`")
             word = self._word()
             written = self.text[start : self.at]
@@ -177,7 +177,7 @@ class _Reader:
         sign = redirection["sign"] or redirection["both"]
         command.both = command.both or redirection["both"] is not None
         if redirection["variable"]:
-            # The number of the file becomes its value, for what comes behind as well.
+            # The number of the file becomes the variable's value, which applies to what follows as well.
             command.assigned.append(redirection["variable"])
         self.at = redirection.end()
         self._blanks()
@@ -224,7 +224,7 @@ class _Reader:
                 if (line.lstrip("\t") if tabs else line) == end:
                     break
                 if not plain and (len(line) - len(line.rstrip("\\"))) % 2:
-                    # For some shells it goes on with the next line, and may end with both of them together.
+                    # Some shells join it with the next line, and may end the document with the two together.
                     raise refused("a line of a here-document ends in a backslash")
                 lines.append(line)
             if not plain:
@@ -232,7 +232,7 @@ class _Reader:
                 if body.quoted("") is None:
                     command.reads.append(None)
                     if all(command is not one for one in self.found):
-                        # Of a group, which has no name.
+                        # The redirections of a group, which has no name.
                         self.found.append(command)
                 self.found += body.found
         self.pending.clear()
@@ -240,7 +240,7 @@ class _Reader:
     # ---- words ----
 
     def _word(self, empty: bool = False) -> str | None:
-        """One word, as it is after expansion; None where that is not known."""
+        """One word, after expansion; None if its value is unknown."""
         start, pieces, known = self.at, [], True
         braces = ""
         while self.at < len(self.text):
@@ -292,7 +292,7 @@ class _Reader:
         return "".join(pieces) if known else None
 
     def quoted(self, close: str) -> str | None:
-        """What stands in double quotes, or with "" in a here-document; None where it is not known."""
+        """The contents of double quotes, or, if `close` is "", of a here-document; None if they are unknown."""
         pieces: list[str] = []
         known = True
         while self.at < len(self.text):
@@ -315,7 +315,7 @@ class _Reader:
         return "".join(pieces) if known else None
 
     def _expansion(self, quoted: bool, pieces: list[str]) -> bool:
-        """`$...` or a backtick: whether it stands for itself. Commands in it are read."""
+        """`$...` or a backtick. Returns whether the character stands for itself. Commands in it are read."""
         if self._takes("`"):
             self._backticks(quoted)
             return False
@@ -351,7 +351,7 @@ class _Reader:
             if not char:
                 raise refused("a quote is not closed")
             if char == "\\":
-                # What a backslash does in backticks depends on what is around them.
+                # The effect of a backslash in backticks depends on the quotes around them.
                 raise refused("it has a backslash in backticks")
             if quoted and char == '"':
                 raise refused("it has quotes in backticks in quotes")
@@ -387,7 +387,7 @@ class _Reader:
         return True
 
     def _word_is(self, word: str) -> bool:
-        """Takes a reserved word, which is one only where it stands by itself."""
+        """Takes a reserved word, which counts as one only on its own."""
         end = self.at + len(word)
         if not self._peek(word) or (end < len(self.text) and self.text[end] not in _ENDS):
             return False

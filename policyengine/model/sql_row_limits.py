@@ -1,14 +1,14 @@
-"""Whether a condition that all of a statement hangs on keeps it to some rows of every table in it, or a number does.
+"""Whether a statement is limited to some rows of every table in it, by a condition that always applies or by a number.
 
-In: a statement as the library has read it. A condition limits if a column is one of some constants. Zero is none: where
-texts are compared with numbers, it is equal to most of them.
+In: a statement as the library has parsed it. A condition limits rows if it compares a column with some constants. Zero
+does not count: if texts are compared with numbers, it equals most of them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# So many rows are some.
+# Up to this many rows count as limited.
 MOST_ROWS = 10_000
 
 
@@ -32,12 +32,12 @@ def _source(tree: Any) -> Any:
 
 
 def _shown(tree: Any, exp: Any) -> list[Any]:
-    """What of a query comes out; a query in it brings rows of its own."""
+    """The expressions of a query's result; a query among them reads rows of its own."""
     return list(tree.expressions) if isinstance(tree, exp.Select) else []
 
 
 def _is_tied(join: Any, exp: Any) -> bool:
-    """Whether a row of a table comes with those rows of the other that have something in common with it."""
+    """Whether a table is joined only to those rows of the other that share a value with it."""
     if join.args.get("using"):
         return True
     return join.args.get("on") is not None and _ties(join.args["on"], exp)
@@ -55,7 +55,7 @@ def _ties(condition: Any, exp: Any) -> bool:
 
 
 def _picks(condition: Any, exp: Any) -> bool:
-    """A column that is one of some constants."""
+    """Whether the condition compares a column with some constants."""
     while isinstance(condition, exp.Paren):
         condition = condition.this
     if isinstance(condition, exp.And):
@@ -81,14 +81,14 @@ def _is_constant(node: Any, exp: Any) -> bool:
 
 
 def _rows(node: Any, exp: Any) -> float:
-    """A whole number, or more than there can be where it is none."""
+    """A whole number; for anything else, more rows than a table can have."""
     if isinstance(node, exp.Literal) and not node.is_string and node.this.isdecimal():
         return _number(node)
     return float("inf")
 
 
 def _number(node: Any) -> float:
-    """A number; zero for what is none here."""
+    """A number; zero for anything else."""
     try:
         return float(node.this)
     except (ValueError, OverflowError):

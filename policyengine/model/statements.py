@@ -1,9 +1,9 @@
-"""`sql(text)`: what the statements of a query do, as data that rules can ask about.
+"""`sql(text)`: what the statements of a query do, as data that rules can test.
 
-In: the text. Out: a record for every statement in it. Nobody says which database reads it, so it is read as PostgreSQL,
-MySQL and SQLite read it, and has to mean the same to all of them. Anything else raises Fault: what one of them does not
+In: the text. Out: a record for every statement in it. The database is unknown, so the text is read as PostgreSQL, MySQL
+and SQLite read it, and must mean the same to all of them. Anything else raises Fault: syntax that one of them does not
 know, comments (some of which some databases run), backslashes, `$`-quotes, and changes within another statement. Needs
-the library `sqlglot`; without it, every text does.
+the library `sqlglot`; without it, every text raises Fault.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ LONGEST = 16_384
 DIALECTS = ("postgres", "mysql", "sqlite")
 _QUOTED = re.compile(r"'[^']*'")
 _UNCLEAR = re.compile(r"--|/\*|\*/|[#\\$`]|[\x00-\x08\x0b-\x1f\x7f-\xa0\xad]|[^\S \t\n]|[\u200b-\u200f\u2060\ufeff]")
-# By the class that the library has for them.
+# By the classes of the library.
 _KINDS = {
     "Select": "select", "Union": "select", "Intersect": "select", "Except": "select", "Subquery": "select",
     "Insert": "insert", "Update": "update", "Delete": "delete", "Merge": "merge", "Create": "create", "Drop": "drop",
     "Alter": "alter", "TruncateTable": "truncate", "Transaction": "begin", "Commit": "commit", "Rollback": "rollback",
 }  # fmt: skip
 _BEGINS = frozenset({*_KINDS.values(), "with"})
-# What is made with a text or a body in it runs later, or elsewhere.
+# Objects whose text or body runs later, or elsewhere.
 _MADE = frozenset({"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE"})
 _CHANGES = ("Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter", "TruncateTable")
 
 
 @lru_cache(512)
 def sql(text: str) -> tuple[dict[str, Any], ...]:
-    """The statements, in order. Raises Fault for what is not plainly understood."""
+    """The statements, in order. Raises Fault for a text that is not plainly understood."""
     if len(text) > LONGEST:
         raise _refused("it is too long")
-    # What stands in quotes says nothing, but a backslash may end them elsewhere for some.
+    # Quoted text has no meaning here, but for some databases a backslash may move its end.
     if "\\" in text or _UNCLEAR.search(_QUOTED.sub("''", text)):
         raise _refused("it has a comment, a backslash or another sign that databases read in different ways")
     begun = [part.split(None, 1)[0].lower() for part in _QUOTED.sub("''", text).split(";") if part.strip()]
@@ -70,7 +70,7 @@ def _read(text: str, dialect: str) -> list[dict[str, Any]]:
 def _statement(tree: Any, exp: Any) -> dict[str, Any]:
     kind = _KINDS.get(type(tree).__name__)
     inside = [node for node in tree.walk() if type(node).__name__ in _CHANGES and node is not tree]
-    # What is locked, others wait for.
+    # Other transactions wait for locked rows.
     if kind is None or inside or tree.find(exp.Command, exp.Lock):
         raise _refused("it is a statement of a kind that is not known")
     if kind == "create" and str(tree.args.get("kind")).upper() not in _MADE:
@@ -87,7 +87,7 @@ def _statement(tree: Any, exp: Any) -> dict[str, Any]:
     targets = {id(table) for node in written for table in node.find_all(exp.Table)} if writes else set()
     reads = {_name(table) for table in tables if kind == "select" or id(table) not in targets}
     if kind in ("update", "delete", "merge"):
-        # What is changed is looked at as well.
+        # A changed table is read as well.
         reads |= writes
     columns = {column.name.lower() for column in tree.find_all(exp.Column)}
     columns |= {one.name.lower() for schema in tree.find_all(exp.Schema) for one in schema.expressions}
@@ -116,8 +116,7 @@ def _targets(tree: Any, exp: Any) -> Iterator[str]:
 
 
 def _name(table: Any) -> str:
-    """A table with its database and schema, as far as they are said. Case means something only in quotes; nobody relies
-    on that here."""
+    """A table with its database and schema, if they are given. Case matters only in quotes, and is ignored here."""
     return ".".join(part.name for part in table.parts).lower()
 
 
@@ -126,7 +125,7 @@ def _function(node: Any) -> str:
 
 
 def _is_named_here(table: Any, exp: Any) -> bool:
-    """Whether it is what a `WITH` around it has defined, where that can be seen."""
+    """Whether the name was defined by an enclosing `WITH`, if that can be determined."""
     if table.args.get("db") or not table.name:
         return False
     below, node = table, table.parent
@@ -150,8 +149,8 @@ def _is_in(node: Any, above: Any) -> bool:
 
 
 def _has_others(tree: Any, kind: str, columns: set[str], exp: Any) -> bool:
-    """Whether it touches columns that it does not name: all of a row by the name of its table, columns by names that
-    the statement gives them, or those that a table has."""
+    """Whether it uses columns that it does not name: a whole row through the table's name, or columns whose names come
+    from the statement or from a table."""
     if kind == "insert" and not isinstance(tree.args.get("this"), exp.Schema):
         return True
     rows = {one.alias_or_name.lower() for one in tree.find_all(exp.Table, exp.Subquery, exp.CTE)}

@@ -1,6 +1,6 @@
 """All texts in a value, at any depth.
 
-What somebody filled in is a text wherever it stands: a member of an object whose name nobody declared is one as well.
+A text that somebody filled in counts wherever it is: the undeclared name of an object's member is one as well.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from policyengine.model.values import MAX_DEPTH, Entity, Fault, is_text, plain_t
 
 
 def texts(value: Any, type_: Type) -> tuple[str, ...]:
-    """The texts of a value of the type, in order; those that are undeclared names of members too. An entity is its id.
-    Raises Fault for what is not JSON or is nested too deeply."""
+    """The texts in a value of the type, in order, including undeclared names of members. For an entity, its id. Raises
+    Fault for a value that is not JSON or is nested too deeply."""
     texts_read: list[str] = []
     _collect(value, type_, MAX_DEPTH, texts_read)
     return tuple(texts_read)
@@ -39,7 +39,7 @@ def _collect(value: Any, type_: Type, depth: int, found: list[str]) -> None:
     if depth == 0:
         raise Fault(codes.NESTED_TOO_DEEP.id, f"a value is nested deeper than {MAX_DEPTH}")
     if kind is not dict:
-        # The elements of a Python set have no order of their own.
+        # The elements of a Python set have no order.
         items = value if kind in (list, tuple) else sorted(value, key=repr)
         for item in items:
             _collect(item, element_of(type_) or JSON, depth - 1, found)

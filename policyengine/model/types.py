@@ -21,7 +21,7 @@ class Prim:
 
 @dataclass(frozen=True, slots=True)
 class SetT:
-    """A collection whose order and repetition mean nothing."""
+    """A collection whose order and repetition have no meaning."""
 
     element: Type
 
@@ -31,7 +31,7 @@ class SetT:
 
 @dataclass(frozen=True, slots=True)
 class ListT:
-    """A collection in order."""
+    """A collection with an order."""
 
     element: Type
 
@@ -49,7 +49,7 @@ class RecordField:
 
 @dataclass(frozen=True, slots=True)
 class RecordT:
-    """A record with named fields, in name order. An `open` one may have others, of type Json."""
+    """A record with named fields, in name order. If `open`, it may have others, of type Json."""
 
     fields: tuple[tuple[str, RecordField], ...]
     open: bool = False
@@ -75,8 +75,8 @@ class EntityT:
 
 @dataclass(frozen=True, slots=True)
 class RefinedT:
-    """Some of the values of `base`: those that are in `values`, or of one of `members`, and keep to all `limits`.
-    `text` is the type as it is written, which tells the values `1` and `true` apart."""
+    """Some of the values of `base`: those that are in `values` or of one of `members`, and within all `limits`. `text`
+    is the type as it was written, which distinguishes the values `1` and `true`."""
 
     base: Type
     text: str
@@ -103,7 +103,7 @@ def record(fields: dict[str, RecordField], open: bool = False) -> RecordT:
 
 
 def unrefined(type_: Type) -> Type:
-    """The type as rules read it: without refinements, but for those of a record's fields, which are read one by one."""
+    """The type as rules read it: without refinements, except those of a record's fields, which are read one by one."""
     match type_:
         case RefinedT(base=base):
             return unrefined(base)

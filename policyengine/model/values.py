@@ -48,7 +48,7 @@ from policyengine.model.types import (
 )
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-# Below this every integer is a double, and no integer from here on becomes a smaller double.
+# Below this every integer is a double, and no larger integer is rounded to a double below this.
 DOUBLE_INTS = 2**53
 # The largest finite double; a JSON number beyond it is not a Number.
 NUMBER_MAX = int(1.7976931348623157e308)
@@ -59,7 +59,7 @@ class Fault(Exception):
     """An operation that has no value. `code` names the kind (a POL5xx code); the message shows no request value."""
 
     def __init__(self, code: str, message: str) -> None:
-        # Python has kept the arguments already, and shows the message of it.
+        # Exception itself keeps the arguments and shows the message.
         self.code = code
         self.message = message
 
@@ -90,8 +90,8 @@ class Entity:
 
 
 class Mention:
-    """An entity that stands within another value, with all that the request says of it put together: never part of what
-    a caller sends. `sent` is what stood there. It is read like an object."""
+    """An entity within another value, merged with everything else that the request says of it: never part of what a
+    caller sends. `sent` is the original value. It is read like an object."""
 
     __slots__ = ("entity", "sent")
 
@@ -109,7 +109,7 @@ def sent(value: Any) -> Any:
 
 
 class Differing:
-    """Stands for an attribute of which one request says different things."""
+    """Replaces an attribute of which one request says different things."""
 
     __slots__ = ()
 
@@ -149,12 +149,12 @@ def guard(value: Any, type_: Type) -> Any:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text, as such or of a subclass. What it says of its class is not asked."""
+    """Whether a value is a text, of `str` or a subclass. Its own claim about its class (`__class__`) is ignored."""
     return issubclass(type(value), str)
 
 
 def plain_text(value: Any) -> str:
-    """The text that a value of `str` or of a subclass is made of, whatever the subclass makes of it."""
+    """The plain text of a value of `str` or of a subclass, regardless of the subclass's methods."""
     return value if type(value) is str else str.__str__(value)
 
 
@@ -185,12 +185,12 @@ _WRONG = codes.WRONG_VALUE.id
 
 
 def describe(value: Any) -> str:
-    """The shape of a value in the words of JSON, without the value."""
+    """The type of a value in the words of JSON, without the value."""
     return _SHAPES.get(type(value), _NO_JSON)
 
 
 def _guard_primitive(value: Any, type_: Prim) -> Any:
-    # Names are compared, as very many rules may ask this of one attribute.
+    # Compared by name, which is fast: very many rules may ask this about one attribute.
     name = type_.name
     if name == JSON.name:
         return value
@@ -272,7 +272,7 @@ def parse_ip(text: str) -> IPv4Address | IPv6Address:
 
 
 def to_json(value: Any) -> Any:
-    """A value from inside the engine as a plain JSON value, in the form that a request would carry it in."""
+    """A value from inside the engine as a plain JSON value, in the form in which a request would carry it."""
     match value:
         case Entity(uid=uid) | Mention(entity=Entity(uid=uid)):
             return {"type": uid.type, "id": uid.id}
@@ -288,7 +288,7 @@ def to_json(value: Any) -> Any:
 
 
 def json_default(value: Any) -> Any:
-    """For `default` of `json`: what `to_json` says of it, and collections that JSON does not know. Raises TypeError for
+    """For `default` of `json`: as `to_json`, and also for collections that JSON does not have. Raises TypeError for
     anything that is not a value of the engine."""
     if isinstance(value, set | frozenset):
         return sorted(value, key=repr)

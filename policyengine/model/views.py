@@ -1,4 +1,4 @@
-"""The types of what an argument says once it is read: the commands of a command line, the statements of a query."""
+"""The types of parsed arguments: the commands of a command line, the statements of a query."""
 
 from __future__ import annotations
 

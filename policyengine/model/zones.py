@@ -1,7 +1,7 @@
-"""The time zones, from the package `tzdata` and from nowhere else.
+"""The time zones, only from the package `tzdata`.
 
-What the machine has of them differs from machine to machine, and its version cannot be told; so that one revision means
-the same everywhere, `VERSION` is part of it. In: a name. Out: a zone that knows its past and future.
+A machine's own zones differ from machine to machine, and their version cannot be determined. `VERSION` is part of the
+revision, so that one revision means the same everywhere. In: a name. Out: a zone that knows its past and future.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ VERSION: str = tzdata.IANA_VERSION
 
 @lru_cache(maxsize=1)
 def names() -> frozenset[str]:
-    """Every zone there is, such as `Europe/Berlin` and `UTC`."""
+    """Every zone name, such as `Europe/Berlin` and `UTC`."""
     return frozenset(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
 
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """The zone. Raises KeyError for a name that is none; no file is looked for by a name that somebody made up."""
+    """The zone. Raises KeyError for an unknown name; no file is opened by a name that somebody made up."""
     if name not in names():
         raise KeyError(name)
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:

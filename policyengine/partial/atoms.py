@@ -1,4 +1,4 @@
-"""Atoms in their smallest form, and what atoms are about."""
+"""Atoms in their smallest form, and the values that atoms are about."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ from policyengine.partial.formula import (
 
 Need = tuple[Path, Type]
 
-# What everything implies that is said of the place of a thing in a hierarchy: its parents can be followed.
+# Every condition on a thing's place in a hierarchy implies this: its parents can be followed.
 WELL_FORMED = Inside(frozenset(), frozenset(), True)
 FOLLOWED: Need = (("parents",), ListT(JSON))
 _PLAIN = frozenset({"String", "Int", "Number", "Bool"})
 
 
 def there(path: Path, type_: Type) -> Formula:
-    """That a value is there and of its type. A thing without a textual id is none, so its id always is."""
+    """True if a value is there and of its type. The id is always there: nothing without an id that is text is a
+    thing."""
     return TRUE if path == ID else OfType(path, type_)
 
 
@@ -67,7 +68,7 @@ def elements(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Form
 
 
 def needs(formula: Any) -> frozenset[Need]:
-    """The values that are certainly there and of a type, of whatever the formula is true of."""
+    """The values that are certainly there, with their types, if the formula is true."""
     match formula:
         case All(items=items):
             return frozenset[Need]().union(*(needs(item) for item in items))
@@ -83,17 +84,19 @@ def needs(formula: Any) -> frozenset[Need]:
 
 
 def size(formula: Formula) -> int:
-    """The number of atoms, counted as often as they are written."""
+    """The number of atoms, each counted as often as it is written."""
     return sum(map(size, formula.items)) if isinstance(formula, All | Some) else 1
 
 
 def is_scalar(type_: Type) -> bool:
-    """Whether Python's `==` on values of the type is the language's: nothing in it can be a number in disguise."""
+    """Whether Python's `==` on values of the type is the language's: no value contains a number that equals another
+    type's."""
     return type_.__class__ is EntityT or (type_.__class__ is Prim and type_.name in _PLAIN)
 
 
 def comparable(formula: Formula) -> bool:
-    """Whether equal formulas say the same: constants of type Json could be `1` and `true`."""
+    """Whether equal formulas mean the same: constants of type Json could be `1` and `true`, which Python takes for
+    equal."""
     match formula:
         case All(items=items) | Some(items=items):
             return all(comparable(item) for item in items)
@@ -119,7 +122,7 @@ def identities(values: Iterable[Any]) -> list[Any]:
 
 
 def identity(value: Any) -> Any:
-    """A hashable stand-in for a constant; two that differ only in kind, such as `1` and `true`, stay two."""
+    """A hashable stand-in for a constant; two that differ only in type, such as `1` and `true`, stay different."""
     if value.__class__ is Entity:
         return (Entity, value.uid)
     if value.__class__ in (list, tuple):

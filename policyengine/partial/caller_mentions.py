@@ -1,9 +1,9 @@
-"""What the caller says of entities that the unknown one may mention, or may be.
+"""What the caller says of entities that the unknown entity may mention, or may be.
 
-Mentions of one entity in one request are one entity (`schema/mentions.py`), and what a caller says of one is known
-before the unknown entity is. So it is known which entities are below others by what the caller says; and where the
-unknown entity may be one of which the caller says more than who it is, only looking at the two together tells.
-"""
+Mentions of one entity in one request are one entity (`schema/mentions.py`), and the caller's part of the request is
+known before the unknown entity is. So its statements about which entities are below others are known too. If the
+unknown entity may be one of which the caller states more than the identity, only evaluating the two together gives the
+result."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from policyengine.schema.misspelt_names import check_other_names, check_own_name
 from policyengine.schema.schema import Schema
 
 Document = dict[str, Any]
-# Who is mentioned here is looked at, whatever rules read.
+# These attributes matter whatever the rules read.
 _CLIMBED = (PARENTS, DELEGATED_BY)
 
 
 def widened(formula: Formula, everyone: Iterable[Entity], ancestors_of: Callable[[Entity], frozenset[Uid]]) -> Formula:
-    """The formula, where hierarchies are those of the source and of what the caller says of these entities.
-    `ancestors_of` is asked only where the formula looks at a hierarchy. It may raise Fault: to whoever looks there it
-    is an error, which only evaluation tells."""
+    """The formula, with the caller's statements about these entities added to the hierarchies of the source.
+    `ancestors_of` is called only if the formula tests a hierarchy. It may raise Fault: then a test of that hierarchy is
+    an error, which is left to evaluation."""
 
     told_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
 
@@ -68,7 +68,7 @@ def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid
 
 
 def looks_above(formula: Any) -> bool:
-    """Whether it, or what is put in its holes, may look at a hierarchy: `widened` leaves any other as it is."""
+    """Whether the formula, or what fills its holes, may test a hierarchy: `widened` leaves any other as it is."""
     match formula:
         case All(items=items) | Some(items=items):
             return any(map(looks_above, items))
@@ -76,8 +76,8 @@ def looks_above(formula: Any) -> bool:
 
 
 def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formula:
-    """The formula, where things with these ids have to be looked at one by one. `known_id` is that of the thing, if it
-    is known."""
+    """The formula, with things of these ids left to evaluation one by one. `known_id` is the id of the thing, if it is
+    known."""
     if known_id is not None:
         ids = ids & {known_id}
         return Sourced(ids, lambda _: formula) if ids else formula
@@ -87,18 +87,18 @@ def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formu
 
 
 def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
-    """Whether a place has a collection of entities that are only compared: nothing that is said of them matters."""
+    """Whether a value is a collection of entities that are only compared: what is said of them does not matter."""
     element = element_of(type_)
     return isinstance(element, EntityT) and element.names.isdisjoint(through)
 
 
 @dataclass(frozen=True, slots=True)
 class WholeDocument:
-    """What makes a document whole for one request.
+    """Merges the statements about a document, for one request.
 
-    of: a function from a document to the same with all that is said of it; None for one with a name that is most likely
-        misspelt. It returns the document itself where no more is said of it. Never raises.
-    plain: a document that has no other names than these is whole.
+    of: returns a document with everything that is said of it; None for one with a name that is most likely misspelt. It
+        returns the document itself if nothing is added. Never raises.
+    plain: a document with only these names needs nothing added.
     """
 
     of: Callable[[Any], Any]
@@ -106,9 +106,9 @@ class WholeDocument:
 
 
 class Wholes:
-    """What puts together all that a request and a document, in the place of its resource, say of the document and of
-    what it mentions. `known` are names of a document that need no look; `through` are the types of entity of which
-    rules read more than who it is, where a document mentions one."""
+    """Merges what a request, and a document in the place of its resource, say of the document and of what it mentions.
+    `known` are names of a document that need no check; `through` are the types of mentioned entities of which rules
+    read more than the identity."""
 
     def __init__(self, schema: Schema, type_: str, known: set[str], through: AbstractSet[str]) -> None:
         self._schema, self._type, self._known, self._through = schema, type_, known, through
@@ -122,7 +122,7 @@ class Wholes:
         """`mentioned` are the mentions in the request."""
         described, known, names, schema = mentioned.own.said, self._known, self._names, self._schema
         ids = {uid.id for uid in described if uid.type == self._type}
-        # Whether the caller's part of the request is well named: the same for every document.
+        # Whether the caller's part of the request has no misspelt names: the same for every document.
         is_well_named: bool | None = None
 
         def whole(document: Any) -> Any:
@@ -144,11 +144,11 @@ class Wholes:
                 is_well_named = _is_well_named(request, mentioned, schema)
             return (document if united is thing else united.attributes) if is_well_named else None
 
-        # Where the caller says something of documents, names alone tell nothing.
+        # If the caller describes documents, their names alone do not show that nothing is added.
         return WholeDocument(whole, frozenset() if ids else self._plain)
 
     def _is_plain(self, document: Document, described: Collection[tuple[str, str]]) -> bool:
-        """Whether nothing that is said of those whom the document mentions matters."""
+        """Whether nothing that is said of the mentioned entities matters."""
         own, types, compared, through = document.get("id"), self._schema.entities, self._compared, self._through
         for name in self._places:
             if name in document:
@@ -163,7 +163,7 @@ class Wholes:
                     of_type, id_ = each.get("type"), each.get("id")
                     if type(of_type) is not str or type(id_) is not str or of_type not in types or id_ == own:
                         return False
-                    # Nobody reads what the caller says of one that is only compared, as an owner mostly is.
+                    # No rule reads the caller's description of an entity that is only compared, such as most owners.
                     if (of_type, id_) in described and (of_type in through or name in _CLIMBED):
                         return False
         return True

@@ -1,12 +1,12 @@
-"""Which rules can matter for a request of one shape, and for one principal, found without looking at every rule.
+"""Which rules can matter for requests of one shape, and for one principal, found without evaluating every rule.
 
-A rule may test something of the principal that is given: being in a group, or having a value for an attribute. Its head
-may name resources, and the name of the one that is asked about may be known.
+A rule may test something of the principal that is known: membership in a group, or the value of an attribute. Its head
+may name resources, and the id of the requested one may be known.
 
-    a permit     where that is not so, it grants nothing, whatever else it asks for
-    another rule where that is false, and asked first, it is silent; where it errs, the rule has to be looked at
+    a permit     if the test fails, it grants nothing, whatever else it tests
+    another rule if the test is false and comes first, it does not hold; if it errs, the rule must be evaluated
 
-So rules that test are found by the values they test for, and only those whose answer may be yes are looked at.
+So rules with a test are found by the values they test for, and only those whose test may succeed are evaluated.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from policyengine.partial.gap import Gap
 from policyengine.partial.gap_caller import NO_VALUE, GapCaller, Value
 from policyengine.partial.holes import Holes, is_name
 
-# What is tested: what the resource is called ("named"); of the principal its "id", what it is in (by a head: "placed",
-# by a condition: "above"), the "value" of an expression, or the "elements" of one.
+# What is tested: the id of the resource ("named"); of the principal its "id", its ancestors (by a head: "placed", by a
+# condition: "above"), the "value" of an expression, or the "elements" of one.
 Dimension = tuple[str, Expr | None]
 # One way to find a rule: by any of these values.
 Way = tuple[Dimension, frozenset[Hashable]]
@@ -33,7 +33,7 @@ Way = tuple[Dimension, frozenset[Hashable]]
 
 @dataclass(slots=True, eq=False)
 class KeyBucket:
-    """Rules that are looked at together."""
+    """Rules that are evaluated together."""
 
     number: int = 0
     rules: list[Rule] = field(default_factory=list)
@@ -53,7 +53,7 @@ class KeyTable:
             self.buckets.setdefault(value, KeyBucket(len(self.buckets))).rules.append(rule)
 
     def of(self, caller: GapCaller) -> list[KeyBucket] | None:
-        """Those for the values of a caller, in a fixed order; None if these cannot be told."""
+        """The buckets for the values of a caller, in a stable order; None if these values cannot be determined."""
         values, buckets = self.find(caller), self.buckets
         if values is NO_VALUE:
             return None
@@ -79,7 +79,7 @@ class Candidates:
     tables: dict[Dimension, KeyTable] = field(default_factory=dict)
 
     def of(self, caller: GapCaller) -> Iterator[KeyBucket]:
-        """Those that can matter for a caller."""
+        """The rules that can matter for a caller."""
         yield self.always
         for table in self.tables.values():
             buckets = table.of(caller)
@@ -90,8 +90,7 @@ class Candidates:
 
 
 def kinds(policies: PolicySet, principal: str, action: str, resource: str) -> tuple[list[Rule], list[Rule]]:
-    """The permits whose head names, or does not ask for, these types and this action; and the other rules that can
-    stand in their way."""
+    """The permits whose head admits these types and this action; and the other rules that can stand in their way."""
     permits: list[Rule] = []
     others: list[Rule] = []
     for rule in policies.rules:
@@ -112,7 +111,7 @@ def kinds(policies: PolicySet, principal: str, action: str, resource: str) -> tu
 def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -> Candidates:
     """The rules, by what they test of the principals of this gap."""
     ways = [(rule, list(_ways(rule, permits, gap))) for rule in rules]
-    # By what the fewest rules test for.
+    # Chosen so that few rules share a value.
     popular = Counter((dimension, value) for _, each in ways for dimension, values in each for value in values)
     sorted_rules = Candidates(permits)
     for rule, each in ways:
@@ -139,7 +138,7 @@ def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
     items = condition.items if isinstance(condition, And) else (condition,)
     if not permit:
         if rule.head.resource.within is not None:
-            # Its head may err before anything is asked of the principal.
+            # Its head may err before it tests the principal.
             return
         items = items[:1] if scope.within is None else ()
     if scope.entities is not None:
@@ -153,7 +152,7 @@ def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
 
 
 def _tested(expr: Expr, gap: Gap) -> Way | None:
-    """What is tested, and the only values for which it can be true; for all others it is false, or errs for all."""
+    """The test, and the only values for which it can be true; for all others it is false, or errs for all."""
     match expr:
         case Within(entity=Root(name="principal"), target=Const(value=target)):
             targets = (target,) if target.__class__ is Entity else target
@@ -181,7 +180,7 @@ def _tested(expr: Expr, gap: Gap) -> Way | None:
 
 
 def _is_key(expr: Expr, other: Type | None, gap: Gap) -> bool:
-    """Whether it is given, and is equal to a constant of the other type where Python says so."""
+    """Whether the value is known, and Python's comparison with a constant of the other type is the language's."""
     if not is_name(expr) or gap.depends(expr) or other is None:
         return False
     return expr.type != BOOL and is_scalar(expr.type) and is_scalar(other) and other != BOOL
@@ -193,14 +192,14 @@ def _is_texts(expr: Expr, gap: Gap) -> bool:
 
 
 def _finding(dimension: Dimension, permits: bool, gap: Gap, holes: Holes) -> Value:
-    """The values by which rules are found, or NO_VALUE."""
+    """A function that returns the values by which rules are found, or NO_VALUE."""
     kind, expr = dimension
     if kind == "named":
         return lambda caller: (caller.request.resource.uid,)
     if kind == "id":
         return lambda caller: (caller.request.principal.uid,)
     if expr is None:
-        # A head that names the principal itself does not ask what is above it.
+        # A head that names the principal itself does not read its ancestors.
         return lambda caller: _at_or_above(caller, or_alone=permits and kind == "placed")
     value = holes.given(expr, gap)
     if kind == "value":
@@ -209,7 +208,7 @@ def _finding(dimension: Dimension, permits: bool, gap: Gap, holes: Holes) -> Val
 
 
 def _text(value: Any) -> Any:
-    """A text of a subclass may be equal to others than the text is."""
+    """A text of a subclass may be equal to texts that its plain text does not equal."""
     return str.__str__(value) if isinstance(value, str) else value
 
 

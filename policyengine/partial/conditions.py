@@ -1,7 +1,7 @@
 """From a condition with a gap to its outcome.
 
-What this file and its neighbours `relations`, `membership` and `within` do not understand becomes Opaque, which is
-always right: only evaluation can tell then.
+Conditions that this file and its neighbours `relations`, `membership` and `within` cannot translate become Opaque,
+which is always correct: these are left to evaluation.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def condition(expr: Expr, lowering: Lowering) -> Outcome:
 
 
 def _until(end: Outcome, items: Iterable[Expr], lowering: Lowering) -> list[Outcome]:
-    """The outcomes of the items, up to the first that decides for all callers that are like this one, or errs."""
+    """The outcomes of the items, up to the first that decides for all callers who are like this one, or errs."""
     outcomes = []
     for item in items:
         outcomes.append(condition(item, lowering))
-        # What stands behind is not lowered: a hole that is asked for there would split callers who are alike.
+        # The items after it are not lowered: a hole in them would separate callers who are alike.
         if outcomes[-1] is end or outcomes[-1] is ERRS:
             break
     return outcomes
@@ -92,7 +92,7 @@ def _conditional(test: Expr, then: Expr, otherwise: Expr, lowering: Lowering) ->
 
 
 def settled(expr: Expr, lowering: Lowering) -> Outcome:
-    """The outcome of a condition that the caller decides."""
+    """The outcome of a condition that depends on the caller alone."""
     answer = lowering.ask(lowering.holes.truth(expr, lowering.gap))
     return ALWAYS if answer == "true" else NEVER if answer == "false" else ERRS
 
@@ -103,7 +103,7 @@ def opaque(expr: Expr) -> Outcome:
 
 
 def defined(expr: Expr, lowering: Lowering) -> Formula:
-    """When an expression has a value."""
+    """The condition for an expression to have a value."""
     match operand(expr, lowering.gap):
         case GivenValue():
             return FALSE if lowering.ask(lowering.holes.value(expr, lowering.gap)) == "errs" else TRUE
@@ -117,7 +117,7 @@ def defined(expr: Expr, lowering: Lowering) -> Formula:
 
 
 def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
-    """None where only evaluation can tell."""
+    """None if only evaluation can tell."""
     outcome = _asked(expr, lowering)
     return outcome if isinstance(expr, Quantifier) else _counted(outcome, expr, lowering)
 
@@ -187,7 +187,7 @@ def _is(expr: Is, lowering: Lowering) -> Outcome | None:
 
 
 def _counted(found: Outcome | None, expr: Expr, lowering: Lowering) -> Outcome | None:
-    """What a store is asked for; within a quantifier, evaluation tells whether there is too much to look at."""
+    """The outcome for a store; within a quantifier, evaluation checks whether there are too many elements."""
     if found is None or found is ERRS or not lowering.gap.slots or not quantifies(expr):
         return found
     told = opaque(expr)
@@ -201,7 +201,7 @@ def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:
         case GivenValue():
             return _over_given(expr, lowering)
         case Sought(path=path, type=type_):
-            # How many elements there are counts within another quantifier, and no store is asked for that.
+            # Within another quantifier the number of elements counts, and stores cannot check that.
             return None if lowering.gap.slots else every_element(expr, path, type_, lowering)
         case Erring():
             return ERRS
@@ -209,7 +209,7 @@ def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:
 
 
 def _over_given(expr: Quantifier, lowering: Lowering) -> Outcome | None:
-    """Over the elements of a collection that the caller brings, or that is constant."""
+    """The outcome for a collection that comes from the caller, or is constant."""
     gap, holes = lowering.gap, lowering.holes
     hole = holes.collection(expr.collection, gap)
     answer = lowering.ask(hole)

@@ -1,12 +1,12 @@
 """What must be true of a thing for the policies to allow it: conditions without negation and without errors.
 
 A condition of the language has three outcomes: true, false, or an error. A formula has two. An atom is true of a thing
-only if every value it speaks of is there and of its type, so "not equal" is an atom of its own and not the negation
-of "equal". Formulas know only `and` and `or`. So an atom that a store cannot express may be replaced by something that
-is true more often, and the whole is then true more often too, and never less.
+only if every value that it is about is there and of its type, so "not equal" is an atom of its own and not the negation
+of "equal". Formulas have only `and` and `or`. So an atom that a store cannot express may be replaced by one that is
+true more often; the whole is then true more often too, and never less.
 
-Where a caller's values go, a formula can have holes. Lowering a policy is told what a caller *answers* about a hole,
-one of a handful of words, and never what is put in, so nothing that it makes can have a caller's value in it.
+A formula can have holes for a caller's values. Lowering a policy learns only what a caller *answers* about a hole, one
+of a handful of words, and never the value, so its result cannot contain a caller's value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from policyengine.ir.nodes import Expr
 from policyengine.model.types import EntityT, Type
 from policyengine.model.values import Uid
 
-# Attribute names from the thing downwards; the parts before the last are records or JSON objects. `("id",)` is its id.
+# Attribute names from the thing downwards; all but the last are records or JSON objects. `("id",)` is its id.
 Path = tuple[str, ...]
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 
@@ -54,7 +54,7 @@ class OfType:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The last name of the path is in its object; its value may be anything, null too."""
+    """The last name of the path is in its object; its value may be anything, even null."""
 
     path: Path
 
@@ -68,7 +68,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """The value is of the type and stands in the relation to a constant. Order is for numbers, times and durations."""
+    """The value is of the type and compares so with a constant. Order is for numbers, times and durations."""
 
     path: Path
     type: Type
@@ -78,7 +78,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The value is of the type and is among the constants, or `negated`: is of the type and is not among them."""
+    """The value is of the type and is among the constants; if `negated`, it is of the type and is not among them."""
 
     path: Path
     type: Type
@@ -103,7 +103,7 @@ class Elements:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """The text is the pieces in order with anything between them, or `negated`: it is a text and is not that."""
+    """The text consists of the pieces in order with anything between them; if `negated`, it is a text and does not."""
 
     path: Path
     type: Type
@@ -123,7 +123,7 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class TwoFields:
-    """Two values of the thing itself, each of its type, stand in the relation."""
+    """Two values of the thing itself, each of its type, compare so."""
 
     path: Path
     type: Type
@@ -134,9 +134,9 @@ class TwoFields:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """The entity that an attribute refers to is one of the targets or below one; or `negated`, it is none and below
-    none. `closed` are the targets and all that the entity source knows to be below them. A reference may state parents
-    of its own for an entity whose parents the source does not state."""
+    """The entity that an attribute refers to is one of the targets or below one; if `negated`, it is neither. `closed`
+    are the targets and everything that the entity source knows to be below them. A reference may state its own parents
+    for an entity whose parents the source does not state."""
 
     path: Path
     type: EntityT
@@ -147,9 +147,9 @@ class Below:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A parent of the thing itself is one of the targets or below one (`closed`, as in Below); or `negated`, its
-    parents are well formed, or it has none, and none is that. Negated and without targets it says just that its parents
-    are well formed."""
+    """A parent of the thing itself is one of the targets or below one (`closed`, as in Below); if `negated`, its
+    parents are well formed, or it has none, and none is that. Negated and without targets, it means only that its
+    parents are well formed."""
 
     targets: frozenset[Uid]
     closed: frozenset[Uid]
@@ -158,9 +158,9 @@ class Inside:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opaque:
-    """What only evaluation can tell: the expression, with the thing in its place in the request, is `wanted`, or (None)
-    has a value. What `env` has of the unknown entity wins over what the thing says of itself. It is there once the
-    formula is a caller's."""
+    """Left to evaluation: the expression, with the thing at its place in the request, is `wanted`, or (None) has a
+    value. Attributes of the unknown entity in `env` take precedence over the thing's own. `env` is set once the formula
+    is a caller's."""
 
     expr: Expr
     wanted: bool | None
@@ -186,8 +186,8 @@ TRUE, FALSE = Truth(True), Truth(False)
 
 # ---- formulas with holes ----
 
-# All that lowering learns of a caller:
-# errs    there is no value                           odd     only evaluation can tell what comes of it
+# Everything that lowering learns of a caller:
+# errs    there is no value                           odd     only evaluation can give the result
 # true    a test holds                                false   a test fails
 # some    there are values, all of them usable        partly  some values are usable and others are not
 # none    there are no values                         unfit   there are values, and none is usable
@@ -197,8 +197,8 @@ Found = tuple[Answer, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hole:
-    """Stands in an atom for what `find` finds for a caller: an answer, and with it a value, or (`many`) the values of a
-    collection. Equal only to itself. `fixed` is what is found for every caller, where no caller has a say in it."""
+    """Stands in an atom for what `find` returns for a caller: an answer, and with it a value, or (`many`) the values of
+    a collection. Equal only to itself. `fixed` is the result for every caller, if it does not depend on the caller."""
 
     many: bool
     find: Callable[[Any], Found]
@@ -213,7 +213,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deferred:
-    """Stands in a formula for a part that is put together anew for each caller."""
+    """Stands in a formula for a part that is made anew for each caller."""
 
     fill: Callable[[Any], Formula]
 

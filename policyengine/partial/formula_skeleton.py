@@ -1,8 +1,8 @@
-"""Formulas with holes, filled with what a caller has: `fill(lower(p, holes), v)` is `lower(p, v)`.
+"""Formulas with holes, filled with a caller's values: `fill(lower(p, holes), v)` is `lower(p, v)`.
 
 A skeleton is lowered once for all callers that give the same answers about its holes, and is kept by these answers.
-Filling makes a formula anew for each caller. It puts values in the place of holes and changes nothing else, but for
-atoms of one value in their smallest form.
+Filling makes a new formula for each caller. It replaces holes by values and changes nothing else, except that atoms of
+one value get their smallest form.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Ask, Lowering
 from policyengine.partial.outcome import MAX_ATOMS, Outcome
 
-# So many ways through the answers of callers are kept, of one question; then they are found out again.
+# How many combinations of answers are kept for one question; after that they are worked out again.
 MAX_WAYS = 500
 
 Filler = Callable[[GapCaller], Formula]
@@ -55,7 +55,7 @@ def fill(skeleton: Formula, caller: GapCaller) -> Formula:
 
 
 def filling(skeleton: Any) -> Filler | None:
-    """How to fill the holes of a formula; None if it has none."""
+    """A function that fills the holes of a formula; None if it has none."""
     match skeleton:
         case All(items=items) | Some(items=items):
             return _parts(skeleton.__class__, items)
@@ -73,7 +73,7 @@ def filling(skeleton: Any) -> Filler | None:
             return lambda caller: Below(path, type_, *_targets(hole, caller), negated)
         case Inside(negated=negated) if (hole := _hole(skeleton.targets)) is not None:
             return lambda caller: Inside(*_targets(hole, caller), negated)
-        # What no store can be asked for is evaluated for each entity, with what this caller has.
+        # What no store can express is evaluated for each entity, with this caller's values.
         case Opaque(expr=expr, wanted=wanted, env=None):
             return lambda caller: Opaque(expr, wanted, caller.env)
         case Deferred(fill=of):
@@ -86,7 +86,7 @@ def _parts(kind: type[All] | type[Some], items: Sequence[Formula]) -> Filler | N
     fillers = [(place, filler) for place, _, filler in fillings if filler is not None]
     if not fillers:
         return None
-    # What is put together for each caller may come to anything, and then has something to say of the other parts.
+    # A part that is made for each caller can be any formula, so it may simplify together with the other parts.
     is_open = any(map(_is_open, items))
     join = conj if kind is All else disj
     start = list(items)
@@ -132,7 +132,7 @@ def _values(values: Sequence[Any], caller: GapCaller) -> list[Any]:
 
 
 def lowering_for(gap: Gap, caller: GapCaller) -> Lowering:
-    """For what is lowered once, for this caller."""
+    """The lowering for what is shared between callers, with this caller's answers."""
     return Lowering(gap, Holes(), lambda hole: hole.found(caller)[0])
 
 
@@ -146,8 +146,8 @@ class _Fork:
 
 
 class Lowered(Generic[T]):
-    """What is lowered once for all callers that give the same answers. `lower` learns nothing of a caller but answers,
-    and what comes of it is found by exactly those that it asked for, in their order."""
+    """What is lowered once for all callers that give the same answers. `lower` learns only answers of a caller, and the
+    result is found by exactly the answers that it asked for, in order."""
 
     def __init__(self, lower: Callable[[Ask], T]) -> None:
         self._lower = lower
@@ -158,7 +158,7 @@ class Lowered(Generic[T]):
         node, known = self._root, caller.found
         while node.__class__ is _Fork:
             hole = node.hole
-            # An answer chooses the way, and never what is put in: callers with the same answers share what comes of it.
+            # An answer chooses the branch, a value never does: callers with the same answers share the result.
             node = node.ways.get((known.get(hole) or hole.found(caller))[0])
         return self._new(caller) if node is None else node
 
@@ -172,7 +172,7 @@ class Lowered(Generic[T]):
 
         made = self._lower(ask)
         self._ways += 1
-        # Callers with ever new answers must not fill the memory. To begin anew costs those who come again one lowering.
+        # Callers with ever new answers must not fill the memory. To start again costs returning callers one lowering.
         if self._root is None or self._ways > MAX_WAYS:
             self._root, self._ways = None, 1
         self._root = _with(self._root, list(asked.items()), made)
@@ -180,20 +180,20 @@ class Lowered(Generic[T]):
 
 
 def _with(node: Any, asked: list[tuple[Hole, Answer]], made: Any) -> Any:
-    """The tree of answers, with one way more. What it asks next depends on the answers before alone."""
+    """The tree of answers, with one more branch. What it asks next depends only on the answers before."""
     for hole, answer in reversed(asked):
         made = _Fork(hole, {answer: made})
     if node is None:
         return made
     at, new = node, made
     while new.__class__ is _Fork:
-        # Both ask of the same hole here: up to here they got the same answers, and lowering knows nothing else.
+        # Both ask about the same hole here: the answers so far are the same, and lowering knows nothing else.
         (answer,) = new.ways
         if answer not in at.ways:
             at.ways[answer] = new.ways[answer]
             return node
         at, new = at.ways[answer], new.ways[answer]
-    # Another thread has found the same way meanwhile.
+    # Another thread has added the same branch meanwhile.
     return node
 
 
@@ -229,15 +229,15 @@ def deferred(
     body: Callable[[Lowering], Outcome],
     join: Callable[[list[Outcome]], Outcome],
 ) -> Outcome:
-    """The outcome of a quantifier over what a caller has in a hole, `expr`, where `body` is asked of each element. Each
-    element is lowered as a caller's values are: for answers of its own."""
+    """The outcome of the quantifier `expr` over the elements that a caller has in a hole; `body` lowers its body. Each
+    element is lowered like a caller's values: by answers of its own."""
     slot = expr.slot
     lowered = Lowered(lambda ask: Fillable(body(Lowering(gap, holes, ask))))
 
     def part(wanted: Wanted) -> Any:
         def filled(caller: GapCaller) -> Formula:
             values = elements.found(caller)[1]
-            # Quantifiers in each other multiply what comes out; what would be too large is evaluated for each entity.
+            # Nested quantifiers multiply the size of the result; if it would be too large, it is left to evaluation.
             if caller.spread * len(values) > MAX_ATOMS:
                 return Opaque(expr, wanted, caller.env)
             callers = [caller.binding(slot, element, len(values)) for element in values]

@@ -1,7 +1,7 @@
 """What is known of requests of one shape before any of them comes: their types, and which part is missing.
 
-One entity of such a request, its resource or its principal, is unknown but for its type and some of its attributes.
-Nothing here has a value of a request.
+One entity of such a request, its resource or its principal, is unknown except for its type and some attributes. No
+value of a request is in here.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from policyengine.model.request import Action, Request
 from policyengine.model.values import Entity, Uid
 from policyengine.partial.hierarchy import Hierarchy
 
-# "nothing" is unknown to an agent's part of a search for principals.
+# "nothing" is unknown in an agent's part of a search for principals.
 Unknown = Literal["resource", "principal", "nothing"]
 
-# What an expression reads: a variable's slot, or a root of the request and an attribute of it; EVERYTHING if any.
+# What an expression reads: a variable's slot, or a root of the request and one of its attributes; EVERYTHING for any.
 Read = int | tuple[str, str]
 EVERYTHING = "*"
 
 
-# What looks at what is known of an entity.
+# The expressions that read what is known of an entity.
 _LOOKING = Attribute | Recorded | EntityOf | Has | Within
 
 
 class Reads:
-    """What expressions read, each found out once.
+    """What expressions read, worked out once for each.
 
     It remembers by identity and keeps what it remembers alive, so it lives as long as the policies do."""
 
@@ -84,14 +84,14 @@ class Reads:
         return frozenset[Read]().union(*map(self.of, children(expr)))
 
     def _compared(self, expr: Expr) -> frozenset[Read]:
-        """Entities are compared by what they are called."""
+        """An entity that is compared is read by its identity only."""
         return frozenset({(expr.name, "id")}) if isinstance(expr, Root) else self.of(expr)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """The types of a request and the gap in it. `known` are names of attributes of the unknown entity whose values the
-    caller states: these win over what the entity says of itself. "id" is among them if that is known."""
+    caller states: these take precedence over the entity's own. "id" is among them if the id is known."""
 
     unknown: Unknown
     principal: str
@@ -100,7 +100,7 @@ class Gap:
     world: World
     hierarchy: Hierarchy
     reads: Reads
-    # The variables of quantifiers around an expression whose values the caller brings.
+    # The variables of enclosing quantifiers whose values the caller provides.
     slots: frozenset[int] = frozenset()
 
     @property
@@ -109,7 +109,7 @@ class Gap:
         return self.resource if self.unknown == "resource" else self.principal
 
     def depends(self, expr: Expr) -> bool:
-        """Whether the expression has to wait for the unknown entity."""
+        """Whether the value of the expression needs the unknown entity."""
         for read in self.reads.of(expr):
             if isinstance(read, int):
                 if read not in self.slots:
@@ -120,12 +120,12 @@ class Gap:
 
     def is_constant(self, expr: Expr) -> bool:
         """Whether the expression has the same value, or none, in every request of these types. What a request says of
-        an entity that a policy names is not."""
+        an entity that a policy names is not constant."""
         return not self.reads.of(expr) and not any(isinstance(part, _LOOKING) for part in walk(expr))
 
     @property
     def empty(self) -> Env:
-        """What a constant expression is evaluated in: a request that has its types and nothing else."""
+        """The Env for constant expressions: a request with these types and nothing else."""
         principal, resource = (Entity(Uid(type_, ""), {}) for type_ in (self.principal, self.resource))
         return Env(Request(principal, Action("", {}), resource, {}), self.world)
 

@@ -20,9 +20,9 @@ _UNASKED: Any = object()
 
 
 class GapCaller:
-    """A request in which one entity is unknown, with what the caller fulfils, and with the rules whose demand is `met`:
-    approvals that were given, limits that are metered. In the place of the unknown entity stands one that has what is
-    known of it."""
+    """A request in which one entity is unknown, with the obligations that the caller fulfils, and the rules whose
+    demand is `met`: approvals that were given, limits that are metered. An entity with only the known attributes
+    replaces the unknown one."""
 
     __slots__ = ("_ancestors", "found", "fulfilled", "locals", "met", "read", "request", "spread", "world")
 
@@ -37,12 +37,12 @@ class GapCaller:
         self.request, self.world = request, world
         self.fulfilled, self.met = fulfilled, met
         self.locals: Mapping[int, Any] = locals or {}
-        # What was found for holes and for expressions.
+        # The results for holes and for expressions.
         self.found: dict[Hashable, Any] = {}
-        # What was found out about its provenance.
+        # What is known of its provenance.
         self.read: ProvenanceRead = {}
         self._ancestors: Any = _UNASKED
-        # How often what is asked within the quantifiers around it is written out.
+        # How many times the body of the enclosing quantifiers is written out.
         self.spread = 1
 
     @property
@@ -51,7 +51,7 @@ class GapCaller:
 
     @property
     def ancestors(self) -> Any:
-        """Everything above the principal; NO_VALUE if that cannot be told."""
+        """Everything above the principal; NO_VALUE if that cannot be determined."""
         if self._ancestors is _UNASKED:
             self._ancestors = self.ancestors_of(self.request.principal)
         return self._ancestors
@@ -63,9 +63,9 @@ class GapCaller:
             return NO_VALUE
 
     def binding(self, slot: int, value: Any, of: int) -> GapCaller:
-        """The same caller, within a quantifier over so many elements."""
+        """The same caller, within a quantifier over this many elements."""
         inner = GapCaller(self.request, self.world, self.fulfilled, self.met, {**self.locals, slot: value})
-        # What was found so far does not depend on the variable.
+        # The results so far do not depend on the variable.
         inner.found = self.found.copy()
         inner.read = self.read
         inner._ancestors = self._ancestors
@@ -77,7 +77,7 @@ Value = Callable[[GapCaller], Any]
 
 
 def value_of(expr: Expr, caller: GapCaller) -> Any:
-    """What the interpreter says that the expression is worth; NO_VALUE where it raises."""
+    """The interpreter's value of the expression; NO_VALUE if it raises."""
     try:
         return evaluate(expr, caller.env)
     except EvaluationError:
@@ -85,8 +85,8 @@ def value_of(expr: Expr, caller: GapCaller) -> Any:
 
 
 def value_in(gap: Gap, expr: Expr) -> Value:
-    """How to find the value of an expression that does not depend on the unknown entity. What is asked for most is
-    found without the interpreter."""
+    """A function that returns the value of an expression that does not depend on the unknown entity. Frequent kinds of
+    expressions do without the interpreter."""
     match expr:
         case Root(name="principal"):
             return lambda caller: caller.request.principal

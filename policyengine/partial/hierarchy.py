@@ -1,4 +1,4 @@
-"""What is below an entity, by what the entity source says."""
+"""The entities below an entity, according to the entity source."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from policyengine.bounded_cache import BoundedCache
 from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.values import Uid, as_entity
 
-# What is below so many selections of entities is remembered.
+# How many results are remembered.
 MAX_CLOSED = 1_000
 
 
 class Hierarchy:
-    """The parents of a World read the other way round, once. What is found out is remembered."""
+    """The parents of a World, inverted once. Results are remembered."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -38,8 +38,8 @@ class Hierarchy:
 
     @property
     def bounded(self) -> bool:
-        """Whether no entity can have more ancestors than can be followed, for all that the source says: then what is
-        below an entity tells all about being in it."""
+        """Whether no entity can have more ancestors than the limit, according to the source: then the entities below
+        another one are exactly those that are in it."""
         if self._children is None:
             self._children = self._read()
         return len(self._children) <= MAX_ANCESTORS // 2
