@@ -1,6 +1,6 @@
-"""Which holes there are: what can be asked of a caller, and what it comes to as an answer and as values.
+"""The holes of a gap: what lowering can ask about a caller, with the answer and the values.
 
-Whoever lowers asks for a hole here and is told the answer. The values are put in when a formula is filled.
+Lowering asks for a hole here and gets the answer. The values are put in when a formula is filled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from policyengine.partial.formula import Found, Hole
 from policyengine.partial.gap import Gap
 from policyengine.partial.gap_caller import NO_VALUE, GapCaller, Value, value_in
 
-# A quantifier over a caller's collection is written out up to this many elements; beyond that, evaluation tells.
+# A quantifier over a caller's collection is written out up to this many elements; beyond that, it is left to
+# evaluation.
 MAX_ELEMENTS = 256
 
 ERRS: Found = ("errs", None)
@@ -31,11 +32,12 @@ _UNASKED: Any = object()
 
 
 class Holes:
-    """The holes of one gap: for the same question there is one hole. With a caller, its values are put in at once."""
+    """The holes of one gap: the same question always has the same hole. If the caller is given, values are put in at
+    once."""
 
     def __init__(self, of: GapCaller | None = None) -> None:
         self._caller = of
-        # Expressions that are remembered by identity have to stay.
+        # Expressions that are remembered by identity have to be kept alive.
         self._holes: dict[Hashable, tuple[Expr | None, Hole]] = {}
         self._values: dict[Hashable, tuple[Expr, Value]] = {}
         self._expressions: dict[frozenset[Uid], Expr] = {}
@@ -48,7 +50,7 @@ class Holes:
         return self._of("truth", expr, gap, lambda value: _TRUE if value else _FALSE)
 
     def value(self, expr: Expr, gap: Gap, as_type: Type | None = None) -> Hole:
-        """The value; errs where it cannot be compared with anything as a value of `as_type`."""
+        """The value; errs if it cannot be compared with anything as a value of `as_type`."""
         if as_type is None or is_scalar(as_type):
             return self._of("value", expr, gap, lambda value: ("some", value))
         return self._of("value", expr, gap, lambda value: _compared(value, as_type), as_type)
@@ -58,7 +60,8 @@ class Holes:
         return self._of("text", expr, gap, lambda value: ("some" if value else "none", value))
 
     def elements(self, expr: Expr, gap: Gap, type_: Type, many: bool = True) -> Hole:
-        """Those of the values in a collection, or (not `many`) of one value, that a value of the type can be."""
+        """The values in a collection, or (not `many`) the single value, as far as a value of the type can equal
+        them."""
         of = element_of(expr.type) if many else expr.type
         if is_scalar(type_) and of == type_:
             return self._of(
@@ -69,7 +72,7 @@ class Holes:
         )
 
     def collection(self, expr: Expr, gap: Gap) -> Hole:
-        """The elements of a collection, for a quantifier; odd if they are too many."""
+        """The elements of a collection, for a quantifier; odd if there are too many."""
         return self._of(
             "collection", expr, gap, lambda values: _ODD if len(values) > MAX_ELEMENTS else _whole(values), many=True
         )  # fmt: skip
@@ -82,14 +85,14 @@ class Holes:
         )
 
     def id_of(self, expr: Expr, gap: Gap) -> Hole:
-        """The id of an entity, as that of the unknown one; none if it is of another type."""
+        """The id of an entity, to compare with that of the unknown one; none if it is of another type."""
         type_ = gap.type
         return self._of(
             "id", expr, gap, lambda value: ("some", value.uid.id) if value.uid.type == type_ else ("none", None)
         )
 
     def ids(self, expr: Expr, gap: Gap) -> Hole:
-        """The ids of the entities, or the one, that could be the unknown one; odd if some values are of no use."""
+        """The ids of the entities, or the one, that could be the unknown one; odd if some values cannot be used."""
         type_ = gap.type
 
         def found(value: Any) -> Found:
@@ -101,7 +104,8 @@ class Holes:
         return self._of("ids", expr, gap, found, many=True)
 
     def targets(self, expr: Expr, gap: Gap) -> Hole:
-        """What is looked for above the unknown entity or a value of it: the entities, and all that is below them."""
+        """The targets of a search above the unknown entity or a value of it: the entities, and everything below
+        them."""
         hierarchy = gap.hierarchy
 
         def found(value: Any) -> Found:
@@ -113,7 +117,7 @@ class Holes:
     # ---- of hierarchies ----
 
     def upwards(self, expr: Expr, gap: Gap, types: frozenset[str] | None) -> Hole:
-        """An entity and all that is above it, as far as it is of these types."""
+        """An entity and everything above it, restricted to these types."""
         is_principal = isinstance(expr, Root) and expr.name == "principal"
         value = self.given(expr, gap)
 
@@ -151,7 +155,7 @@ class Holes:
         return self._made(("is among", ids), None, None, find)
 
     def in_scope(self, scope: Scope, place: Literal["principal", "resource"]) -> Hole:
-        """Whether the entity in this place of the request is what a head asks for."""
+        """Whether the entity at this place of the request matches a head."""
         anything = Scope()
         head = Head(None, scope, anything) if place == "resource" else Head(None, anything, scope)
 
@@ -166,7 +170,7 @@ class Holes:
     # ---- of what the caller promises ----
 
     def met(self, rule: str) -> Hole:
-        """Whether what a rule demands is met: an approval was given, a limit is metered."""
+        """Whether the demand of a rule is met: an approval was given, a limit is metered."""
         return self._made(
             ("met", rule), None, None, lambda caller: _TRUE if rule in caller.met else _FALSE
         )  # fmt: skip
@@ -208,7 +212,7 @@ class Holes:
             asked = value(caller)
             return ERRS if asked is NO_VALUE else found(asked)
 
-        # What a quantifier comes to depends on those around it.
+        # The result of a quantifier depends on the enclosing ones.
         inside = len(gap.slots) if gap.slots and quantifies(expr) else 0
         return self._made((kind, key_of(expr), more, inside), expr, gap, find, many)
 
@@ -231,7 +235,7 @@ class Holes:
         return known[1]
 
     def given(self, expr: Expr, gap: Gap) -> Value:
-        """How to find the value of an expression, or NO_VALUE; found once for each caller."""
+        """A function that returns the value of an expression, or NO_VALUE; it is evaluated once for each caller."""
         key = key_of(expr)
         known = self._values.get(key)
         if known is None:
@@ -258,8 +262,8 @@ def _once(value: Value) -> Value:
 
 
 def key_of(expr: Expr) -> Hashable:
-    """The same for expressions that have the same value. Of others than names that is not told by comparing them: to
-    Python `1` and `true` are equal."""
+    """The same key for expressions with the same value. Only names are compared by content, because Python takes `1`
+    and `true` for equal; all others are compared by identity."""
     return expr if is_name(expr) else id(expr)
 
 
@@ -293,7 +297,7 @@ def _usable(values: Any, type_: Type) -> Found:
             usable.append(value)
             continue
         try:
-            # An Int may equal a Number that is none.
+            # An Int may equal a Number that is not an integer type.
             usable.append(guard(value, NUMBER if type_ == INT else type_))
         except Fault:
             continue

@@ -1,4 +1,4 @@
-"""Putting formulas together, and making them smaller without changing what they are true of."""
+"""Combining formulas, and simplifying them without changing what they are true of."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ from policyengine.partial.formula import (
     TwoFields,
 )
 
-# What has more parts than this is not simplified a second time.
+# Formulas with more parts than this are not simplified a second time.
 MAX_WEIGHT = 64
-# Of formulas that are alike, so many are compared with a further one.
+# The most similar formulas that a further one is compared with.
 MAX_ALIKE = 16
 _CHOICES = ("==", "!=")
-# What is of no one value.
+# The formulas that are not about one value.
 _NOWHERE = (Truth, Inside, Opaque, Sourced, Deferred)
-# What other atoms may say as well.
+# The formulas that other atoms may imply.
 _IMPLIED = (OfType, Present, Inside)
 
 
 def conj(*items: Formula) -> Formula:
-    """All of them."""
+    """The conjunction."""
     parts = [item for item in items if item is not TRUE]
     if len(parts) < 2:
         return parts[0] if parts else TRUE
@@ -65,7 +65,7 @@ def conj(*items: Formula) -> Formula:
 
 
 def disj(*items: Formula) -> Formula:
-    """At least one of them."""
+    """The disjunction."""
     parts = [item for item in items if item is not FALSE]
     if len(parts) < 2:
         return parts[0] if parts else FALSE
@@ -76,21 +76,22 @@ def disj(*items: Formula) -> Formula:
 
 
 def beside(kind: type[All] | type[Some], one: Formula, other: Formula) -> Formula:
-    """`conj` or `disj` of two formulas; where one is large, without looking into it again."""
+    """`conj` or `disj` of two formulas; if one is large, without simplifying it again."""
     if isinstance(one, Truth) or isinstance(other, Truth) or max(weight(one), weight(other)) <= MAX_WEIGHT:
         return conj(one, other) if kind is All else disj(one, other)
     return kind((one, other))
 
 
 def weight(formula: Formula) -> int:
-    """About the number of parts that would have to be looked at."""
+    """Roughly the number of parts that would have to be examined."""
     if isinstance(formula, All | Some):
         return len(formula.items) if len(formula.items) > MAX_WEIGHT else sum(map(weight, formula.items))
     return len(formula.values) if isinstance(formula, OneOf | Elements) else 1
 
 
 def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formula]:
-    """The items, and those of items of the same kind, each once. Of what is alike in part only a few are compared."""
+    """The items, and those of items of the same kind, each once. Of items that are only partly equal, few are
+    compared."""
     flat: list[Formula] = []
     seen: dict[Any, list[Formula]] = {}
     for item in items:
@@ -108,7 +109,7 @@ def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formul
 
 
 def _likeness(part: Any) -> Any:
-    """What equal formulas have in common, if it is quickly told."""
+    """A cheap key that equal formulas share."""
     kind = part.__class__
     if kind is Relation:
         return part.path if part.value.__class__ is not str else (part.path, part.value)
@@ -127,11 +128,11 @@ def _is_among(part: Formula, others: Iterable[Formula]) -> bool:
 
 
 def _intersected(items: list[Formula]) -> list[Formula]:
-    """What is said of the same value, said once."""
+    """Merges the conditions on the same value into one."""
     kept: list[Formula] = []
     said: dict[Path, list[Formula]] = {}
     for item in items:
-        # What will be in a hole is not known yet.
+        # What fills a hole is not known yet.
         if _is_choice(item) and not _has_hole(item):
             said.setdefault(item.path, []).append(item)  # type: ignore[union-attr]
         else:
@@ -154,7 +155,7 @@ def _by_type(items: list[Formula]) -> Iterable[list[OneOf]]:
 
 
 def _unrepeated(items: list[Formula]) -> list[Formula]:
-    """Without what an alternative says and all of them say anyway."""
+    """Removes from alternatives what all items say anyway."""
     said: dict[Any, list[Formula]] = {}
     some = False
     for item in items:
@@ -175,7 +176,7 @@ def _unrepeated(items: list[Formula]) -> list[Formula]:
 
 
 def _less(formula: Some, said: dict[Any, list[Formula]]) -> Formula:
-    """What the alternatives say besides."""
+    """What the alternatives add."""
     alternatives: list[Formula] = []
     changed = False
     for alternative in formula.items:
@@ -196,7 +197,7 @@ def _less(formula: Some, said: dict[Any, list[Formula]]) -> Formula:
 
 
 def _together(choices: list[OneOf]) -> Formula:
-    """A value is one of these, and of these, and none of those."""
+    """The value is in all of these sets, and in none of those."""
     first = choices[0]
     if len(choices) == 1:
         return one_of(first.path, first.type, first.values, first.negated)
@@ -217,7 +218,7 @@ def _together(choices: list[OneOf]) -> Formula:
 
 
 def _united(items: list[Formula]) -> list[Formula]:
-    """Alternatives for the same value, as one."""
+    """Merges alternatives for the same value into one."""
     kept: list[Formula] = []
     said: dict[tuple[Path, type], list[Formula]] = {}
     item: Any
@@ -243,7 +244,7 @@ def _united(items: list[Formula]) -> list[Formula]:
 
 
 def _union(same: Sequence[Any]) -> Formula | None:
-    """One atom for alternatives about the same value; None if they take it for different types."""
+    """One atom for alternatives about the same value; None if they give it different types."""
     first = same[0]
     if any(item.type != first.type for item in same):
         return None
@@ -256,12 +257,12 @@ def _union(same: Sequence[Any]) -> Formula | None:
 
 
 def _without_implied(items: list[Formula]) -> list[Formula]:
-    """Without what the other items already say: that a value is there."""
+    """Removes items that the others imply: that a value is there."""
     implied = [item for item in items if item.__class__ in _IMPLIED]
     if not implied:
         return items
     if len(implied) == 1:
-        # What is most often so, and then few values matter.
+        # The usual case, for which few values have to be examined.
         return [item for item in items if item is not implied[0]] if _is_implied(implied[0], items) else items
     times = Counter(need for item in items for need in needs(item))
     there = {path[:length] for path, _ in times for length in range(1, len(path) + 1)}
@@ -277,7 +278,7 @@ def _without_implied(items: list[Formula]) -> list[Formula]:
 
 
 def _is_implied(item: Formula, items: list[Formula]) -> bool:
-    """Whether one of the others says so."""
+    """Whether one of the others implies the item."""
     if isinstance(item, Present):
         return any(path[: len(item.path)] == item.path for other in items for path, _ in needs(other))
     if isinstance(item, OfType):
@@ -286,7 +287,7 @@ def _is_implied(item: Formula, items: list[Formula]) -> bool:
 
 
 def _needs(formula: Any, typed: OfType) -> bool:
-    """Whether a value is certainly there and of the type, of whatever the formula is true of."""
+    """Whether the value is certainly there and of the type if the formula is true."""
     kind = formula.__class__
     if kind is All:
         return any(_needs(item, typed) for item in formula.items)
@@ -298,7 +299,7 @@ def _needs(formula: Any, typed: OfType) -> bool:
 
 
 def _absorbed(items: list[Formula]) -> list[Formula]:
-    """Without alternatives that are covered by one which says only that values are there."""
+    """Removes alternatives that are covered by one which requires only that values are there."""
     bare = [(item, needs(item)) for item in items if _says_only_typed(item)]
     if not bare:
         return items
@@ -311,7 +312,7 @@ def _says_only_typed(item: Formula) -> bool:
 
 
 def _is_choice(item: Formula) -> bool:
-    """Whether it says that a value is, or is not, one of some constants."""
+    """Whether it tests that a value is, or is not, one of some constants."""
     kind = item.__class__
     return (kind is OneOf or (kind is Relation and item.op in _CHOICES)) and is_scalar(item.type)  # type: ignore[union-attr]
 
@@ -326,7 +327,7 @@ def _is_negated(item: Any) -> bool:
 
 
 def _choice(item: Formula) -> OneOf | None:
-    """An atom that a value is, or is not, one of some constants, as OneOf."""
+    """An atom that tests whether a value is one of some constants, or none of them, as OneOf."""
     match item:
         case Relation(path=path, type=type_, op="==" | "!=" as op, value=value) if is_scalar(type_):
             return OneOf(path, type_, (value,), op == "!=")

@@ -1,7 +1,7 @@
-"""The rules about requests with one gap, lowered: from a caller to what must be true of the unknown entity.
+"""The rules for requests with one gap, lowered: from a caller to what must be true of the unknown entity.
 
-Rules that ask the same of callers are lowered together, once for the same answers. What the rules of a caller come to
-together is kept by which of these lowered groups it is made of. Nothing that is kept has a value of a caller in it.
+Rules with the same questions about callers are lowered together, once for the same answers. The combined formula of a
+caller's rules is kept by the lowered groups that it is made of. Nothing that is kept contains a caller's value.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
 from policyengine.partial.lowering import Ask, Lowering
 from policyengine.partial.rules import allows
 
-# So many ways to put groups together are kept.
+# How many combinations of groups are kept.
 MAX_WHOLES = 5_000
 _numbers = count()
 
 
 class LoweredRules:
-    """What lowers the rules for one action and one gap, each when a caller first needs it."""
+    """Lowers the rules for one action and one gap, each when a caller first needs it."""
 
     def __init__(self, policies: PolicySet, action: str, gap: Gap) -> None:
         self._gap, self._holes = gap, Holes()
@@ -38,12 +38,12 @@ class LoweredRules:
         self._permits = candidates(permits, True, gap, self._holes)
         self._others = candidates(others, False, gap, self._holes)
         self._groups: dict[KeyBucket, list[Lowered[_Skeleton]]] = {}
-        # What two threads find for one key is the same.
+        # Two threads find the same for one key.
         self._wholes: BoundedCache[Any, _Whole] = BoundedCache(MAX_WHOLES)
 
     def formula(self, caller: GapCaller) -> tuple[Formula, bool]:
-        """When one of the permits grants the request, and no other rule stands in its way; and whether that may look at
-        a hierarchy."""
+        """The condition for one of the permits to grant the request and no other rule to prevent it; and whether it may
+        test a hierarchy."""
         permits, others = self._skeletons(self._permits, caller), self._skeletons(self._others, caller)
         key = (*[each.number for each in permits], -1, *[each.number for each in others])
         whole: _Whole | None = self._wholes.get(key)
@@ -73,7 +73,7 @@ class LoweredRules:
         return Lowered(lower)
 
     def _asks(self, rule: Rule) -> Any:
-        """The same for rules that ask the same of callers."""
+        """The same key for rules with the same questions about callers."""
         asked: set[Any] = set()
         for place, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
             if place != self._gap.unknown and (scope.entities is not None or scope.within is not None):
@@ -92,7 +92,7 @@ class LoweredRules:
 
 
 class _Skeleton:
-    """What a group of rules comes to for all callers that give the same answers."""
+    """The result of a group of rules for all callers that give the same answers."""
 
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
@@ -101,7 +101,7 @@ class _Skeleton:
 
 
 class _Whole:
-    """What all rules together come to, and how its holes are filled."""
+    """The combined result of all rules, and how its holes are filled."""
 
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
@@ -110,7 +110,7 @@ class _Whole:
 
 
 def _together(permits: Collection[_Skeleton], others: Collection[_Skeleton]) -> Formula:
-    """What is large is not looked into again."""
+    """The combination, without simplifying large parts again."""
     granted = _joined(Some, permits)
     passed = _joined(All, others)
     if weight(granted) <= MAX_WEIGHT and weight(passed) <= MAX_WEIGHT:

@@ -1,4 +1,4 @@
-"""How conditions become formulas: what lowering may look at, and that it looks at nothing else."""
+"""How conditions become formulas: everything that lowering may read, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Ask = Callable[[Hole], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """A gap, its holes, and answers about them. Of a caller's values there is nothing here, so a formula is made of the
-    policies, the world and the answers alone: callers that give the same answers have the same formula, with holes."""
+    """A gap, its holes, and answers about them. It contains none of a caller's values, so a formula depends on the
+    policies, the world and the answers alone: callers that give the same answers get the same formula, with holes."""
 
     gap: Gap
     holes: Holes
@@ -27,10 +27,10 @@ class Lowering:
 
 
 def put(hole: Hole) -> Any:
-    """What stands for one value in an atom: the hole, or the value if it is the same for all callers."""
+    """The argument of an atom for one value: the hole, or the value if it is the same for all callers."""
     return hole if hole.fixed is None else hole.fixed[1]
 
 
 def put_all(hole: Hole) -> tuple[Any, ...]:
-    """What stands for values in an atom."""
+    """The argument of an atom for several values."""
     return (hole,) if hole.fixed is None else tuple(hole.fixed[1])

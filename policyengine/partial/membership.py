@@ -1,4 +1,5 @@
-"""Membership, overlap and quantifiers where the collection, or what is looked for in it, is of the unknown entity."""
+"""Membership, overlap and quantifiers in which the collection, or the value searched for, belongs to the unknown
+entity."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from policyengine.partial.lowering import Lowering, put_all
 from policyengine.partial.operands import Erring, GivenValue, Itself, Operand, Sought, operand
 from policyengine.partial.outcome import ERRS, Outcome, negation
 
-# What is true of a collection exactly when the other is false of it.
+# Each is true of a collection exactly if its opposite is false.
 _OPPOSITE: dict[Kind, Kind] = {
     "any": "none", "none": "any", "all": "lacks", "lacks": "all", "only": "other", "other": "only",
 }  # fmt: skip
@@ -34,7 +35,7 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
             answer = lowering.ask(hole)
             if answer == "errs":
                 return ERRS
-            # Where the id is known there is nothing to ask a store for: evaluation tells at once.
+            # If the id is known, no store has to be asked: evaluation gives the result at once.
             if answer == "odd" or "id" in gap.known:
                 return None
             ids = () if answer == "none" else put_all(hole)
@@ -47,7 +48,7 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
 
 
 def _among(path: Path, type_: Type, given: Expr, lowering: Lowering) -> Outcome | None:
-    """A value of the unknown entity is one of given values."""
+    """A value of the unknown entity is one of the given values."""
     hole = lowering.holes.elements(given, lowering.gap, type_)
     match lowering.ask(hole):
         case "errs":
@@ -62,7 +63,7 @@ def _among(path: Path, type_: Type, given: Expr, lowering: Lowering) -> Outcome 
 
 
 def _among_own(given: Expr, parts: list[Operand], lowering: Lowering) -> Outcome | None:
-    """A given value among values of the unknown entity, written as a list: each of them is read first."""
+    """A given value among values of the unknown entity, written as a list: each of these is read first."""
     sought = [part for part in parts if isinstance(part, Sought) and is_scalar(part.type)]
     if len(sought) < len(parts):
         return None
@@ -98,9 +99,8 @@ def overlap(expr: Call, lowering: Lowering) -> Outcome | None:
 
 
 def quantified(expr: Quantifier, lowering: Lowering) -> Outcome | None:
-    """A quantifier over given elements, of which there is one at least, as one question about all of them: whether
-    they, or any of them, are in a collection of the unknown entity, or are a value of it. None if it is another
-    question."""
+    """A quantifier over given elements, at least one, as a single test of all of them: whether they, or any of them,
+    are in a collection of the unknown entity, or are a value of it. None if the body tests anything else."""
     element = element_of(expr.collection.type)
     given, any_, body = expr.collection, expr.kind == "any", expr.body
     match body:
@@ -118,12 +118,13 @@ def quantified(expr: Quantifier, lowering: Lowering) -> Outcome | None:
 
 
 def _fits(type_: Type | None, other: Type) -> bool:
-    """Whether every value of the other type is one of the type, or is plainly none, and both are compared alike."""
+    """Whether every value of the other type is of the type, or plainly is not, and values of both are compared
+    alike."""
     return type_ is not None and is_scalar(type_) and is_scalar(other) and type_.__class__ is other.__class__
 
 
 def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering) -> Outcome | None:
-    """A quantifier over a collection of the unknown entity, where the body asks whether the element is one of given
+    """A quantifier over a collection of the unknown entity whose body tests whether the element is one of the given
     values."""
     body, inside = expr.body, True
     while isinstance(body, Not):
@@ -147,14 +148,14 @@ def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering)
     if not isinstance(operand(other, lowering.gap), GivenValue):
         return None
     outcome = _of_collection(path, type_, kind, other, many, lowering)
-    # Of an empty collection nothing is asked.
+    # For an empty collection the body is not evaluated.
     return None if outcome is ERRS else outcome
 
 
 def _of_collection(
     path: Path, type_: Type, kind: Kind, given: Expr, many: bool, lowering: Lowering
 ) -> Outcome | None:  # fmt: skip
-    """A collection of the unknown entity and given values."""
+    """Compares a collection of the unknown entity with given values."""
     element = element_of(type_) or JSON
     hole = lowering.holes.elements(given, lowering.gap, element, many)
     answer = lowering.ask(hole)
@@ -164,7 +165,7 @@ def _of_collection(
         return None
     if not is_scalar(element):
         return _of_json(path, type_, hole) if kind == "any" and element == JSON and not many else None
-    # A value that no element can be is never there, and so always lacking.
+    # A value that no element can be is never there, and therefore always lacking.
     if kind in ("all", "lacks") and answer in ("partly", "unfit"):
         always = there(path, type_)
         return Told(FALSE, always, always) if kind == "all" else Told(always, FALSE, always)
@@ -178,7 +179,7 @@ def _holding(path: Path, type_: Type, kind: Kind, hole: Hole | None) -> Outcome:
 
 
 def _of_json(path: Path, type_: Type, hole: Hole) -> Outcome:
-    """Json elements are looked at from left to right, up to one that cannot be compared."""
+    """Json elements are read from left to right, up to one that cannot be compared."""
     formula: Formula = Elements(path, type_, "any", put_all(hole))
     missing: Formula = Elements(path, type_, "none", put_all(hole))
     return Told(formula, missing, disj(formula, missing))

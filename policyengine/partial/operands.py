@@ -1,4 +1,4 @@
-"""What an expression is, seen from a gap: a value of the caller, a value of the unknown entity, or something that
+"""What an expression is in relation to a gap: a value of the caller, a value of the unknown entity, or something that
 depends on both.
 """
 
@@ -39,7 +39,7 @@ class Itself:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Something computed from the unknown entity."""
+    """A value computed from the unknown entity."""
 
 
 Operand = GivenValue | Erring | Sought | Itself | Computed
@@ -60,7 +60,7 @@ def operand(expr: Expr, gap: Gap) -> Operand:
             if isinstance(inner, Sought) and (inner.type == JSON or isinstance(inner.type, RecordT)):
                 return Sought((*inner.path, name), type_)
         case Expect(operand=of, type=type_):
-            # Of type Json, or a collection of it.
+            # Its type is Json, or a collection of Json.
             inner = operand(of, gap)
             if isinstance(inner, Sought):
                 return Sought(inner.path, type_)

@@ -8,7 +8,7 @@ from policyengine.partial.atoms import size
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.logic import conj, disj
 
-# Beyond so many atoms evaluation is cheaper than asking.
+# Above this many atoms, evaluation is cheaper than a query.
 MAX_ATOMS = 2_000
 
 Outcome = outcomes.Outcome[Formula]
@@ -18,7 +18,7 @@ both, either, negation, choice = FORMULAS.both, FORMULAS.either, FORMULAS.negati
 
 
 def bounded(of: Outcome, instead: Outcome) -> Outcome:
-    """The outcome; what gets too large of it, `instead` tells."""
+    """The outcome; propositions of it that are too large are replaced by those of `instead`."""
     if isinstance(of, Told):
         return of
 

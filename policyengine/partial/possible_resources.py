@@ -1,9 +1,8 @@
 """Which of many resources a caller could be allowed to use, when only their names are known.
 
-For each resource, the answer is whether its residual leaves anything. Resources that no rule distinguishes are
-evaluated once. For the others, the questions are put together once for all resources with the same known names, and
-only the rules are evaluated for each.
-"""
+For each resource, the answer is whether its residual can be true. Resources that no rule distinguishes are evaluated
+once. For the others, the questions are prepared once for all resources with the same known attributes, and only the
+rules are evaluated for each."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from policyengine.partial.residual import Partial
 
 
 class PossibleResources:
-    """What a caller asks about resources of the type in its request."""
+    """A caller's questions about resources of the type in its request."""
 
     def __init__(
         self, partial: Partial, request: Request, fulfilled: Collection[str], approved: Collection[str]
@@ -30,9 +29,9 @@ class PossibleResources:
         self._alike = partial.alike(request.action.name, self._type)
         self._mentioned = partial.mentions(request)
         self._possible: dict[Hashable, bool] = {}
-        # Of how many something had to be found out: the work that there was.
+        # The number of resources that were evaluated, as a measure of the work.
         self.found = 0
-        # Everybody who has to be allowed, by what is known of the resource.
+        # Everybody who must be allowed, by the known attributes of the resource.
         self._questions: dict[frozenset[str], list[tuple[Gap, GapCaller]] | None] = {}
 
     def is_possible(self, id_: str) -> bool:
@@ -40,7 +39,7 @@ class PossibleResources:
         uid = Uid(self._type, id_)
         own = self._mentioned.own
         if uid in own.said or uid in own.named:
-            # What the request says of it counts.
+            # What the request says of this resource counts.
             self.found += 1
             return self._residual(id_)
         key = self._alike.key(id_)

@@ -1,9 +1,9 @@
-"""A formula as a Python function over plain documents: what `satisfies` says, many times faster.
+"""A formula as a Python function over plain documents: the same result as `satisfies`, many times faster.
 
 The function is made of templates (`templates.py`), one for each kind of atom. Only the shape of a formula decides
-which, so a function is compiled once for a shape and then bound to constants; where there are many shapes, a new one
-has a function for each of its parts. Whatever a template does not expect (it raises, or sees a value of another class)
-is asked of the specification.
+which, so a function is compiled once for a shape and then bound to constants; when there are many shapes, a new one
+gets a function for each of its parts. If a template meets anything unexpected (it raises, or sees a value of another
+class), the specification decides.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template, tre
 FormulaShape = tuple[Any, ...]
 Predicate = Callable[[Any], bool]
 
-# What has no more atoms than this always gets a function of its own, and what has more than that never does.
+# Formulas with at most SMALL atoms always get a function of their own, and those with more than LARGE never do.
 SMALL, LARGE = 3, 200
-# So many shapes have a function at once; others when they come up again, or for so many documents.
+# The first FEW shapes get a function at once; later ones when they come up again, or after MANY documents.
 FEW, MANY = 32, 1_000
-# So many shapes are remembered that have come up.
+# How many shapes that have come up are remembered.
 MAX_SEEN = 2_000
 _seen: BoundedCache[tuple[FormulaShape, frozenset[str], bool], None] = BoundedCache(MAX_SEEN)
 
 
-# A formula of more atoms than this is answered by the decision about the document, where there is one.
+# Formulas with more atoms than this are answered by a decision about the document, if possible.
 MANY_ATOMS = 128
 
 
@@ -52,10 +52,9 @@ def settled(
     decided: Callable[[dict[str, Any]], bool],
     whole: WholeDocument | None = None,
 ) -> Predicate:
-    """As `predicate`, where `decided` says of a document what the formula says, by code that is made for the rules.
-    What would have to be interpreted is answered by it, and so is what has very many parts: nothing takes much longer
-    than a decision does. Formulas know no negation, so a part that says what the whole would say makes the whole say
-    it."""
+    """As `predicate`, where `decided` gives the formula's answer for a document by code that is generated for the
+    rules. It answers everything that would have to be interpreted, and formulas with very many parts: nothing takes
+    much longer than a decision. Formulas have no negation, so a part may be replaced by the answer for the whole."""
     atoms = _outline(formula).atoms
     if len(atoms) <= MANY_ATOMS and not any(_is_long(atom) for _, atom in atoms):
         return predicate(formula, type_, world, sure, whole=whole)
@@ -100,10 +99,10 @@ def predicate(
     decide: Predicate | None = None,
     whole: WholeDocument | None = None,
 ) -> Predicate:
-    """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is what
-    is `unknown`), whose `type` may be left out. The function never raises for what it is given. `sure` are attributes
+    """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is
+    `unknown`), whose `type` may be left out. The function never raises because of its argument. `sure` are attributes
     that documents are expected to have: those that have them are answered faster, those that lack them slower. With
-    `whole`, whether it is true of the document with all that is said of it."""
+    `whole`, whether it is true of the document with everything that is said of it."""
     outline = _outline(formula)
     expected = frozenset(sure)
     slowly = _specified(type_, world, unknown, decide, whole)
@@ -113,7 +112,7 @@ def predicate(
 
     if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected, whole is not None):
         return function()
-    # Callers whose formulas differ in shape have many parts in common, and for these there is code.
+    # Callers whose formulas differ in shape have many parts in common, and these have code.
     parts = sorted(formula.items, key=lambda part: _outline(part).cost)
     tests = [predicate(part, type_, world, expected, unknown, decide) for part in parts]
     of_parts = _of_parts(tests, isinstance(formula, All))
@@ -123,7 +122,7 @@ def predicate(
 
 
 def _of_parts(tests: list[Predicate], every: bool) -> Predicate:
-    """All of the tests, or any."""
+    """Whether all of the tests hold, or any."""
 
     def matches(document: Any) -> bool:
         for test in tests:
@@ -135,12 +134,12 @@ def _of_parts(tests: list[Predicate], every: bool) -> Predicate:
 
 
 def _of_whole(test: Predicate, whole: WholeDocument, slowly: Predicate) -> Predicate:
-    """The test of documents of which no more is said, and what is asked of all others."""
+    """The test for documents to which nothing is added, and the slow test for all others."""
     return lambda document: test(document) if whole.of(document) is document else slowly(document)
 
 
 def _until_worth_it(test: Predicate, function: Callable[[], Predicate]) -> Predicate:
-    """The test; and the function, once it is asked so often that this is worth making one."""
+    """The test; after it was used often enough to be worth it, the function."""
     made: Predicate | None = None
     asked = 0
 
@@ -157,7 +156,7 @@ def _until_worth_it(test: Predicate, function: Callable[[], Predicate]) -> Predi
 
 
 def _is_worth_a_function(outline: _Outline, sure: frozenset[str], whole: bool) -> bool:
-    """Whether there is code for the shape, or it is small, or there is little code yet, or it comes up again."""
+    """Whether the shape has code, or is small, or there is little code yet, or the shape comes up again."""
     if len(outline.atoms) <= SMALL:
         return True
     if len(outline.atoms) > LARGE:
@@ -188,8 +187,8 @@ def _function(
 
 
 def _alone(whole: WholeDocument) -> Predicate:
-    """That no more is said of a document than it says; LookupError if more is said, or it has a name that is most
-    likely misspelt."""
+    """True if nothing is said of a document besides its own content; LookupError if more is said, or it has a name that
+    is most likely misspelt."""
 
     def alone(document: Any) -> bool:
         if whole.of(document) is document:
@@ -202,7 +201,8 @@ def _alone(whole: WholeDocument) -> Predicate:
 def _specified(
     type_: str, world: World, unknown: Unknown, decide: Predicate | None, whole: WholeDocument | None
 ) -> Callable[[Formula], Predicate]:
-    """What says whether a formula, or a part of it, is true of a document with all that is said of it."""
+    """Decides by the specification whether a formula, or a part of it, is true of a document with everything that is
+    said of it."""
 
     def slowly(part: Formula) -> Predicate:
         if decide is not None and (isinstance(part, All | Some) or _is_long(part)):
@@ -215,7 +215,7 @@ def _specified(
 
 
 def _is_long(atom: Formula) -> bool:
-    """Whether an atom has to be interpreted, and may go through a collection, which takes much longer than in code."""
+    """Whether an atom has to be interpreted and may visit a collection, which takes much longer than code."""
     if isinstance(atom, Opaque | Truth | All | Some):
         return isinstance(atom, Opaque)
     of = getattr(atom, "type", None)
@@ -233,8 +233,8 @@ def _slowly(formula: Formula, type_: str, world: World, unknown: Unknown, docume
 
 
 class _Outline(NamedTuple):
-    """A formula's shape and its atoms in order, each with its constant. What is cheap, and likely to settle what is
-    around it, comes first: no formula errs, so their order changes nothing."""
+    """A formula's shape and its atoms in order, each with its constant. Parts that are cheap, and likely to decide the
+    part around them, come first: no formula errs, so their order does not matter."""
 
     cost: int
     shape: FormulaShape
@@ -259,7 +259,7 @@ def _cost(outline: _Outline) -> float:
 
 
 def _cost_of_alternative(outline: _Outline) -> float:
-    # That a text is this one costs least, and is seldom true.
+    # Equality with a text is the cheapest test, and rarely true.
     return outline.cost or 1.5
 
 
@@ -281,10 +281,10 @@ def _code(shape: FormulaShape, sure: frozenset[str], whole: bool) -> CodeType:
     except Exception:
         return slowly(d)
 
-    What is not a document is refused either way, so only what would be let through has to be one. So it is with more
-    that is said of a document elsewhere, if the formula is about the `whole` of it: it makes no part true that looks at
-    a value which the document has. Whether more is said is looked up once, as `known_alone`, where values are expected
-    to be missing.
+    A value that is not a document is refused either way, so only a value that would pass has to be tested for it. The
+    same holds for what is said of a document elsewhere, if the formula is about the `whole` of it: it cannot make a
+    part true that reads a value which the document has. Whether more is said is looked up once, as `known_alone`, if
+    values are expected to be missing.
     """
     reads = Counter(path for path in _paths(shape) if path)
     shared = {path: f"x{i}" for i, path in enumerate(p for p, n in reads.items() if n > 1)}
@@ -326,7 +326,7 @@ def _paths(shape: FormulaShape) -> list[Path]:
 
 
 class _Writer:
-    """Writes tests, numbering the atoms as they come."""
+    """Writes tests, and numbers the atoms in order."""
 
     def __init__(self, shared: dict[Path, str], sure: frozenset[str], alone: ast.expr) -> None:
         self._shared = shared
@@ -350,8 +350,8 @@ class _Writer:
         return _Bind(number, name or "d", first, self._alone).visit(deepcopy(tree(kind)))  # type: ignore[no-any-return]
 
     def read(self, path: Path, name: str) -> ast.expr:
-        """`d.get("a")`, or `d["a"]` where it is sure; below that, what is not an object has no members. `name` is free
-        to be used on the way."""
+        """`d.get("a")`, or `d["a"]` if the attribute is sure; below that, a value that is not an object has no members.
+        `name` is free for intermediate values."""
         if path == ID or path[0] in self._sure:
             read_expr: ast.expr = ast.Subscript(_name("d"), ast.Constant(path[0]), ast.Load())
         else:

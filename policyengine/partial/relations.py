@@ -44,8 +44,7 @@ def _equal(expr: Equal, lowering: Lowering) -> Outcome | None:
 
 
 def _sides(left: Expr, right: Expr, lowering: Lowering) -> tuple[Operand, Operand, bool]:
-    """What is sought, then what it is compared with; and whether they have changed places. Of the two, at most one is
-    given."""
+    """The sought operand, then the other one; and whether they were swapped. At most one of the two is given."""
     one, other = operand(left, lowering.gap), operand(right, lowering.gap)
     return (other, one, True) if isinstance(one, GivenValue) else (one, other, False)
 
@@ -55,7 +54,7 @@ def _errs(given: GivenValue, lowering: Lowering) -> bool:
 
 
 def _own(left: Operand, right: Operand) -> Outcome | None:
-    """Two values of the unknown entity."""
+    """Compares two values of the unknown entity."""
     if not (isinstance(left, Sought) and isinstance(right, Sought) and is_scalar(left.type) and is_scalar(right.type)):
         return None
     same, other = (TwoFields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
@@ -65,14 +64,14 @@ def _own(left: Operand, right: Operand) -> Outcome | None:
 def _equal_to(
     path: tuple[str, ...], type_: Type, given: GivenValue, as_type: Type, lowering: Lowering
 ) -> Outcome | None:
-    """A value of the unknown entity and a given one, equal as values of `as_type`."""
+    """Compares a value of the unknown entity with a given one, as values of `as_type`."""
     hole = lowering.holes.value(given.expr, lowering.gap, as_type)
     if lowering.ask(hole) == "errs":
         return ERRS
     same, other = Relation(path, type_, "==", put(hole)), Relation(path, type_, "!=", put(hole))
     if is_scalar(type_):
         return Told(same, other, there(path, type_))
-    # A set is compared without order and a list with it, and a store is told which by the type of its own value.
+    # Sets are compared without order and lists with it, and a store goes by the type of its own value.
     if isinstance(type_, SetT) != isinstance(as_type, SetT):
         return None
     # Whether a Json value can be compared at all depends on the value.
@@ -90,7 +89,7 @@ def _same_entity(given: GivenValue, lowering: Lowering) -> Outcome | None:
 
 
 def _identity(expr: Identity, given: GivenValue, lowering: Lowering) -> Outcome | None:
-    """The id of an entity that an attribute refers to."""
+    """Compares the id of an entity that an attribute refers to."""
     match operand(expr.base, lowering.gap):
         case Sought(path=path, type=EntityT(names) as type_):
             entities = put_all(lowering.holes.called(given.expr, lowering.gap, names))

@@ -1,7 +1,7 @@
 """From policies and a request with a gap to what must be true of the unknown entity for the request to be allowed.
 
-If the source knows an entity, its record takes precedence over what the entity says of itself. All of this holds for
-the principal and for every agent that acts for it.
+If the source knows an entity, its record takes precedence over the entity's own attributes. The formula covers the
+principal and every agent that acts for it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from policyengine.schema.applicability import not_applicable
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import CALL, TOOL, Schema
 
-# As many entities of the source are looked at one by one before the formula is put together; more when they come up.
+# Up to this many entities of the source are evaluated before the formula is built; others when they come up.
 MAX_RECORDS = 32
 # The most gaps that are remembered, each with the lowered rules.
 MAX_GAPS = 200
@@ -58,7 +58,7 @@ class Partial:
         self._lowered: BoundedCache[Any, LoweredRules] = BoundedCache(MAX_GAPS)
 
     def prepare(self, earlier: Partial) -> None:
-        """Finds the rules for everything that filters and searches of the earlier policies asked about."""
+        """Finds the rules for all filters and searches that the earlier policies were asked for."""
         for unknown, principal, action, resource, known in list(earlier._lowered):
             gap = self._gap(unknown, principal, resource, known)
             if not_applicable(self._schema, principal, action, resource) is None:
@@ -74,9 +74,9 @@ class Partial:
         from_source: bool = False,
         mentioned: Mentions | None = None,
     ) -> Formula:
-        """What must be true of the unknown entity. `known` are attributes of it that are certain. What the entity
-        source says of an entity wins over what the entity says of itself; with `from_source` it says nothing else.
-        `mentioned` are the mentions in the request, where they have been collected."""
+        """What must be true of the unknown entity. `known` are attributes of it that are certain. The entity source's
+        record of an entity takes precedence over the entity's own attributes; with `from_source` only the record
+        counts. `mentioned` are the mentions in the request, if they have been collected."""
         type_ = _sought(request, unknown).uid.type
         records = {} if from_source else self._world.records.get(type_, {})
 
@@ -95,7 +95,7 @@ class Partial:
         ids = frozenset([uid.id for uid in said if uid.type == type_])
         if "id" in known:
             return may_be(of_record(known["id"]) if known["id"] in records else of(known), ids, known["id"])
-        # No entity of the source has the id of the gap.
+        # No entity of the source has the id that stands for the gap.
         whole = may_be(of(known, _unused(records)), ids, None)
         if not records:
             return whole
@@ -117,7 +117,7 @@ class Partial:
         approved: Collection[str],
         mentioned: Mentions,
     ) -> list[tuple[Gap, GapCaller]] | None:
-        """Everybody who has to be allowed, for a resource of which this is known; None where nobody is."""
+        """Everybody who must be allowed, for a resource with these known attributes; None if the request is refused."""
         about = _with(request, "resource", known, "")
         try:
             return list(self._actors(about, "resource", known, fulfilled, approved, mentioned.of(about)))
@@ -125,15 +125,15 @@ class Partial:
             return None
 
     def allowed(self, questions: Iterable[tuple[Gap, GapCaller]]) -> Formula:
-        """What must be true of the resource for each of them to be allowed, whatever a tool declares."""
+        """What must be true of the resource for each of them to be allowed, regardless of what a tool declares."""
         return conj(*[self._allowed_for(gap, caller)[0] for gap, caller in questions])
 
     def record(self, type_: str, id_: str) -> Mapping[str, Any] | None:
-        """What the entity source says of a resource."""
+        """The entity source's record of a resource."""
         return self._world.records.get(type_, {}).get(id_)
 
     def alike(self, action: str, type_: str) -> ResourceClasses:
-        """What tells resources of the type apart, of which nothing is said but their names."""
+        """What distinguishes resources of the type if only their ids are known."""
         known = self._alike.get((action, type_))
         if known is None:
             known = ResourceClasses(self._policies, self._schema, self._world, self._reads, action, type_)
@@ -143,7 +143,7 @@ class Partial:
     def explain(
         self, request: Request, unknown: Unknown, known: Mapping[str, Any], approved: Collection[str], said: str
     ) -> str:
-        """What is left of the policies for the request with this gap, as `.pol`; `said` is its first line."""
+        """What remains of the policies for the request with this gap, as `.pol`; `said` is its first line."""
         records = self._world.records.get(_sought(request, unknown).uid.type, {})
         known = {**known, **records.get(known.get("id", ""), {})}
         asked = _with(request, unknown, known, _unused(records))
@@ -179,17 +179,17 @@ class Partial:
             return formula
         asked = actors[0][1].request
         if said and (asked.principal is not request.principal or asked.context is not request.context):
-            # What was said in several places has been put together.
+            # Statements at several places have been merged.
             said = Mentions(asked, self._schema).own.said
         placed = [Entity(uid, contents[0]) for uid, contents in said.items() if PARENTS in contents[0]]
         return widened(formula, placed, self._world.ancestors) if placed else formula
 
     def _as_declared(self, gap: Gap, caller: GapCaller) -> Formula:
-        """What a call of a declared tool has to carry, whatever the rules say."""
+        """What a call of a declared tool must meet, whatever the rules say."""
         request = caller.request
         tools = self._tools if request.action.name == CALL else ()
         if "id" in gap.known:
-            # Of a tool whose name is known nothing else is declared than what it takes itself.
+            # A tool whose id is known has only its own declaration.
             one = self._schema.tools.get(request.resource.uid.id) if tools else None
             tools = () if one is None else ((request.resource.uid.id, one.args),)
         if gap.resource != TOOL or not (tools or "provenance" in request.context):
@@ -210,7 +210,7 @@ class Partial:
         everyone = actors(request, self._world, self._schema, mentioned)
         for number, actor in enumerate(everyone):
             asked = _without_gap(actor, request, unknown, known)
-            # Where the principal is sought, nothing about its agents is unknown.
+            # If the principal is sought, nothing about its agents is unknown.
             sought: Unknown = unknown if not number or unknown == "resource" else "nothing"
             names = frozenset(known if sought != "nothing" else ())
             gap = self._gap(sought, asked.principal.uid.type, asked.resource.uid.type, names)
@@ -224,7 +224,7 @@ class Partial:
         return gap
 
     def _allowed_for(self, gap: Gap, caller: GapCaller) -> tuple[Formula, bool]:
-        """What must be true of the unknown entity for one of them; and whether that may look at a hierarchy."""
+        """What must be true of the unknown entity for one actor; and whether it may test a hierarchy."""
         action = caller.request.action.name
         if not_applicable(self._schema, gap.principal, action, gap.resource) is not None:
             return FALSE, False
@@ -240,7 +240,7 @@ def _sought(request: Request, unknown: Unknown) -> Entity:
 
 
 def _without_gap(asked: Request, request: Request, unknown: Unknown, known: Collection[str]) -> Request:
-    """The request as it was put together, but with no more in its gap than is known there."""
+    """The merged request, with nothing in its gap but the known attributes."""
     gap, there = _sought(request, unknown), _sought(asked, unknown)
     if there.uid != gap.uid or there.attributes is gap.attributes:
         return asked
@@ -249,7 +249,7 @@ def _without_gap(asked: Request, request: Request, unknown: Unknown, known: Coll
 
 
 def _with(request: Request, unknown: Unknown, known: Mapping[str, Any], id_: str) -> Request:
-    """The request, with an entity in the gap that has what is known of the unknown one."""
+    """The request, with an entity in the gap that has the known attributes."""
     entity = Entity(Uid(_sought(request, unknown).uid.type, known.get("id", id_)), known)
     if unknown == "principal":
         return Request(entity, request.action, request.resource, request.context)

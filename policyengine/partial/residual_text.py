@@ -1,8 +1,8 @@
-"""What is left of the policies for one caller, as readable `.pol`.
+"""What remains of the policies for one caller, as readable `.pol`.
 
-The rules that can matter, each with the head it has and with all that is known put in its place. With the same schema
-the text is a policy that decides the same about every document as the original does for this caller. No text is handed
-out that the checker does not read back as the very rule that was meant.
+The rules that can matter, each with its head and with every known value filled in. With the same schema the text is a
+policy that decides about every document as the original does for this caller. A text is only returned if the checker
+reads it as the very rule that was meant.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from policyengine.syntax.quoting import string
 def explained(
     policies: PolicySet, schema: Schema, actors: Sequence[Actor], approved: Collection[str], said: str
 ) -> str:
-    """The text. `actors` are the principal and every agent that acts for it; `said` is a first line."""
+    """The text. `actors` are the principal and every agent that acts for it; `said` is the first line."""
     defines: dict[str, str] = {}
     names: set[str] = set()
     blocks: list[str] = []
@@ -58,7 +58,7 @@ def _left(
     names: set[str],
     defines: dict[str, str],
 ) -> Iterator[str]:
-    """What is left of a rule: its text, below a comment where there is more to say."""
+    """What remains of a rule: its text, after a comment if there is more to say."""
     actions = rule.head.actions
     if (
         rule.kind == "label"
@@ -97,7 +97,7 @@ _WHEN_ERRING = {"forbid": "denies", "limit": "denies", "require": "is imposed"}
 
 
 def _why(rule: Rule, actor: Actor) -> str:
-    """Why a condition has no value, as far as that can be said of all documents."""
+    """Why a condition has no value, as far as that is the same for all documents."""
     try:
         evaluate(rule.condition, actor.caller.env)
     except EvaluationError as error:
@@ -107,7 +107,7 @@ def _why(rule: Rule, actor: Actor) -> str:
 
 
 def _free(name: str, names: set[str]) -> str:
-    """A name for the rule that no other has."""
+    """A name for the rule that no other rule has."""
     module, _, local = name.rpartition(".")
     candidates = [local, f"{module}_{local}", *(f"{local}_{n}" for n in range(2, len(names) + 3))]
     free_name = next(each for each in candidates if each not in names)
@@ -116,7 +116,7 @@ def _free(name: str, names: set[str]) -> str:
 
 
 def _guarded(rule: Rule, actor: Actor) -> Rule:
-    """The rule, for this actor alone."""
+    """The rule, restricted to this actor."""
     uid = actor.caller.request.principal.uid
     principal = Root(name="principal", type=EntityT(rule.head.principal.types or frozenset()), span=rule.span)
     who = Const(value=Entity(uid), type=entity(uid.type), span=rule.span)

@@ -1,10 +1,9 @@
-"""Classes of resources that no rule distinguishes: what is left of the policies for one of them is left for all of
-them.
+"""Classes of resources that no rule distinguishes: the residual of the policies for one of them is that for all.
 
-In: policies, and a resource of which only the name and the record in the entity source are known. Out: a key. Two
-resources with the same key have the same residual, except for the name in it. Resources are distinguished by the rules
-that name them, by what the rules read of their records, and by other entities that a record mentions. If a rule reads
-the name itself, each resource is a class of its own.
+In: policies, and a resource of which only the id and the record in the entity source are known. Out: a key. Two
+resources with the same key have the same residual, except for the id in it. Resources are distinguished by the rules
+that name them, by the attributes of their records that rules read, and by other entities that a record mentions. If a
+rule reads the id itself, each resource is a class of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from policyengine.partial.gap import EVERYTHING, Reads
 from policyengine.schema.schema import Schema
 
 _RESOURCE = "resource"
-# Of a tool with arguments that the source knows, its declaration says more.
+# If the source knows a tool's arguments, the tool's declaration matters as well.
 _ALONE = frozenset({"id", EVERYTHING, "args"})
 
 
@@ -46,25 +45,25 @@ class ResourceClasses:
         self._looked_at = tuple(sorted((read | self._places) - _ALONE))
 
     def key(self, id_: str) -> Hashable:
-        """Of the resource with this id."""
+        """The key of the resource with this id."""
         record = self._records.get(id_)
         if self._by_name or (record is not None and "args" in record):
             return id_
         naming = tuple(self._naming.get(Uid(self._type, id_), ()))
         if record is None:
             return (naming,)
-        # Written out, since what a source says may be a list.
+        # As text, because an attribute may be a list, which has no hash.
         return naming, frozenset(record), repr([record.get(name, ABSENT) for name in self._looked_at])
 
     def known_names(self, id_: str) -> frozenset[str] | None:
-        """The same for resources of which things of the same names are known, and which mention nothing; None for one
-        that may mention something."""
+        """The names of the known attributes of a resource that mentions nothing; None for one that may mention
+        something."""
         record = self._records.get(id_, {})
         return None if "args" in record or not self._places.isdisjoint(record) else frozenset(record)
 
 
 def _asked(rule: Rule) -> Iterator[Expr]:
-    """What a rule reads. That a resource has a name is known of each."""
+    """The expressions that a rule reads. That a resource has an id is known of each."""
     yield rule.condition
     for spec in rule.obligations:
         yield from (expr for _, expr in spec.properties if not _is_name(expr))

@@ -1,12 +1,12 @@
-"""From rules to formulas: when one applies, and when one leaves a request allowed.
+"""From rules to formulas: when a rule applies, and when it leaves a request allowed.
 
-The same steps as deciding (`evaluate/decide.py`, `evaluate/combine.py`), with formulas in the place of verdicts:
+The same steps as deciding (`evaluate/decide.py`, `evaluate/combine.py`), with formulas in place of verdicts:
 
     some permit is true
     every forbid is false                      one that errs denies
     every limit is false, or metered           one that errs denies
     every required approval is false or given  one that errs demands it
-    what is owed can be told, and is among what the caller fulfils
+    the obligations have values, and the caller fulfils them all
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PRINCIPAL: Place = "principal"
 
 
 def allows(rule: Rule, lowering: Lowering) -> Formula:
-    """When a permit grants the request, and when another rule lets it pass."""
+    """When a permit grants the request, and when another rule does not prevent it."""
     outcome = applies(rule, lowering)
     if rule.kind == "permit":
         return outcome.true
@@ -36,7 +36,7 @@ def allows(rule: Rule, lowering: Lowering) -> Formula:
     if outcome is NEVER:
         return TRUE
     if rule.kind == "limit":
-        # One that nobody meters denies as well, where it applies.
+        # A limit that nobody meters denies as well, if it applies.
         return outcome.defined if lowering.ask(lowering.holes.met(rule.name)) == "true" else outcome.false
     if rule.demands_approval:
         # Its other obligations are part of the approval.
@@ -48,7 +48,8 @@ def allows(rule: Rule, lowering: Lowering) -> Formula:
 
 
 def applies(rule: Rule, lowering: Lowering) -> Outcome:
-    """The outcome of a rule: its scope, then its condition. The types come first: a rule for others is not asked."""
+    """The outcome of a rule: its scope, then its condition. The types come first: a rule for other types is not
+    evaluated."""
     gap, head = lowering.gap, rule.head
     for scope, type_ in ((head.resource, gap.resource), (head.principal, gap.principal)):
         if scope.types is not None and type_ not in scope.types:
@@ -62,7 +63,7 @@ def applies(rule: Rule, lowering: Lowering) -> Outcome:
 
 
 def _place(scope: Scope, lowering: Lowering, place: Place) -> Outcome:
-    """Whether the entity in this place is among those that a head names."""
+    """Whether the entity at this place is among those that a head names."""
     if scope.entities is None and scope.within is None:
         return ALWAYS
     if lowering.gap.unknown != place:

@@ -1,4 +1,4 @@
-"""What a formula is true of: the specification that every other reading of formulas is proved equal to.
+"""What a formula is true of: the specification that every other implementation of formulas is proved equal to.
 
 A thing is an entity as a request would carry it. Everything here uses the guard and the operators of the language.
 """
@@ -41,7 +41,7 @@ from policyengine.partial.gap import Unknown
 
 
 def satisfies(formula: Formula, thing: Entity, world: World, unknown: Unknown = "resource") -> bool:
-    """Whether the formula is true of the thing. Never raises for what the thing holds."""
+    """Whether the formula is true of the thing. Never raises because of the thing's content."""
     match formula:
         case Truth(value=value):
             return value
@@ -117,7 +117,7 @@ def related(op: str, left: Any, right: Any, type_: Type) -> bool:
 
 
 def overlaps(atom: Elements, found: tuple[Any, ...]) -> bool:
-    """Whether a guarded collection holds the constants in the way that the atom says."""
+    """Whether a guarded collection holds the constants as the atom requires."""
     element = element_of(atom.type) or JSON
     match atom.kind:
         case "any" | "none":
@@ -137,7 +137,7 @@ def _evaluated(atom: Opaque, thing: Entity, unknown: Unknown) -> bool:
     assert env is not None, "a formula with holes is true of nothing"
     try:
         request = _about(thing, env.request, unknown)
-        # What the request states of where values came from is read once, whatever resource it is asked of.
+        # The provenance in the request is read once, for all resources.
         read = read_about(request, env.world, env.read) if unknown == "resource" else env.read
         result = evaluate(atom.expr, replace(env, request=request, read=read))
     except EvaluationError:
@@ -146,7 +146,7 @@ def _evaluated(atom: Opaque, thing: Entity, unknown: Unknown) -> bool:
 
 
 def _about(thing: Entity, request: Request, unknown: Unknown) -> Request:
-    """The request about the thing. What the request has of it already wins over what it says of itself."""
+    """The request about the thing. The request's own attributes already take precedence."""
     if unknown == "nothing":
         return request
     known = (request.resource if unknown == "resource" else request.principal).attributes

@@ -1,6 +1,6 @@
-"""A condition with everything that is known put in as constants. It is equal to the original for every document.
+"""A condition with every known value filled in as a constant. It is equal to the original for every document.
 
-Values without a literal, and expressions without a value, stay as they are. An entity is written by its name only where
+Values without a literal, and expressions without a value, stay as they are. An entity is written by its name only if
 nothing else about it matters, because its parents may have come with the request.
 """
 
@@ -52,7 +52,7 @@ def specialised(expr: Expr, actor: Actor) -> Expr:
 
 
 def _known(expr: Expr, actor: Actor, called: bool) -> Expr:
-    """`called` is whether only what entities are called matters here."""
+    """`called` is whether only the identity of entities matters here."""
     if isinstance(expr, Const):
         return expr
     if not actor.gap.depends(expr):
@@ -74,7 +74,7 @@ def _known(expr: Expr, actor: Actor, called: bool) -> Expr:
 
 
 def _undeclared(expr: Expr, actor: Actor) -> bool:
-    """Whether it asks for an attribute that entities of the unknown one's type never have."""
+    """Whether it reads an attribute that entities of the unknown one's type never have."""
     match expr:
         case Has(base=Root(name=name), owners=frozenset() as owners):
             return name == actor.gap.unknown and actor.gap.type not in owners
@@ -94,7 +94,7 @@ def _rebuilt(expr: Expr, actor: Actor, called: bool) -> Expr:
 
 
 def _called(expr: Expr, part: str, called: bool) -> bool:
-    """Whether of the entities in a part of the expression only what they are called matters."""
+    """Whether only the identity of the entities in a part of the expression matters."""
     match expr:
         case Equal() | Contains() | Call(function="contains_any" | "contains_all"):
             return True
@@ -111,14 +111,14 @@ def _of_entities(type_: Type) -> bool:
 
 
 def _bare(value: Any) -> Any:
-    """The value, with nothing of an entity but what it is called."""
+    """The value, with entities reduced to their identity."""
     if isinstance(value, Entity):
         return Entity(value.uid)
     return tuple(map(_bare, value)) if isinstance(value, tuple) else value
 
 
 def _literal_type(value: Any, type_: Type) -> Type | None:
-    """The type of the literal for a value; None if there is none that means the same."""
+    """The type of the literal for a value; None if there is no literal with the same meaning."""
     match value:
         case bool():
             return BOOL if type_ == BOOL else None

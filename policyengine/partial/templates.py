@@ -1,13 +1,13 @@
-"""How a kind of atom is tested on a plain document, in Python.
+"""How each kind of atom is tested on a plain document, in Python.
 
-In a template, `v` is the value at the path of the atom (None if there is none), `w` is the same where it is read first,
-`c` is the constant of the atom, `d` is the document, and `s(d)` asks the specification about this atom. None has no
-type, so it needs no further look. Any other value of an unexpected class does: it may be an unusual form of the right
+In a template, `v` is the value at the path of the atom (None if there is none), `w` is the same at its first use, `c`
+is the constant of the atom, `d` is the document, and `s(d)` gives the specification's answer for this atom. None has no
+type, so it needs no further test. Any other value of an unexpected class does: it may be an unusual form of the right
 value, such as a text of a subclass of `str`.
 
-`alone` is true. Where a request may say more of a document than the document does, it raises if the request says more
-of this one. A value that is there stays as it is, or cannot be read at all, whatever else is said of the document. So
-only a template that is not about to use such a value looks at `alone`.
+`alone` is true. If a request may say more of a document than the document does, it raises if the request says more of
+this one. A value that is there stays as it is, or cannot be read at all, whatever else is said of the document. So only
+a template that is not about to use such a value reads `alone`.
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ TEMPLATES: Collection[str] = _SOURCES.keys()
 
 @cache
 def tree(name: str) -> ast.expr:
-    """The template of a name. Most processes need few of them."""
+    """The template of this name. Most processes need few of them."""
     return ast.parse(_SOURCES[name], mode="eval").body
 
 
 def reference(value: dict[str, Any]) -> tuple[str, str]:
-    """What a reference refers to. Raises LookupError for what is not plainly one."""
+    """The identity in a reference. Raises LookupError for a value that is not plainly a reference."""
     type_, id_ = value["type"], value["id"]
     if type(type_) is not str or type(id_) is not str:
         raise LookupError
@@ -103,7 +103,7 @@ def reference(value: dict[str, Any]) -> tuple[str, str]:
 
 
 def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]]:
-    """What references to entities of these types refer to. Raises LookupError if one is not plainly that."""
+    """The identities in references to entities of these types. Raises LookupError if one is not plainly that."""
     referred = []
     for value in values:
         if type(value) is not dict:
@@ -114,7 +114,7 @@ def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]
     return referred
 
 
-# All that a template can reach, besides its atom's constant and the specification.
+# Everything that a template can reach, besides its atom's constant and the specification.
 NAMES: dict[str, Any] = {
     "plain_texts": RUNTIME["plain_texts"], "plain_document": plain_document,
     "like": like, "reference": reference, "references": references,
@@ -123,9 +123,9 @@ NAMES: dict[str, Any] = {
 
 
 def template(atom: Atom) -> tuple[str, Path, Any]:
-    """The name of the template for an atom, the path it reads and its constant. SLOW where there is none."""
+    """The name of the template for an atom, the path it reads and its constant. SLOW if there is none."""
     if type(atom) is Relation and type(atom.type) is Prim:
-        # What is asked for most.
+        # The most frequent case.
         name = _RELATIONS.get((atom.type.name, atom.op))
         if name is not None:
             return name, atom.path, atom.value
@@ -151,7 +151,7 @@ def _template(atom: Atom) -> tuple[str, Path, Any] | None:
             one = len(values) == 1 and kind in ("any", "none")
             return f"texts {kind}{' one' if one else ''}", path, values[0] if one else frozenset(values)
         case Elements(path=path, type=SetT(EntityT(names)) | ListT(EntityT(names)), kind=kind, values=values):
-            # One that no element can be would always be lacking: the specification knows.
+            # A constant that no element can be would always be lacking: this is left to the specification.
             wanted = _references(values, names)
             if len(wanted) == len(values) or kind in ("any", "none", "only", "other"):
                 return f"refs {kind}", path, (names, wanted)
@@ -164,7 +164,7 @@ def _template(atom: Atom) -> tuple[str, Path, Any] | None:
 
 
 def _references(entities: Iterable[Entity], names: frozenset[str]) -> frozenset[tuple[str, ...]]:
-    """As `reference` reads them; one of another type the value cannot be."""
+    """The identities as `reference` reads them; the value cannot be one of another type."""
     return frozenset(tuple(e.uid) for e in entities if e.uid.type in names)
 
 

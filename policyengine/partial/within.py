@@ -1,6 +1,4 @@
-"""Hierarchies: whether one entity is in another, where one of them is the unknown entity or something that it refers
-to.
-"""
+"""Hierarchies: whether one entity is in another, if one is the unknown entity or something that it refers to."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ def hierarchy(expr: Within, lowering: Lowering) -> Outcome | None:
 
 def inside_of(targets: Expr, lowering: Lowering, itself_first: bool) -> Outcome:
     """Whether the unknown entity is one of the targets or below one. With `itself_first` its parents do not matter if
-    it is one of them; otherwise they have to be well formed even then."""
+    it is one of them; otherwise they must be well formed even then."""
     is_one = is_among(targets, lowering)
     below = _below(targets, lowering)
     if itself_first:
@@ -89,14 +87,14 @@ def _below(targets: Expr, lowering: Lowering) -> Outcome:
 
 
 def _targets(hole: Hole) -> tuple[frozenset, frozenset]:  # type: ignore[type-arg]
-    """The targets and all that is below them; both come out of the hole."""
+    """The targets and everything below them; both come from the hole."""
     if hole.fixed is not None:
         return hole.fixed[1]  # type: ignore[no-any-return]
     return hole, hole  # type: ignore[return-value]
 
 
 def _evaluated(targets: Expr, lowering: Lowering) -> Outcome:
-    """The same as an expression, for a source so large that only following the parents tells."""
+    """The same as an expression, for a source so large that only following the parents gives the result."""
     gap = lowering.gap
     unknown = Root(name=gap.unknown, type=entity(gap.type), span=targets.span)  # type: ignore[arg-type]
     expr = Within(entity=unknown, target=targets, type=BOOL, span=targets.span)

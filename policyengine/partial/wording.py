@@ -34,8 +34,8 @@ _MOST = 8
 
 
 def shown(atom: Atom, type_: str) -> str:
-    """The atom in the words of the language, in one line. `type_` is the type of the thing, whose name in lower case it
-    goes by."""
+    """The atom in the words of the language, in one line. `type_` is the type of the thing, which is named by the type
+    in lower case."""
     root = type_.lower() if is_identifier(type_) else "resource"
     match atom:
         case Opaque(expr=expr):
@@ -114,7 +114,7 @@ def _list(values: tuple[Any, ...]) -> ast.Expr:
 
 
 def _constant(value: Any) -> ast.Expr:
-    """A constant, or what JSON makes of one that has no literal."""
+    """A constant, or its JSON if it has no literal."""
     try:
         return constant(value)
     except Unwritable:

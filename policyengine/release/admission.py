@@ -31,8 +31,8 @@ MEASURES = frozenset({"content_type", "duplicate_keys", "encoding", "files", "ne
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What is to go into a model, and what is known of it: the request's context, and what stands beside it. `unread`:
-    there is a file that nobody can read, and no rule looks at the files. `told` gives all that is known of it: the
+    """The input of a model, and what is known of it: the context of the request, and other data. `unread`: it contains
+    a file that cannot be read, and no rule is about files. `told` gives everything that is known of it, while the
     context has what rules read."""
 
     content: Content
@@ -53,7 +53,7 @@ def prepare(
     inspection: Inspection,
     source_of: SourceOf | None,
 ) -> Admission:
-    """Scans the input as far as these rules need. Never raises for what it holds."""
+    """Scans the input as far as these rules need. Never raises because of its content."""
     known: dict[str, Any] = dict(context) if isinstance(context, Mapping) else {}
 
     def refused(code: str, message: str) -> Admission:
@@ -71,7 +71,7 @@ def prepare(
         return refused(codes.NOT_LOOKED_AT.id, too_long(inspection.most))
     seen, findings = looked_at(read.content, needs, inspection, tenant, with_source=True)
     unread = bool(read.files) and FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
-    # What is in such a file is unknown: a rule that reads what was found errs, unless one says what happens to it.
+    # The content of such a file is unknown: a rule that reads findings errs, unless a rule is about such files.
     hidden = ("text", "valid", KINDS, FOUND, "scores") if unread else ("text", "valid")
     seen = {name: value for name, value in seen.items() if name not in hidden}
     context = {**known, INPUT: {**_measured(given, read, inspection, needs.measured), **seen}}
@@ -83,7 +83,7 @@ def prepare(
 
 
 def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> Admitted:
-    """What may go on."""
+    """The result: what may go into the model."""
     decision, told = grant.decision, admission.told
     if decision.decision != "allow" or decision.unmetered:
         return Admitted(False, None, decision, admission.found, grant=grant, told=told)
@@ -103,7 +103,7 @@ def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> 
 
 
 def _treated(decision: Decision) -> bool:
-    """Whether something has to be done to the texts."""
+    """Whether the decision orders changes to the texts."""
     try:
         return bool(orders(decision.obligations).treatments)
     except CannotCarryOut:
@@ -111,14 +111,14 @@ def _treated(decision: Decision) -> bool:
 
 
 def _encoding(read: Input, texts: Sequence[str]) -> str:
-    """That of a file that is all there is, and no other than a text; `utf-8` for texts that Unicode has."""
+    """The encoding of the file, if the input is a single text file; `utf-8` for texts that Unicode can represent."""
     if len(read.files) == 1 and len(texts) <= 1 and read.files[0].type in (PLAIN, UNKNOWN):
         return read.files[0].encoding or UNKNOWN
     return "utf-8" if all(map(_is_unicode, texts)) else UNKNOWN
 
 
 def _measured(given: Any, read: Input, inspection: Inspection, names: frozenset[str] | None) -> dict[str, Any]:
-    """What is known without any finder, as far as it is among the names."""
+    """What is known without any finder, restricted to these names."""
     if names is not None:
         if names.isdisjoint(MEASURES):
             return {}
@@ -147,7 +147,7 @@ def _measured(given: Any, read: Input, inspection: Inspection, names: frozenset[
 
 
 def _nesting(given: Any) -> dict[str, Any]:
-    """How deep what comes in nests, and whether JSON in it says one thing twice."""
+    """How deep the input nests, and whether a key occurs twice in JSON in it."""
     if not isinstance(given, str):
         return {"nesting": _depth(given), "duplicate_keys": False}
     twice = False
@@ -166,7 +166,7 @@ def _nesting(given: Any) -> dict[str, Any]:
 
 
 def _depth(value: Any) -> int:
-    """How many collections are around the innermost, without recursion."""
+    """How many collections enclose the innermost one. Does not recurse."""
     deepest, level, todo = 0, 0, [value]
     while todo:
         inner: list[Any] = []

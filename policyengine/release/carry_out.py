@@ -19,15 +19,15 @@ from policyengine.release.split_values import look_over
 from policyengine.release.tokenizing import Keys, NoKey
 from policyengine.release.treatment import CannotCarryOut, Orders, orders
 
-# Wider than any text: a finder that reads the whole has no other width.
+# Wider than any text: a finder that reads the whole text has no other width.
 _WHOLE = 1 << 62
-# So many replacements are known to hold nothing that is found.
+# How many replacements are remembered that contain no findings.
 REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What is left of the content. If `errors` is not empty, something could not be done and nothing is left. `found`
+    """What remains of the content. If `errors` is not empty, something could not be done and nothing remains. `found`
     are the findings that were to be treated."""
 
     value: Any = None
@@ -37,7 +37,7 @@ class Carried:
 
 
 def ordered(decision: Decision, fulfilled: Collection[str]) -> Orders:
-    """What the decision orders, for a caller that fulfils these types of obligation itself. Raises CannotCarryOut."""
+    """The orders of the decision, for a caller that fulfils these types of obligation itself. Raises CannotCarryOut."""
     read = orders(decision.obligations)
     unknown = sorted({one.type for one in read.others if one.type not in fulfilled})
     if unknown:
@@ -48,7 +48,7 @@ def ordered(decision: Decision, fulfilled: Collection[str]) -> Orders:
 
 
 def check_replacements(read: Orders, registry: Registry) -> None:
-    """Raises CannotCarryOut if a replacement contains what is to be removed. Plugged finders are not asked."""
+    """Raises CannotCarryOut if a replacement contains what is to be removed. Plugged-in finders are not asked."""
     texts = {treatment.text for _, treatment in read.treatments if treatment.how == "replace" and treatment.text}
     if not texts:
         return
@@ -68,7 +68,7 @@ def check_replacements(read: Orders, registry: Registry) -> None:
 def carry_out(
     content: Content, decision: Decision, registry: Registry, keys: Keys, fulfilled: Collection[str] = ()
 ) -> Carried:
-    """Never raises: what cannot be done is an error, and nothing leaves."""
+    """Never raises: an order that cannot be carried out is an error, and nothing leaves."""
     try:
         if not decision.obligations:
             return Carried(content.rebuilt([segment.text for segment in content.segments]))
@@ -96,7 +96,7 @@ def _treated(
     keys: Keys,
     wide: int,
 ) -> list[str]:
-    """The text of each segment, with what is ordered done to it."""
+    """The text of each segment, with the orders carried out."""
     texts = [segment.text for segment in content.segments]
     for at, (reading, those) in enumerate(zip(content.readings(), findings, strict=False)):
         if not those and at not in parts:
@@ -109,7 +109,7 @@ def _treated(
 
 
 def _truncated(value: Any, content: Content, to: int) -> Any:
-    """The first characters of a text, or of the texts of a list, which are one."""
+    """The first characters of a text, or of the texts of a list, which count as one."""
     if content.plain:
         return _cut(value, to)
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):

@@ -1,4 +1,4 @@
-"""A stream of chunks, released as it arrives or, if the rules look at the whole of it, when it has ended.
+"""A stream of chunks, released as it arrives or, if the rules need all of it, when it has ended.
 
 Each kind of text in the stream (text or reasoning, per choice) is one text, however many messages and blocks it spans,
 so that a value that begins in one chunk and ends in the next is one value. Chunks leave in the order in which they
@@ -23,7 +23,7 @@ from policyengine.release.text_stream import Piece, TextStream
 
 @dataclass(slots=True)
 class _Waiting:
-    """A chunk, and what has come of each of its texts. `ends` are where they end in their channels."""
+    """A chunk, and the result for each of its texts. `ends` are where they end in their channels."""
 
     delta: Delta
     ends: list[tuple[str, int]]
@@ -33,7 +33,7 @@ class _Waiting:
 @dataclass(slots=True)
 class _Channel:
     treating: TextStream
-    # Its texts that have not wholly gone: where each begins and ends, and where to put what comes of it.
+    # Its texts that have not completely left: the start and end of each, and the list that collects its result.
     open: deque[tuple[int, int, list[str]]] = field(default_factory=deque)
     size: int = 0
     gone: int = 0
@@ -41,8 +41,8 @@ class _Channel:
 
 
 class Chunks:
-    """Chunks in, chunks out. `most` is how many characters may be held at a time; `watch` sees each text first, and
-    may end it."""
+    """Takes chunks and returns chunks. `most` is how many characters may be held at a time; `watch` sees each text
+    first, and may end it."""
 
     def __init__(
         self, treating: Callable[[], TextStream], most: int, truncate: int | None = None, watch: Watch | None = None
@@ -58,7 +58,7 @@ class Chunks:
 
     @property
     def found(self) -> tuple[ContentFinding, ...]:
-        """What was found in what has gone, and in what those who watch it have looked at."""
+        """The findings in what has left, and in what the watch has scanned."""
         every: dict[str, list[Finding]] = {name: [*one.treating.found] for name, one in self._channels.items()}
         for name, those in (self._watch.found if self._watch is not None else {}).items():
             every.setdefault(name, []).extend(those)
@@ -69,11 +69,11 @@ class Chunks:
         ))  # fmt: skip
 
     def gone(self) -> dict[str, int]:
-        """By path, up to where each text may have gone."""
+        """By path, the end of the part of each text that may have left."""
         return {self._path(name): channel.gone for name, channel in self._channels.items()}
 
     def look(self) -> None:
-        """Look at the rest, which goes nowhere."""
+        """Scans the rest, which is not released."""
         rest = {} if self._watch is None else self._watch.look()
         for name, channel in self._channels.items():
             channel.treating.feed(rest.get(name, ""))
@@ -83,7 +83,7 @@ class Chunks:
         return f"/{name}" if len(self._channels) > 1 else ""
 
     def feed(self, chunk: Any) -> list[Any]:
-        """What may go now. Raises Unscannable, and what finders and keys raise."""
+        """What may leave now. Raises Unscannable, and the errors of finders and keys."""
         delta = read(chunk)
         if delta.calls_tool:
             self._calls.append(chunk)
@@ -99,7 +99,7 @@ class Chunks:
             parts: list[str] = []
             waiting.parts.append(parts)
             if text:
-                # An empty one may have gone already: what stands for a match is never said in it.
+                # An empty text may have left already: it never holds the replacement of a match.
                 channel.open.append((channel.size, channel.size + len(text), parts))
             channel.size += len(text)
             self._held += len(text)
@@ -124,7 +124,7 @@ class Chunks:
         return self._channels[name]
 
     def _place(self, channel: _Channel, pieces: list[Piece]) -> None:
-        """Give each piece to the chunks whose text it is. What stands for a match is said where the match begins."""
+        """Gives each piece to the chunks whose text it is. The replacement of a match goes where the match begins."""
         for piece in pieces:
             if piece.literal:
                 for start, end, parts in channel.open:
@@ -157,7 +157,7 @@ class Chunks:
 
 
 class Whole:
-    """Chunks that wait for the end: all of a channel's text is one segment, and comes out with its first chunk."""
+    """Chunks that wait for the end: all of a channel's text is one segment, and is returned in its first chunk."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -166,7 +166,7 @@ class Whole:
         self._size = 0
 
     def feed(self, chunk: Any) -> None:
-        """Raises Unscannable for a chunk that cannot be read, and for more than may be held."""
+        """Adds a chunk. Raises Unscannable if it cannot be read, or if more would be held than is allowed."""
         delta = read(chunk)
         self._size += sum(len(text) for _, text in delta.texts)
         if self._size > self._most:
@@ -182,7 +182,7 @@ class Whole:
         return list(dict.fromkeys(name for delta in self._deltas for name, _ in delta.texts))
 
     def content(self) -> Content | str:
-        """What there is to release: a text, or one segment for each channel where there are several."""
+        """What is to be released: a text, or one segment for each channel if there are several."""
         texts: dict[str, list[str]] = {name: [] for name in self.names}
         sizes, borders = dict.fromkeys(texts, 0), {name: list[int]() for name in texts}
         block: dict[str, str] = {}

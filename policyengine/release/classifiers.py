@@ -1,4 +1,4 @@
-"""Classifiers that somebody plugs in: from a text to a score. Rules read the score; it decides nothing by itself.
+"""Plugged-in classifiers: from a text to a score. Rules read the score; it decides nothing by itself.
 
 A score is *absent* if the classifier fails, takes too long, returns no number from 0 to 1, or exceeds the calls that
 may run at once. A rule that reads an absent score errs; a rule that tests `has` first says what happens then.
@@ -23,20 +23,20 @@ httpx2 = library("httpx2")
 Score = Callable[[str], float]
 T = TypeVar("T")
 
-# Calls that may run at a time, in one process. One more is not waited for.
+# The most calls that run at a time in one process. A further call is refused at once.
 WORKERS = 16
 LARGEST = 65_536
 """So many bytes an answer may have."""
 
 _free = BoundedSemaphore(WORKERS)
-# What a thread is in while it waits for calls: others can have its place meanwhile.
+# The context that a thread enters while it waits for calls, so that others can use its place.
 Away = Callable[[], AbstractContextManager[None]]
 _away: ContextVar[Away] = ContextVar("away", default=nullcontext)
 
 
 @contextmanager
 def going_away(away: Away) -> Iterator[None]:
-    """Whoever waits for calls in here is `away` while it waits."""
+    """A thread that waits for calls inside this context is `away` meanwhile."""
     token = _away.set(away)
     try:
         yield
@@ -46,7 +46,7 @@ def going_away(away: Away) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class HttpClassifier:
-    """Asks a service: `POST url` with `{"text": ...}`, answered with `{"score": 0.0 to 1.0}`. `seconds` is the longest
+    """Calls a service: `POST url` with `{"text": ...}`, answered with `{"score": 0.0 to 1.0}`. `seconds` is the longest
     that one attempt may take."""
 
     url: str
@@ -64,7 +64,7 @@ class HttpClassifier:
             follow_redirects=False,
         ) as answer:
             answer.raise_for_status()
-            # Neither an answer without an end nor one that comes drop by drop keeps a thread.
+            # An endless answer, or one that arrives byte by byte, must not occupy a thread.
             for part in answer.iter_bytes():
                 data += part
                 if len(data) > LARGEST or monotonic() > until:
@@ -73,7 +73,7 @@ class HttpClassifier:
 
 
 def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[str, float]:
-    """The scores that came within so many seconds, by name. Never raises."""
+    """The scores that arrived within this time, by name. Never raises."""
     running: dict[Future[float], str] = {}
     for name, classify in classifiers.items():
         if (future := _begun(classify, text)) is not None:
@@ -84,8 +84,8 @@ def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[
 
 
 def in_time(call: Callable[[str], T], text: str, seconds: float) -> T:
-    """What a call answers within so many seconds. Raises Unanswered if it does not, or if as many are under way as may
-    be, and what the call raises."""
+    """The result of a call within this time. Raises Unanswered if it takes longer, or if too many calls are running,
+    and the call's own errors."""
     future = _begun(call, text)
     if future is None:
         raise Unanswered(f"was not asked: {WORKERS} calls at once are under way")
@@ -95,7 +95,7 @@ def in_time(call: Callable[[str], T], text: str, seconds: float) -> T:
 
 
 def _done(running: Iterable[Future[T]], seconds: float) -> set[Future[T]]:
-    """Those that are done within so many seconds."""
+    """The calls that are done within this time."""
     running = set(running)
     if all(each.done() for each in running):
         return running
@@ -104,8 +104,8 @@ def _done(running: Iterable[Future[T]], seconds: float) -> set[Future[T]]:
 
 
 def _begun(call: Callable[[str], T], text: str) -> Future[T] | None:
-    """Under way in a thread of its own, which a process that ends does not wait for; None where as many are as may
-    be."""
+    """Starts a call in a thread of its own, which does not keep the process from ending; None if too many are
+    running."""
     if not _free.acquire(blocking=False):
         return None
     future: Future[T] = Future()
@@ -121,7 +121,7 @@ def _begun(call: Callable[[str], T], text: str) -> Future[T] | None:
 def _run(future: Future[T], context: Context, call: Callable[[str], T], text: str) -> None:
     try:
         answer = context.run(call, text)
-    except BaseException as error:  # noqa: BLE001 - whoever waits is told of it
+    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
         _free.release()
         future.set_exception(error)
     else:

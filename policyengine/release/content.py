@@ -1,7 +1,7 @@
-"""Content as pieces of text, each with its place, and the way back with other texts in those places.
+"""Content as pieces of text, each with its place, and the way back with other texts at those places.
 
 A text is one piece. JSON is one piece for each string, number and key, all decoded, so that no escape hides a value and
-the result is JSON again. A scan reads the name of a member before its value, because the name says what the value is.
+the result is JSON again. A scan reads the name of a member before its value, because the name shows what the value is.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def too_long(most: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`path` is a JSON pointer, empty for a text; `before` is what a finder sees before the text, and no finding can
-    lie in it; `source` is whose words it is. `borders` are where its parts end and others begin."""
+    """`path` is a JSON pointer, empty for a text; `before` is text that finders see before this one, in which no
+    finding can be; `source` is whose words it is. `borders` are where one of its parts ends and the next begins."""
 
     text: str
     path: str = ""
@@ -46,9 +46,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """`rebuilt` makes the whole from as many texts as there are segments. `runs` are the segments, by number, that are
-    one text, such as the blocks of a message: a value may go on from one to the next. None of them is empty. `beside`
-    are readings in the order in which somebody else reads them, one after the other, who may put a value together."""
+    """`rebuilt` makes the whole from one text for each segment. `runs` are the numbers of segments that form one text,
+    such as the blocks of a message: a value may continue from one to the next. None of these segments is empty.
+    `beside` are readings in the order in which another reader sees them and could put a value together."""
 
     segments: tuple[Segment, ...]
     rebuilt: Callable[[Sequence[str]], Any] = field(repr=False)
@@ -58,8 +58,8 @@ class Content:
     beside: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def readings(self) -> list[tuple[int, ...]]:
-        """The segments, by number, as they are read: each by itself, or the several that are one text. In the order in
-        which they begin."""
+        """The numbers of the segments, as they are read: each by itself, or several that form one text, in the order of
+        their beginnings."""
         if not self.runs:
             return [(number,) for number in range(len(self.segments))]
         follow = {number for run in self.runs for number in run[1:]}
@@ -67,7 +67,7 @@ class Content:
         return [first.get(number, (number,)) for number in range(len(self.segments)) if number not in follow]
 
     def joined(self, reading: Sequence[int]) -> tuple[str, list[int]]:
-        """The text of a reading, and where its segments part."""
+        """The text of a reading, and where its segments meet."""
         texts = [self.segments[number].text for number in reading]
         return "".join(texts), list(accumulate(map(len, texts[:-1])))
 
@@ -82,7 +82,7 @@ def text_content(text: str) -> Content:
 
 
 def parsed(text: str) -> Any:
-    """JSON, strictly: one value for each key, and no NaN. A number is its digits. Raises Unscannable."""
+    """JSON, strictly: no duplicate keys, and no NaN. A number is kept as its digits. Raises Unscannable."""
     try:
         return json.loads(
             text, object_pairs_hook=_object, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
@@ -94,7 +94,7 @@ def parsed(text: str) -> Any:
 
 
 def json_text_content(text: str) -> Content:
-    """JSON as text. What no edit touches comes back as it was written. Raises Unscannable."""
+    """JSON as text. Parts without an edit are returned as they were written. Raises Unscannable."""
     inner = json_content(parsed(text))
     before = [segment.text for segment in inner.segments]
 
@@ -105,7 +105,7 @@ def json_text_content(text: str) -> Content:
 
 
 def json_content(value: Any) -> Content:
-    """A value as JSON has them. Raises Unscannable for anything else."""
+    """A JSON value. Raises Unscannable for anything else."""
     segments: list[Segment] = []
     said: list[tuple[int, str, str]] = []
     _collect(value, "", "", segments, 0, said, TEXT if isinstance(value, list | tuple) else APART)
@@ -170,7 +170,7 @@ def _replaced(value: Any, coming: Any) -> Any:
             return value
         case str() | int() | float():
             segment, text = next(coming)
-            # A number that was changed is a text from then on.
+            # A number that was changed becomes a text.
             return value if text == segment.text else text
         case Mapping():
             made: dict[str, Any] = {}
@@ -191,7 +191,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _digits(number: str) -> str:
-    """A whole number without a point and an exponent: tables write the number of a card as 4111111111111111.0."""
+    """A whole number without a point and an exponent: tables write a card number as 4111111111111111.0."""
     if not (_FRACTION & set(number)) or not number[-1].isdigit():
         return number
     value = Decimal(number)

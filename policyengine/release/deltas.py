@@ -1,8 +1,8 @@
 """The chunks of other libraries' streams: the texts in a chunk, and the same chunk with other texts.
 
 These are plain texts, chat completion chunks of OpenAI and events of its Responses API, events of Anthropic's messages,
-and message chunks of LangChain, as objects or as dictionaries. Every text in a chunk is either one of those that are
-treated, or the name of something. A chunk with text at any other place is refused, because nobody knows what is in it.
+and message chunks of LangChain, as objects or as dictionaries. Every text in a chunk is either one that is released, or
+the name of something. A chunk with text at any other place is refused, because its meaning is unknown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from policyengine.release.content import Unscannable
 
-# Texts that name something. No longer one is taken for a name.
+# Texts that name something. Longer texts are not taken for names.
 NAMES = frozenset({
     "chunk_position", "created", "event", "finish_reason", "id", "item_id", "model", "model_name", "model_provider",
     "name", "object", "obfuscation", "phase", "response_id", "role", "service_tier", "status", "stop_reason",
@@ -22,17 +22,17 @@ NAMES = frozenset({
 })  # fmt: skip
 LONGEST_NAME = 256
 
-# Texts by their place, in the words of each provider, and the kind of text it is.
+# Texts by their place, in each provider's format, and the kind of text.
 _DELTAS = {
     "content": "text", "reasoning_content": "reasoning", "reasoning": "reasoning", "refusal": "text",
     "text": "text", "thinking": "reasoning",
 }  # fmt: skip
-# What is left to whoever runs tools: arguments are never rewritten, and wait until all text has gone.
+# These belong to whatever runs tools: arguments are never rewritten, and wait until all text has left.
 _CALLS = frozenset({"tool_calls", "function_call", "tool_call_chunks", "partial_json", "invalid_tool_calls"})
-# Events that say once more what has been streamed: they go without it.
+# Events that repeat what has been streamed: the stream goes on without them.
 _REPEATS = (".done", ".completed", ".added", ".created", ".in_progress", ".incomplete", "_stop", "_start")
 
-# What tells the blocks of a stream of events.
+# What distinguishes the blocks of a stream of events.
 _NUMBERS = ("output_index", "content_index", "summary_index", "index")
 
 Path = tuple[str | int, ...]
@@ -40,8 +40,8 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A chunk as its texts: (channel, text). `rebuilt` makes it again with as many texts. `blocks` tells of each which
-    block it is in, as far as chunks say."""
+    """A chunk as its texts: (channel, text). `rebuilt` makes it again with the same number of texts. `blocks` gives the
+    block of each text, as far as chunks name it."""
 
     texts: tuple[tuple[str, str], ...]
     rebuilt: Callable[[Sequence[str]], Any] = field(repr=False)
@@ -50,7 +50,7 @@ class Delta:
 
 
 def read(chunk: Any) -> Delta:
-    """Raises Unscannable for a chunk that is in no known format, or has text in an unknown field."""
+    """The texts of a chunk. Raises Unscannable if its format is unknown, or it has text in an unknown field."""
     if isinstance(chunk, str):
         return Delta((("text", chunk),), lambda texts: texts[0], blocks=("",))
     data = _as_object(chunk)
@@ -111,7 +111,7 @@ def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def _channel(path: Path, data: Mapping[str, Any]) -> str | None:
-    """Which text goes on at this place; None where none does."""
+    """The channel of the text at this place; None if there is no such text."""
     match path:
         case ("choices", int(_), "delta", str(name)) if name in _DELTAS:
             choice = _at(data, path[:2])
@@ -128,7 +128,7 @@ def _channel(path: Path, data: Mapping[str, Any]) -> str | None:
 
 
 def _block(path: Path, data: Mapping[str, Any]) -> str:
-    """Which block of a message a text is in."""
+    """The block of a message that a text is in."""
     match path:
         case ("content", int(number), _):
             return str(_at(data, path[:2]).get("index", number))

@@ -1,8 +1,8 @@
 """Turns tokens back into values, before and after the decision about it.
 
-The request is `detokenize` on an `Output`, and whatever the policies say about that applies. If a token does not open,
-for whatever reason, the whole request is denied, and the denial does not give the reason: nobody learns whose token it
-is.
+The request is `detokenize` on an `Output`, and everything that the policies say about that applies. If a token does not
+open, for whatever reason, the whole request is denied, and the denial does not give the reason, so that nobody learns
+whose token it is.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from policyengine.release.treatment import CannotCarryOut
 from policyengine.state.grant import Grant
 
 OUTPUT = "Output"
-# What is known of the text by reading it, and said by nobody else.
+# Attributes that are only known by reading the text; callers may not give them.
 OURS = frozenset({"findings", "found", "scores", "size", "sources", "text", "valid"})
 # As `tokenizing.Keys.token` writes them: an authentication tag of 16 bytes, and at least one byte of a value.
 _TOKEN = re.compile(r"\[([a-z][a-z0-9_.]*):((?:[k-z]{2}){17,})\]")
-# The same for every token that does not open.
+# The same message for every token that does not open.
 _CLOSED = "a token here cannot be given back"
 
 
 @dataclass(frozen=True, slots=True)
 class Giving:
-    """A text with tokens, and what is known of it: the request's resource, and what stands beside it."""
+    """A text with tokens, and what is known of it: the resource of the request, and other data."""
 
     text: str
     resource: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Giving:
 
 
 def prepare(text: Any, output: Any, inspection: Inspection) -> Giving:
-    """Never raises for what is given."""
+    """Reads the text. Never raises because of its arguments."""
     if output is not None and not isinstance(output, Mapping):
         return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, "what is known of an output is an object"))
     described = dict(output or {})
@@ -59,7 +59,7 @@ def prepare(text: Any, output: Any, inspection: Inspection) -> Giving:
 
 
 def conclude(giving: Giving, grant: Grant, fulfilled: Collection[str]) -> Released:
-    """The text with the values in the place of their tokens, or nothing."""
+    """The text with tokens replaced by their values, or nothing."""
     decision = grant.decision
     if decision.decision != "allow" or decision.unmetered:
         return Released(False, None, decision, grant=grant)

@@ -1,9 +1,9 @@
-"""From what was found to what is written in its place: the one meaning of "carried out".
+"""From findings to their replacements: the one meaning of "carried out".
 
-Of findings that overlap, the strongest treatment wins where they do. A value that is hashed, tokenized or masked is one
-match from end to end; where something preferred overlaps it, there is no such value, and the rest of the match is
-redacted. So is a match that reaches the width of its finders: where it began can be out of sight. No character outside
-all findings is ever touched, and whether a character is depends on the text within reach of it alone, which is what
+If findings overlap, the strongest treatment applies to the overlap. A value that is hashed, tokenized or masked is one
+match from end to end; if a preferred match overlaps it, there is no such value, and the rest of the match is redacted.
+So is a match that reaches the width of its finders: its beginning may be out of sight. No character outside all
+findings is ever changed, and whether a character is changed depends only on the text within reach of it, which is what
 lets a stream do the same.
 """
 
@@ -27,8 +27,8 @@ Find = Callable[[str], Sequence[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`text` is to stand for the characters from `start` to `end`. `run` tells what kind of thing stands there: two
-    edits beside each other of one run are one replacement."""
+    """`text` replaces the characters from `start` to `end`. `run` identifies the kind of replacement: two adjacent
+    edits of one run are one replacement."""
 
     start: int
     end: int
@@ -57,7 +57,7 @@ def edits(
     width: int,
     parts: Sequence[Finding] = (),
 ) -> list[Edit]:
-    """In the order of the text. `parts` are of matches that are not in this text from end to end: such a value is
+    """The edits, in the order of the text. `parts` are parts of matches that are not completely in this text: these are
     redacted. Raises NoKey."""
     matches = _matches(findings, orders)
     if parts:
@@ -80,14 +80,13 @@ def edits(
 
 
 def found_in(text: str, find: Find, borders: Sequence[int] = ()) -> Sequence[Finding]:
-    """What is found in a text, and what is found once that is gone: a value that stands beside another, so that neither
-    seemed to end, is a value once the other has been cut out. Of a text in parts, `borders` are where they part."""
+    """The findings in a text, and those that appear once these are removed: two adjacent values may only be recognized
+    one after the other. If the text has parts, `borders` are where they meet."""
     return found_again(text, found_beside(text, borders, find), find, borders)
 
 
 def found_beside(text: str, borders: Sequence[int], find: Find) -> Sequence[Finding]:
-    """What is found in a text that has come in parts, which part at `borders`: a value may go on over a border, and it
-    may end there."""
+    """The findings in a text made of parts that meet at `borders`: a value may cross a border, or end there."""
     findings = find(text)
     if not borders:
         return findings
@@ -100,8 +99,8 @@ def found_beside(text: str, borders: Sequence[int], find: Find) -> Sequence[Find
 
 
 def settled(text: str, first: Sequence[Finding], until: int, begins: Begins) -> int:
-    """Up to where, and not beyond `until`, nothing that follows changes what is found in a text once `first` is gone:
-    that which begins before `until`."""
+    """The end, at most `until`, of the text in which nothing that follows changes the findings that begin there once
+    `first` is removed."""
     masked, places = _masked(text, first)
     number = max(at for at, (_, was, _) in enumerate(places) if was <= until)
     start, was, own = places[number]
@@ -111,7 +110,7 @@ def settled(text: str, first: Sequence[Finding], until: int, begins: Begins) -> 
 
 
 def found_again(text: str, first: Sequence[Finding], find: Find, borders: Sequence[int] = ()) -> Sequence[Finding]:
-    """What was found, and what is found once that is gone."""
+    """The first findings, and those that appear once these are removed."""
     if not first:
         return first
     masked, places = _masked(text, first)
@@ -120,7 +119,8 @@ def found_again(text: str, first: Sequence[Finding], find: Find, borders: Sequen
 
 
 def _still(borders: Sequence[int], places: list[_Place]) -> list[int]:
-    """Where the parts of a masked text part: what a mark stands at or for is not a border, as the mark is one."""
+    """The borders between the parts of a masked text. A border at or inside a mark is dropped, because the mark is one
+    piece."""
     still: list[int] = []
     at = 0
     for border in borders:
@@ -132,12 +132,12 @@ def _still(borders: Sequence[int], places: list[_Place]) -> list[int]:
     return still
 
 
-# A stretch of a masked text: where it begins there and in the text itself, and whether it is the text's own.
+# A stretch of a masked text: its start there and in the text itself, and whether it is the original text.
 _Place = tuple[int, int, bool]
 
 
 def _masked(text: str, findings: Sequence[Finding]) -> tuple[str, list[_Place]]:
-    """The text with the mark of a kind for each stretch that is covered, and where everything was before."""
+    """The text with a mark of its kind for each covered stretch, and where everything was before."""
     parts: list[str] = []
     places: list[_Place] = []
     at = size = 0
@@ -169,7 +169,8 @@ def _covered(findings: Sequence[Finding]) -> list[tuple[int, int, str]]:
 
 
 def _placed(found: Finding, places: list[_Place]) -> Finding:
-    """A finding of the masked text, in the text itself. One that reaches into a mark covers all that is behind it."""
+    """The place of a finding in the masked text, in the text itself. One that reaches into a mark covers everything
+    behind it."""
     first = bisect_right(places, (found.start, 1 << 62, True)) - 1
     last = bisect_right(places, (found.end - 1, 1 << 62, True)) - 1
     at, was, own = places[first]
@@ -180,7 +181,7 @@ def _placed(found: Finding, places: list[_Place]) -> Finding:
 
 
 def _matches(findings: Sequence[Finding], orders: Orders) -> list[_Match]:
-    """What is to be treated, by place; of what is found at one place, the strongest."""
+    """The findings to be treated, by place; of those at one place, the strongest."""
     known: dict[str, Treatment | None] = {}
     strongest: dict[tuple[int, int], _Match] = {}
     for finding in findings:
@@ -195,8 +196,8 @@ def _matches(findings: Sequence[Finding], orders: Orders) -> list[_Match]:
 
 
 def _with_dominated(matches: list[_Match]) -> list[tuple[_Match, bool]]:
-    """Each match, and whether one that is preferred overlaps it. No match is longer than its finder's width, but for
-    those that are redacted in any case, so few are open at a time."""
+    """Each match, and whether a preferred one overlaps it. No match is longer than its finder's width, except those
+    that are redacted anyway, so few are open at a time."""
     dominated = [False] * len(matches)
     open_: list[int] = []
     for at, match in enumerate(matches):
@@ -209,7 +210,7 @@ def _with_dominated(matches: list[_Match]) -> list[tuple[_Match, bool]]:
 
 
 def _runs(gone: list[_Match], kept: list[_Match]) -> list[Edit]:
-    """One edit for each stretch of text that goes, between the matches that are kept as values."""
+    """One edit for each stretch of text that is removed, between the matches that are kept as values."""
     borders = sorted({at for match in (*gone, *kept) for at in (match.start, match.end)})
     runs: list[Edit] = []
     open_: list[_Match] = []
@@ -247,7 +248,8 @@ def _written(match: _Match, text: str, keys: Keys) -> str:
 
 
 def applied_apart(text: str, borders: Sequence[int], changes: Sequence[Edit]) -> list[str]:
-    """The parts of a text with the edits carried out. What stands for a match is in the part where the match begins."""
+    """The parts of a text with the edits carried out. The replacement of a match is in the part where the match
+    begins."""
     made: list[str] = []
     coming = at = 0
     for end in (*borders, len(text)):

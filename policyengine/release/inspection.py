@@ -11,23 +11,23 @@ from policyengine.detect.registry import Registry, registry
 from policyengine.release.classifiers import Score, in_time
 from policyengine.release.tokenizing import Keys
 
-# How many characters are looked at at a time, and held where a whole text is needed.
+# The most characters that are inspected at a time, and held when a whole text is needed.
 MOST = 4_000_000
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, estimated from its characters: one for every four of ASCII, one for each other. Tokenizers of
-    today make fewer of most texts."""
+    """Tokens of a text, estimated from its characters: one for every four of ASCII, one for each other. Current
+    tokenizers make fewer of most texts."""
     ascii_ = len(text.encode("ascii", "ignore"))
     return -(-ascii_ // 4) + len(text) - ascii_
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """`tenants` have finders of their own, by the id of the tenant; all others have `finders`. `key` is a secret of
-    32, 48 or 64 bytes, or a function from the id of a tenant to its own; hashes and tokens need one. `classifiers` are
-    asked for `scores`, and waited for `seconds`; so is a finder that is plugged in, which has failed then. A text of
-    more than `most` characters is not looked at: it is denied. `tokens` counts the tokens of a text."""
+    """`tenants` have finders of their own, by the id of the tenant; all others have `finders`. `key` is a secret of 32,
+    48 or 64 bytes, or a function from the id of a tenant to its own; hashes and tokens need one. `classifiers` give
+    `scores`; they and plugged-in finders have `seconds` to answer, and a finder that takes longer has failed. A text of
+    more than `most` characters is not inspected: it is denied. `tokens` counts the tokens of a text."""
 
     finders: Registry = field(default_factory=registry)
     tenants: Mapping[str, Registry] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Inspection:
 
     @property
     def waits(self) -> bool:
-        """Whether looking at a text may wait for somebody."""
+        """Whether inspecting a text may wait for a classifier or a finder."""
         return bool(self.classifiers) or any(map(_plugged, (self.finders, *self.tenants.values())))
 
     def keys(self, tenant: str) -> Keys:
@@ -67,7 +67,7 @@ class Inspection:
 
 
 def _others(inspection: Inspection) -> list[Finder]:
-    """The finders that are plugged in."""
+    """The plugged-in finders."""
     every = (inspection.finders, *inspection.tenants.values())
     return [one for known in every for one in known.finders if one.look is None]
 
@@ -77,7 +77,7 @@ def _plugged(known: Registry) -> bool:
 
 
 def _bounded(known: Registry, seconds: float) -> Registry:
-    """The finders that are plugged in are waited for so long."""
+    """The registry, with a time limit on plugged-in finders."""
     if not _plugged(known):
         return known
     finders = (one if one.look is not None else _in_time(one, seconds) for one in known.finders)

@@ -1,7 +1,7 @@
-"""What is to go into a model, as segments and files: a text, a file, or messages in the form of model interfaces.
+"""The input of a model, as segments and files: a text, a file, or messages in the form of model interfaces.
 
 Every text in a message is scanned, wherever it is, except its role and types. The role of the message determines whose
-words a text is. What a tool returned is the words of a tool, whatever message carries it.
+words a text is. A tool's result is the words of a tool, whatever message carries it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policyengine.release.content import DEEPEST, MOST_SEGMENTS, Content, Segmen
 from policyengine.release.text_runs import APART, TEXT, channel, several
 from policyengine.release.uploads import File, Opened, open_file
 
-# Texts that say what kind of thing something is, and no longer than such a word is.
+# Texts that name the kind of something. Longer texts do not count.
 _NAMES = frozenset({"media_type", "mime_type", "role", "type"})
 _LONGEST_NAME = 64
 # Members that hold the bytes of a file in base64.
@@ -25,7 +25,7 @@ _SOURCES = {
     "ai": "assistant", "assistant": "assistant", "developer": "system", "function": "tool", "human": "user",
     "retrieved": "retrieved", "system": "system", "tool": "tool", "user": "user",
 }  # fmt: skip
-# Whose words are trusted: those of whoever runs the system, and of the user.
+# The sources whose words are trusted: the operator of the system, and the user.
 TRUSTED = frozenset({"system", "user"})
 UNKNOWN = "unknown"
 _BY_THEMSELVES = frozenset({"retrieved", "tool"})
@@ -36,8 +36,8 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What is to go into a model. The segments of a file come after all others; `content.rebuilt` makes the messages
-    again, and refuses where a file would have to be written again that cannot be."""
+    """The input of a model. The segments of a file come after all others; `content.rebuilt` makes the messages again,
+    and refuses if that would change a file that cannot be written."""
 
     content: Content
     files: tuple[Opened, ...] = ()
@@ -45,7 +45,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Whose words a text is, what it is part of, and where the result of a tool begins that it is in."""
+    """Whose words a text is, what it is part of, and where the enclosing result of a tool begins, if there is one."""
 
     source: str
     channel: str = APART
@@ -54,7 +54,7 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A text that may go on in another: its number, and that of its message."""
+    """A text that may continue in another: its number, and that of its message."""
 
     number: int
     message: int
@@ -62,7 +62,7 @@ class _Said:
 
 
 def read_input(given: Any, source_of: SourceOf | None = None) -> Input:
-    """Raises Unscannable for what is none of these."""
+    """The texts and files of the input. Raises Unscannable for anything else."""
     match given:
         case str():
             return Input(Content((Segment(given, source="user"),), lambda texts: texts[0], plain=True))
@@ -139,7 +139,7 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
 
 
 def _only_text(message: Any) -> str | None:
-    """The text of a message that is a role and a text, as most are; None for any other."""
+    """The text of a message that has only a role and a text, as most have; None for any other."""
     if type(message) is not dict or len(message) != 2:
         return None
     role, content = message.get("role"), message.get("content")
@@ -149,8 +149,8 @@ def _only_text(message: Any) -> str | None:
 
 
 def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:
-    """The texts that are one: those of a message, and of messages in a row that are of one source. What a tool returned
-    is by itself, and so is what a search found."""
+    """The texts that form one: those of a message, and of consecutive messages of one source. A tool's result, or a
+    search's, is one by itself."""
     groups: dict[tuple[int, str], list[int]] = {}
     turn, before = 0, None
     for one in said:
@@ -161,7 +161,7 @@ def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:
 
 
 def _in_order(said: Sequence[_Said], runs: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """How a model reads what was said: all of it, and what one speaker said, whatever others said between."""
+    """How a model reads the texts: all of them, and those of one speaker, with those of others left out."""
     begins = {number: run for run in runs for number in run}
     order: dict[tuple[int, ...], str] = {
         begins.get(one.number, (one.number,)): one.words.source for one in said if one.words.channel == TEXT
@@ -180,7 +180,7 @@ def _place(
     places: list[tuple[Path, Segment]],
     files: list[tuple[Path, Opened]],
 ) -> bool:
-    """Whether it is a text, and has a place now."""
+    """Adds a text to its place. Returns whether it is one."""
     if path[-1] in _NAMES and len(text) <= _LONGEST_NAME:
         return False
     if (data := _bytes(path, text)) is not None:
@@ -192,7 +192,7 @@ def _place(
 
 
 def _bytes(path: Path, text: str) -> bytes | None:
-    """The bytes of a file that stands in a message as base64."""
+    """The bytes of a file that is in a message as base64."""
     if text.startswith("data:"):
         head, _, body = text.partition(",")
         if not head.endswith(";base64"):
@@ -208,7 +208,7 @@ def _bytes(path: Path, text: str) -> bytes | None:
 
 
 def _enclosing(message: Any, path: Path) -> Iterator[Mapping[str, Any]]:
-    """The objects that the place is in, the nearest first."""
+    """The objects around the place, the nearest first."""
     levels = [message]
     for part in path[:-1]:
         message = message[part]
@@ -255,7 +255,7 @@ def _texts(value: Any, path: Path, words: _Words) -> Iterator[tuple[Path, str, _
 
 
 def _with(value: Any, path: Path, changed: Mapping[Path, str], touched: frozenset[Path]) -> Any:
-    """The message with other texts in it, of the type that it had."""
+    """The message with other texts in it, of the same type."""
     if path not in touched:
         return value
     match value:

@@ -1,5 +1,5 @@
-"""What can be said about release policies before any text arrives: whether streams must wait for their end, and
-misspelt kinds.
+"""What is known about release policies before any text arrives: whether streams must wait for their end, and misspelt
+kinds.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ RELEASE = "release"
 
 
 def buffered_by(policies: PolicySet) -> tuple[str, ...] | None:
-    """The rules that look at the whole text, so that a stream waits for its end; none where it goes as it comes. None
-    for policies that say nothing about `release`."""
+    """The rules that read the whole text, so that a stream waits for its end; empty if it does not have to. None for
+    policies that say nothing about `release`."""
     rules = [rule for rule in applying(policies.rules, RELEASE, OUTPUT) if rule.head.actions is not None]
     return needs([rule for rule in rules if not rule.cuts], output).rules if rules else None
 
 
 def misspelt_kinds(policies: PolicySet) -> list[Diagnostic]:
-    """A warning for each kind that no finder finds and that resembles one that is found. Others may come from finders
-    of one's own, of which nothing is known here."""
+    """A warning for each kind that no finder finds and that resembles a known one. Other kinds may come from plugged-in
+    finders, which are unknown here."""
     known = registry().kinds
     groups = {".".join(kind.split(".")[:many]) for kind in known for many in range(1, len(kind.split(".")) + 1)}
     diagnostics: list[Diagnostic] = []
@@ -43,7 +43,7 @@ def misspelt_kinds(policies: PolicySet) -> list[Diagnostic]:
 
 
 def _kinds(rule: Rule) -> Iterator[tuple[str, Expr]]:
-    """The kinds that a rule names, each with where it does."""
+    """The kinds that a rule names, each with its place."""
     for obligation in rule.obligations:
         for name, value in obligation.properties:
             if obligation.type in ORDERS and name == "kinds" and isinstance(value, Const):

@@ -1,7 +1,7 @@
 """A release check, before and after its decision. Pure, except that classifiers are called.
 
-`prepare` scans the text as far as rules read it, and makes the request. The caller, who has the store, decides it.
-`conclude` carries out what is ordered. What could not be scanned is absent, so a rule that reads it errs, in the usual
+`prepare` scans the text as far as rules read it, and makes the request. The caller, who has the store, has it decided.
+`conclude` carries out the orders. What could not be scanned is absent, so a rule that reads it errs, in the usual
 direction: it denies, or it permits nothing.
 """
 
@@ -35,7 +35,7 @@ from policyengine.release.text_needs import FOUND, KINDS, Needs, TextNeeds
 from policyengine.release.validity import Expected, Violation, problems
 from policyengine.state.grant import Grant
 
-# What is said of an output by looking at it, and by nobody else.
+# Attributes of an output that are only known by inspecting it; callers may not give them.
 OURS = frozenset({"findings", "found", "scores", "size", "text", "valid"})
 OUTPUT = "Output"
 Deciding = Callable[[Mapping[str, Any]], Decision]
@@ -43,7 +43,7 @@ Deciding = Callable[[Mapping[str, Any]], Decision]
 
 @dataclass(frozen=True, slots=True)
 class ReleaseCheck:
-    """A text, and what is known about it: the resource of the request, and what belongs to it."""
+    """A text, and what is known about it: the resource of the request, and other data."""
 
     content: Content
     resource: Mapping[str, Any]
@@ -62,7 +62,7 @@ def prepare(
     needs: TextNeeds,
     inspection: Inspection,
 ) -> ReleaseCheck:
-    """Scans a text as far as these rules need. Never raises for what it holds."""
+    """Scans a text as far as these rules need. Never raises because of its content."""
     described = dict(known_of(output))
     tenant = str(described.get("tenant", ""))
     empty = ReleaseCheck(text_content(""), {}, inspection, tenant, expected)
@@ -84,7 +84,7 @@ def prepare(
     seen, findings = looked_at(content, needs, inspection, tenant)
     resource.update(seen)
     if "valid" in needs.tried.attributes and expected is not None:
-        # As it is, until something has been carried out; `conclude` asks again about what is left.
+        # Assumed until the orders have been carried out; `conclude` then checks what remains.
         resource["valid"] = True
     return ReleaseCheck(content, resource, inspection, tenant, expected, findings)
 
@@ -92,11 +92,11 @@ def prepare(
 def looked_at(
     content: Content, needs: TextNeeds, inspection: Inspection, tenant: str, *, with_source: bool = False
 ) -> tuple[dict[str, Any], tuple[ContentFinding, ...]]:
-    """The attributes that these rules read and that looking tells, and what was found for it."""
+    """The attributes that these rules read and that inspection gives, and the findings."""
     seen = measured(content, needs.tried, content.size, inspection)
     findings: tuple[ContentFinding, ...] = ()
     known = inspection.registry(tenant)
-    # What only a rule that is tried looks for hides nothing from the others where it cannot be found.
+    # If finders fail for a kind that only rules on trial read, the other rules must not lose their findings.
     for those in (needs.tried,) if needs.tried is needs.whole else (needs.tried, needs.whole):
         if not those.attributes & {KINDS, FOUND}:
             continue
@@ -105,13 +105,13 @@ def looked_at(
             seen.update(as_attributes(findings, with_source=with_source))
             break
         except DetectorFailed:
-            # Absent: a rule that reads what was found errs.
+            # The attributes are absent: a rule that reads findings errs.
             findings = ()
     return seen, findings
 
 
 def measured(content: Content, needs: Needs, size: int, inspection: Inspection) -> dict[str, Any]:
-    """What is known of a text of this size without any finder."""
+    """The attributes of a text of this size that need no finder."""
     seen: dict[str, Any] = {}
     if "text" in needs.attributes:
         seen["text"] = _whole(content)
@@ -123,14 +123,14 @@ def measured(content: Content, needs: Needs, size: int, inspection: Inspection) 
 
 
 def kinds_of(needs: Needs, known: Registry) -> Iterable[str]:
-    """The kinds that have to be looked for. Raises UnknownKind."""
+    """The kinds that have to be searched for. Raises UnknownKind."""
     if needs.misnamed(known.kinds):
         raise UnknownKind("what a finding is compared with")
     return known.kinds if needs.all_kinds else needs.kinds
 
 
 def conclude(check: ReleaseCheck, grant: Grant, decide: Deciding, fulfilled: Collection[str]) -> Released:
-    """What may leave. `decide` is asked again where the text, as it would leave, is not what it has to be."""
+    """The result: what may leave. `decide` is called again if the text, as it would leave, is not valid."""
     decision = grant.decision
     if decision.decision != "allow" or decision.unmetered:
         return Released(False, None, decision, check.found, grant=grant)
@@ -148,7 +148,7 @@ def conclude(check: ReleaseCheck, grant: Grant, decide: Deciding, fulfilled: Col
 
 
 def refused(error: RuleError, revision: str) -> Grant:
-    """The grant of what is not even asked about."""
+    """The grant for a request that is not even decided about."""
     return Grant(denied(error, revision))
 
 
@@ -184,12 +184,12 @@ def _content(text: Any, described: Mapping[str, Any], expected: Expected | None)
 
 
 def known_of(output: Any) -> Mapping[str, Any]:
-    """What is known of an output: nothing of what is no object, which `prepare` refuses."""
+    """The attributes of an output; empty if it is not an object, which `prepare` refuses."""
     return output if isinstance(output, Mapping) else {}
 
 
 def is_json(output: Any) -> bool:
-    """Whether an output is said to be JSON."""
+    """Whether an output is declared to be JSON."""
     said = str(known_of(output).get("content_type", "")).partition(";")[0].strip().lower()
     return said == "application/json" or said.endswith("+json")
 

@@ -1,6 +1,6 @@
 """A released stream: the chunks that may leave, for `for` and `async for`, and the decision about them.
 
-The checked policies determine whether it streams. If no rule looks at the text, the decision is made before the first
+The checked policies determine whether it streams. If no rule reads the text, the decision is made before the first
 chunk, and each chunk leaves once nothing in it can be part of a match that is still arriving.
 """
 
@@ -42,21 +42,21 @@ from policyengine.release.tokenizing import NoKey
 from policyengine.release.treatment import CannotCarryOut, Orders
 from policyengine.state.grant import Grant
 
-# Few finders look at a text each time that some of it comes. Of more, each lets it wait for so many characters, so that
-# a stream in small chunks costs about the same: for all that are built in, half a line.
+# Up to FEW finders scan a text each time that some of it arrives. For each further one the text waits for WAIT more
+# characters, so that a stream in small chunks costs about the same: with all built-in finders, half a line.
 FEW, WAIT = 6, 4
-# Has something done, so that the event loop goes on; it is told whether somebody may have to be waited for.
+# Runs work so that the event loop can go on; the first argument is whether it may wait for somebody.
 Elsewhere = Callable[[bool, Callable[[], Any]], Awaitable[Any]]
 FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCalls:
-    """How the engine decides about a stream: before it (`grant`, for which `first` asks what is known of a text of
-    which nothing has come) or about all of it (`release`), each in two forms; and where a rule cuts it, about what has
-    come (`decide`, of `resource` and what is known of the text). `told` tells people; `tried` is what rules that are
-    tried make of the whole, with what is found for them; `looked` is what `release` would say of a text that did not
-    come to its end, and charges nothing. `needs_whole`: an order that these rules may give needs the whole."""
+    """How the engine decides about a stream: before it (`grant`; `first` gives what is known of a text before any of it
+    arrives) or about all of it (`release`), each in two forms; and, if a rule cuts it, about what has arrived
+    (`decide`, with `resource` and what is known of the text). `told` informs people; `tried` is the result of rules on
+    trial for the whole, with their findings; `looked` is what `release` would return for an unfinished text, and
+    charges nothing. `needs_whole`: an order that these rules may give needs the whole."""
 
     first: Callable[[], object]
     grant: Callable[[], Grant]
@@ -78,10 +78,10 @@ class StreamCalls:
 
 
 class ReleaseStream:
-    """Iterate over it, with `for` or `async for`, to have the chunks that may go. NotReleased ends a stream of which
-    nothing more may. `released` says, once it has ended, what was decided; its `text` is None, as the text has gone.
-    `buffered` is whether nothing goes before the end, since a rule looks at the whole, or a finder that an order needs:
-    before the first chunk, whether that may be so, as not every order is given to everybody."""
+    """Iterate over it, with `for` or `async for`, to get the chunks that may leave. NotReleased ends a stream of which
+    nothing more may. `released` is the result, once the stream has ended; its `text` is None, because the text has
+    left. `buffered` is whether nothing leaves before the end, because a rule or a finder that an order needs reads the
+    whole. Before the first chunk it is whether that may be so, because not every order applies to everybody."""
 
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], ways: StreamCalls) -> None:
         self._chunks = chunks
@@ -101,14 +101,14 @@ class ReleaseStream:
         return self.looked_at(_in_thread)
 
     def looked_at(self, elsewhere: Elsewhere) -> AsyncIterator[Any]:
-        """The same as `async for`, with a say in where texts are looked at."""
+        """As `async for`, but the caller chooses where texts are inspected."""
         self._going = going = self._as_they_come(elsewhere)
         return going
 
     def close(self) -> None:
-        """Ends a stream that is iterated over with `for`: nothing more is released, what is held back never is, and a
-        generator that the chunks come from is closed. `released` says what was found before, and is not `allowed`,
-        unless all had been looked at. A second time it does nothing."""
+        """Ends a stream that is iterated over with `for`: nothing more is released, held text never is, and a generator
+        that the chunks come from is closed. `released` has the findings so far, and is not `allowed`, unless everything
+        had been inspected. A second call does nothing."""
         if isinstance(self._going, AsyncGenerator) or isinstance(self._chunks, AsyncGenerator):
             raise TypeError("an async stream is ended with `aclose`")
         self._closed = True
@@ -118,7 +118,7 @@ class ReleaseStream:
         self._left()
 
     async def aclose(self) -> None:
-        """As `close`, of a stream that is iterated over with `async for`."""
+        """As `close`, for a stream that is iterated over with `async for`."""
         self._closed = True
         for one in (self._going, self._chunks):
             if isinstance(one, AsyncGenerator):
@@ -136,7 +136,7 @@ class ReleaseStream:
         steps = self._begin(grant) if grant is not None else None
         whole, kept = Whole(self._ways.inspection.most), self._kept()
         if steps is None and grant is not None:
-            # The whole is decided about at the end, and charged then.
+            # The whole is decided about, and charged, at the end.
             grant.withdraw()
         try:
             for chunk in self._chunks:
@@ -167,7 +167,7 @@ class ReleaseStream:
         steps = self._begin(grant) if grant is not None else None
         whole, kept = Whole(self._ways.inspection.most), self._kept()
         if steps is None and grant is not None:
-            # The whole is decided about at the end, and charged then.
+            # The whole is decided about, and charged, at the end.
             await grant.withdraw_async()
         try:
             async for chunk in _each(self._chunks):
@@ -197,7 +197,7 @@ class ReleaseStream:
             yield piece
 
     def _begin(self, grant: Grant) -> Chunks | None:
-        """How to go on after the decision; None: with the whole. Raises NotReleased."""
+        """How the stream goes on after the decision; None if it needs the whole. Raises NotReleased."""
         self._over, self._looking = False, None
         decision = grant.decision
         self.released = Released(False, None, decision, grant=grant)
@@ -209,7 +209,7 @@ class ReleaseStream:
         return steps
 
     def _tell(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
-        """What it ends with: said once. `gone` is up to where its texts have gone, where it ends early."""
+        """Sets and reports the result, once. `gone` is how far each text has left, if the stream ended early."""
         self._over = True
         self.released = told = self._ways.told(released, read=self._orders, gone=gone)
         return told
@@ -218,13 +218,13 @@ class ReleaseStream:
         return self._looking.gone() if self._looking is not None else {}
 
     def _left(self) -> None:
-        """Whoever reads it has gone before the end: what was found is told all the same."""
+        """The reader has stopped before the end: the findings are reported all the same."""
         if not self._over and self._looking is not None and self.released is not None:
             self._tell(replace(self.released, findings=self._found()), self._gone())
 
     def _broken_off(self, whole: Whole, kept: Whole | None) -> None:
-        """The chunks have ended in an error: what has come and was not looked at yet is looked at, and what is found in
-        it is told."""
+        """The chunks have ended in an error: text that has arrived and was not inspected is inspected, and its findings
+        are reported."""
         if self._over:
             return
         if self._looking is None:
@@ -261,11 +261,11 @@ class ReleaseStream:
         )
 
     def _kept(self) -> Whole | None:
-        """What is kept for rules that are tried, where they look at the text."""
+        """Collects the whole for rules on trial, if they read the text."""
         return Whole(self._ways.inspection.most) if self._ways.tries else None
 
     def _watch(self, known: Registry) -> Watch | None:
-        """What asks the rules that cut the stream about what has come; None where one has to see the whole."""
+        """Evaluates the rules that cut the stream on what has arrived; None if one of them needs the whole."""
         ways, resource, needs = self._ways, self._ways.resource(), self._ways.needs.cutting
         finds = bool(needs.attributes & {KINDS, FOUND})
         kinds = frozenset(kinds_of(needs, known)) if finds else frozenset[str]()
@@ -285,8 +285,7 @@ class ReleaseStream:
         return Watch(lambda: WatchedText(look, wide, starts, wait), judge, keeps, ways.inspection.most, least)
 
     def _tried(self, released: Released, whole: Whole | None) -> Released:
-        """With what rules that are tried would have made of the whole, and what was found for them. Nothing depends on
-        it."""
+        """Adds the results of rules on trial for the whole, with their findings. Nothing depends on them."""
         if whole is None:
             return released
         try:
@@ -329,12 +328,12 @@ class ReleaseStream:
 
 
 async def _in_thread(waits: bool, work: Callable[[], Any]) -> Any:
-    """In a thread where somebody may have to be waited for."""
+    """In a thread, if the work may wait for somebody."""
     return await in_text_thread(work) if waits else work()
 
 
 def _keep(kept: Whole | None, chunk: Any) -> Whole | None:
-    """More than is held is not kept: nothing is said then of what rules that are tried would have done."""
+    """Stops collecting above the limit: then the results of rules on trial are unknown."""
     if kept is None:
         return None
     try:
@@ -349,13 +348,13 @@ def _asks_others(kinds: Iterable[str], known: Registry) -> bool:
 
 
 def _wait(kinds: Iterable[str], known: Registry) -> int:
-    """How many characters a text waits for to be looked at."""
+    """How many characters a text waits for before it is scanned."""
     wait = WAIT * max(0, len(needed(kinds, known)) - FEW)
     return max(wait, SHORTEST_STEP) if _asks_others(kinds, known) else wait
 
 
 def _said(chunks: Iterable[Any]) -> list[Any]:
-    """Without the texts of which nothing is left."""
+    """Leaves out texts of which nothing remains."""
     return [chunk for chunk in chunks if chunk != ""]
 
 

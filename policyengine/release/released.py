@@ -11,23 +11,23 @@ from policyengine.release.scanning import ContentFinding
 from policyengine.release.validity import Violation
 from policyengine.state.grant import Grant
 
-# Makes what is known of a text, once somebody asks.
+# Gives what is known of a text, on demand.
 Told = Callable[[], Mapping[str, Any]]
 _NO_SOURCES = "attribute `sources` is missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A text that was asked to leave.
+    """The result for a text that was to leave.
 
-    allowed: it may, as `text`, and all that was ordered has been done to it.
-    text: what may leave, None where nothing may. JSON that was given as a value comes back as one.
-    decision: what the policies say.
-    findings: what was found, for which rules or orders it was looked. Never a value.
-    errors: why what is allowed could not be carried out: a finder that failed, an order that nobody here can do.
-    invalid: where the text as it would leave is not what it has to be.
+    allowed: it may leave, as `text`, and all orders have been carried out.
+    text: what may leave, None if nothing may. JSON that was given as a value is returned as one.
+    decision: the decision of the policies.
+    findings: the findings of the kinds that rules or orders need. Never a value.
+    errors: why something allowed could not be carried out: a finder failed, or nobody here can fulfil an order.
+    invalid: where the text as it would leave is not valid.
     owed: obligations that are not about the text, and that the caller said it fulfils.
-    grant: for a limit's reservation to be settled.
+    grant: to settle what a limit has reserved.
     """
 
     allowed: bool
@@ -54,30 +54,30 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Admitted(Released):
-    """What was to go into a model. `text` is the part that may."""
+    """The result for the input of a model. `text` is the part that may go in."""
 
     told: Told | None = field(default=None, repr=False, compare=False)
 
     @property
     def input(self) -> Mapping[str, Any] | None:
-        """What rules can read of it; None where it was not looked at."""
+        """The `context.input` that rules can read; None if the input was not inspected."""
         return None if self.told is None else self.told()
 
     @property
     def messages(self) -> Any:
-        """What may go on, in the form in which it came."""
+        """What may go into the model, in its original form."""
         return self.text
 
 
 def _forgotten(decision: Decision) -> str:
-    """What a rule that decided reads and nobody gave: the documents that an output draws on."""
+    """What a deciding rule reads and the caller did not give: the documents that an output draws on."""
     missing = any(one.message == _NO_SOURCES and one.rule in decision.determining for one in decision.errors)
     return f": {_NO_SOURCES}; name them with `sources`, none with an empty list" if missing else ""
 
 
 class NotReleased(PermissionError):
-    """Ends a stream of which nothing more may leave. `released` says why; its text may be shown. With `cut`, a rule
-    with `on stream cut` holds for what has arrived, and what came before has been sent."""
+    """Ends a stream of which nothing more may leave. `released` gives the reason; its text may be shown. With `cut`, a
+    rule with `on stream cut` holds for what has arrived, and everything before has been sent."""
 
     def __init__(self, released: Released, cut: bool = False) -> None:
         super().__init__(released.reason or "it may not leave")

@@ -18,7 +18,7 @@ from policyengine.release.split_values import look_over
 @dataclass(frozen=True, slots=True)
 class ContentFinding:
     """One finding. `start` and `end` are characters of the text at `path`, a JSON pointer that is empty for a text;
-    `end` is beyond that text where the value goes on in the next block. `source` is whose words it is in, where that is
+    `end` is beyond that text if the value continues in the next block. `source` is whose words it is in, if that is
     known."""
 
     kind: str
@@ -47,7 +47,7 @@ def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[lis
 def _read_on(
     content: Content, single: list[list[Finding]], wanted: frozenset[str], registry: Registry
 ) -> list[list[Finding]]:
-    """What is found in each reading, once it is known what is found in each segment."""
+    """The findings in each reading, given those in each segment."""
     whole = [content.joined(run) for run in content.runs]
     over = dict(zip(content.runs, find_many([text for text, _ in whole], wanted, registry), strict=True))
     borders = {run: starts for run, (_, starts) in zip(content.runs, whole, strict=True)}
@@ -60,7 +60,7 @@ def _read_on(
 
 
 def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
-    """As `look`, with what is found once that is gone: all that has to be treated."""
+    """As `look`, with the findings that appear once these are removed: everything that has to be treated."""
     wanted = frozenset(kinds)
     look_at = partial(_found, wanted, registry)
     looked: list[list[Finding]] = []
@@ -73,7 +73,7 @@ def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> li
         elif (segment := content.segments[reading[0]]).borders:
             looked.append(_within(segment, found_in(segment.before + segment.text, look_at, segment.borders)))
         else:
-            # Of nearly all there is only this, and many are looked at sooner together.
+            # Nearly all content has only single segments, and many of these are scanned faster together.
             looked.append([])
             whole.append(number)
     segments = [content.segments[readings[number][0]] for number in whole]
@@ -95,7 +95,7 @@ def _shifted(reading: Sequence[int], borders: Sequence[int], single: list[list[F
 
 
 def _within(segment: Segment, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings in the text itself: what begins before it is cut where it begins."""
+    """The findings in the text itself: one that begins before the text is cut at its start."""
     shift, size = len(segment.before), len(segment.text)
     if not shift:
         return list(findings)
@@ -114,7 +114,7 @@ def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFindin
     for reading, reading_findings in zip(content.readings(), found, strict=True):
         borders = content.joined(reading)[1] if len(reading) > 1 and reading_findings else []
         for finding in reading_findings:
-            # Once, where it begins: of one that goes on in the next segment, the end is counted on.
+            # Listed once, where it begins: if a finding continues in the next segment, its end goes beyond this one.
             at = bisect_right(borders, finding.start)
             shift = borders[at - 1] if at else 0
             segment = content.segments[reading[at]]
@@ -145,7 +145,7 @@ def as_attributes(found: Iterable[ContentFinding], *, with_source: bool = False)
 
 
 def as_kinds(kinds: Iterable[str]) -> list[str]:
-    """Kinds as rules read them: of `secret.github_token` also `secret`."""
+    """Kinds in the form that rules read: for `secret.github_token` also `secret`."""
     whole: set[str] = set()
     for parts in (kind.split(".") for kind in set(kinds)):
         whole.update(".".join(parts[:many]) for many in range(1, len(parts) + 1))

@@ -15,9 +15,9 @@ from typing import Any
 
 import re2
 
-# How often keywords may be asked about one text.
+# The most evaluations of keywords for one text.
 MOST_WORK = 100_000
-# What refers to elsewhere, or is matched by an expression that is not RE2.
+# Keywords that refer to something outside, or use expressions other than RE2.
 _REFUSED = frozenset({"$dynamicRef", "$recursiveRef", "patternProperties"})
 
 _left: ContextVar[int] = ContextVar("policyengine_schema_work")
@@ -28,7 +28,7 @@ class TooMuchWork(Exception):
 
 
 def check_schema(schema: Any) -> None:
-    """Raises ValueError for what is not a schema, or one that is not read here."""
+    """Raises ValueError for a schema that is malformed or not supported."""
     kind = _kind(schema)
     todo = [schema]
     while todo:
@@ -45,13 +45,13 @@ def check_schema(schema: Any) -> None:
             todo.extend(part)
     try:
         kind.check_schema(schema)
-    except Exception as error:  # noqa: BLE001 - whatever the library says of it, it is not a schema
+    except Exception as error:  # noqa: BLE001 - whatever the library raises, it is not a schema
         raise ValueError(f"not a JSON Schema: {getattr(error, 'message', type(error).__name__)}") from None
 
 
 def errors(schema: Any, text: str) -> Iterator[tuple[str, str]]:
-    """Where JSON is not of the schema, as a JSON pointer, and which keyword says so. Raises TooMuchWork, and ValueError
-    for a schema that cannot be followed."""
+    """Where JSON does not match the schema, as a JSON pointer, and the keyword that fails. Raises TooMuchWork, and
+    ValueError for a schema that cannot be followed."""
     from referencing import Registry
 
     token = _left.set(MOST_WORK)
@@ -111,7 +111,7 @@ def _unique(validator: Any, unique: Any, instance: Any, _: Any) -> Iterator[Any]
 
 
 def _text(value: Any) -> str:
-    """A value as the same text as every equal one: 1 and 1.0 are equal, and 1 and true are not."""
+    """The same text for all equal values: 1 and 1.0 are equal, and 1 and true are not."""
     return json.dumps(_whole(value), sort_keys=True)
 
 

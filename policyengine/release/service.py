@@ -37,9 +37,9 @@ from policyengine.state.store import Store
 from policyengine.steps import run, run_async
 
 RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
-# A longer text is looked at beside an event loop, so that it goes on.
+# A longer text is inspected in a thread, so that the event loop goes on.
 SHORT = 20_000
-# So often a text is looked at anew because a reload came between that and the decision.
+# How many times a text is inspected again if a reload came before the decision.
 TRIES = 8
 CHANGING = RuleError("", codes.NOT_LOOKED_AT.id, "the policies change all the time; ask again")
 
@@ -54,13 +54,13 @@ class Concerns:
     orders: OrdersGiven
 
     def decided(self, grant: Grant) -> bool:
-        """Whether the rules for which a text was looked at are those that decided: others might read of it what nobody
-        looked for, and find nothing against it."""
+        """Whether the rules that the text was inspected for are those that decided: other rules might read attributes
+        that nobody searched for, and find nothing against the text."""
         return grant.decision.revision == self.snapshot.revision
 
 
 class Releases(Authorizes):
-    """An engine that looks at texts, in the ways of its `inspection`."""
+    """An engine that inspects texts, as its `inspection` defines."""
 
     def __init__(
         self, snapshot: Snapshot, store: Store, events: Everywhere, inspection: Inspection | None = None
@@ -94,12 +94,12 @@ class Releases(Authorizes):
         session: str | None = None,
         opens: bool = True,
     ) -> Released:
-        """Whether a text may leave, and what of it. `text` is a text, or a value as JSON has them, whose texts are
-        looked at one by one; `output` are its attributes, `content_type` among them; `sources` the documents that were
-        in the context window, as `output.sources`: mappings, or what retrieval returned (`sources.Sources`), and then
-        what they owe is done to the text as well; `expected` what it has to be, for `output.valid`. `fulfilled` are
-        the types of obligation that the caller carries out itself. With `opens` False, `session` has to be one that was
-        opened. What is allowed has had done to it all that the policies order. Never raises for what a text holds."""
+        """Whether a text may leave, and what of it. `text` is a text, or a JSON value, whose texts are inspected one by
+        one; `output` are its attributes, including `content_type`; `sources` the documents that were in the context
+        window, as `output.sources`: mappings, or what retrieval returned (`sources.Sources`), whose obligations then
+        apply to the text as well; `expected` what makes it valid, for `output.valid`. `fulfilled` are the types of
+        obligation that the caller carries out itself. With `opens` False, `session` must be open already. An allowed
+        text has every change that the policies order. Never raises because of a text's content."""
         known = gathered(sources)
         accepts = _onto(known)
         for texts in self._revisions():
@@ -161,8 +161,8 @@ class Releases(Authorizes):
         opens: bool = True,
     ) -> ReleaseStream:
         """`release` for a text that comes in chunks: texts, or the chunks that OpenAI, Anthropic and LangChain stream.
-        What comes out, with `for` or `async for`, are such chunks, and together they are what `release` would have made
-        of the whole. Raises NotReleased, while iterating, where nothing may leave or nothing more may."""
+        Iterating, with `for` or `async for`, gives such chunks, which together are what `release` would have made of
+        the whole. Raises NotReleased, while iterating, if nothing may leave or nothing more may."""
         known, tenant = gathered(sources), str(release_check.known_of(output).get("tenant", ""))
         asked = {"principal": principal, "output": output, "sources": known, "context": context}
         more = {"expected": expected, "fulfilled": fulfilled, "session": session, "opens": opens}
@@ -205,9 +205,9 @@ class Releases(Authorizes):
         opens: bool = True,
     ) -> Admitted:
         """Whether this may go into a model, and what of it: `invoke` on the model, with `context.input`. `given` is a
-        text, a `File`, or messages as the model interfaces have them; `model` its attributes. `source_of` says of a
-        message whose words it is, where its role does not: "retrieved", for what a search found. The rest is as in
-        `release`."""
+        text, a `File`, or messages in the form of model interfaces; `model` has the model's attributes. `source_of`
+        gives the source of a message's words, if its role does not: "retrieved", for results of a search. The rest is
+        as in `release`."""
         for texts in self._revisions():
             admission = self._admission(given, principal, context, source_of, texts.input)
             grant = run(self._admitting(admission, principal, model, session, opens), self._store.run)
@@ -258,9 +258,9 @@ class Releases(Authorizes):
         session: str | None = None,
         opens: bool = True,
     ) -> Released:
-        """The text with its tokenized values given back, to whoever a rule on `detokenize` allows. The tokens are those
-        of the tenant in `output`. Where one of them does not open, nothing is given back, and the reason is not told.
-        Never raises for what a text holds."""
+        """The text with its tokenized values given back, to those whom a rule on `detokenize` allows. The tokens are
+        those of the tenant in `output`. If one of them does not open, nothing is given back, and no reason is given.
+        Never raises because of a text's content."""
         giving = detokenizing.prepare(text, output, self._inspection)
         grant = run(self._giving(giving, principal, context, session, opens), self._store.run)
         given = detokenizing.conclude(giving, grant, fulfilled)
@@ -290,7 +290,7 @@ class Releases(Authorizes):
     # ---- the steps ----
 
     def _revisions(self) -> Iterator[Concerns]:
-        """What is in force, anew each time: a reload may come between looking at a text and deciding about it."""
+        """The current rules, each time again: a reload may come between inspecting a text and deciding about it."""
         for _ in range(TRIES):
             yield self._texts
 
@@ -323,8 +323,7 @@ class Releases(Authorizes):
     def _trials(
         self, texts: Concerns, text: Any, principal: Any, output: Any, sources: Any, context: Any
     ) -> tuple[tuple[Trial, ...], tuple[ContentFinding, ...]]:
-        """What rules that are tried would have made of a text that has gone, and what was found for them. Whoever is
-        told of it, is told here."""
+        """The results of rules on trial for a text that has left, with their findings. Reports them."""
         check = self._check(text, output, sources, None, texts.output)
         if check.refused is not None:
             return (), ()
@@ -335,7 +334,7 @@ class Releases(Authorizes):
     def _looked(
         self, text: Any, principal: Any, output: Any, sources: Any, context: Any, fulfilled: Collection[str]
     ) -> Released:
-        """What a release would say. Nothing is charged for it, and nothing leaves."""
+        """What a release would return. Nothing is charged for it, and nothing leaves."""
         texts, accepts = self._texts, _onto(sources)
         check = self._check(text, output, sources, None, texts.output)
         if check.refused is not None:
@@ -379,7 +378,7 @@ def _onto_decided(snapshot: Snapshot, principal: Any, context: Any, accepts: Acc
 
 
 def gathered(sources: Any) -> Sources | None:
-    """The documents in the context window; None where the caller says nothing of them."""
+    """The documents in the context window; None if the caller gives none."""
     return sources if sources is None or isinstance(sources, Sources) else Sources(sources)
 
 
@@ -391,7 +390,7 @@ def _onto(sources: Sources | None, before: Accepts | None = None) -> Accepts | N
 
 
 def _untried(decision: Decision) -> Decision:
-    """Before the first chunk nothing is known of what rules that are tried would do."""
+    """Before the first chunk the effect of rules on trial is unknown."""
     return replace(decision, tried=()) if decision.tried else decision
 
 

@@ -18,8 +18,8 @@ ON_TEXTS = frozenset({"redact", "mask", "hash", "replace", "tokenize", "truncate
 
 
 class Marked(dict[str, Any]):
-    """The metadata of a chunk that retrieval let through. Beside what it holds it knows the document that was decided
-    about, and what the decision said."""
+    """The metadata of a chunk that retrieval let through, with the document that was decided about, and its
+    decision."""
 
     document: Mapping[str, Any]
     labels: tuple[str, ...]
@@ -28,7 +28,7 @@ class Marked(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """One document, and what the decision about it said."""
+    """One document, and the requirements of its decision."""
 
     document: Any
     labels: tuple[str, ...] = ()
@@ -36,13 +36,13 @@ class SourceDocument:
 
 
 class Sources:
-    """Documents. Fill it where they are retrieved, hand it to `release(sources=...)`."""
+    """Documents. Fill it where they are retrieved, and pass it to `release(sources=...)`."""
 
     def __init__(self, given: Any = ()) -> None:
         self._documents: list[Mapping[str, Any]] = []
         self._labels: dict[str, None] = {}
         self._obligations: list[Obligation] = []
-        # Why a source is not a document, where one is not.
+        # Why a source is not a document, if one is not.
         self.problem = ""
         self.add(given)
 
@@ -54,19 +54,19 @@ class Sources:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the session carries from these documents."""
+        """The labels that the session carries because of these documents."""
         return tuple(sorted(self._labels))
 
     @property
     def obligations(self) -> tuple[Obligation, ...]:
-        """What has to be done to texts that draw on them."""
+        """The obligations on texts that draw on them."""
         return tuple(self._obligations)
 
     def add(self, given: Any) -> Sources:
-        """More of them: a document as a mapping, a `Retrieved` or its results, chunks that one of the retrievers of
-        `integrations` returned, or several of these. Returns this."""
+        """Adds documents: a mapping, a `Retrieved` or its results, chunks that one of the retrievers of `integrations`
+        returned, or several of these. Returns this object."""
         match given:
-            case None | str() | bytes():  # None is what a lookup found nothing by, and no document
+            case None | str() | bytes():  # None means that a lookup found nothing, and is no document
                 self.problem = "a source that is not a document"
             case Sources():
                 self.problem = self.problem or given.problem
@@ -109,7 +109,8 @@ class Sources:
         self._obligations += [one for one in obligations if one.type in ON_TEXTS and one not in self._obligations]
 
     def onto(self, decision: Decision) -> Decision:
-        """The decision about a text that draws on them: an allow owes what they do, and its session is labelled."""
+        """The decision about a text that draws on them: an allow gets their obligations, and its session their
+        labels."""
         if decision.decision != "allow" or not (self._labels or self._obligations):
             return decision
         owed = [one for one in self._obligations if one not in decision.obligations]

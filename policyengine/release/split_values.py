@@ -15,14 +15,14 @@ from policyengine.detect.finding import Finding, moved
 from policyengine.detect.registry import Registry, find_many, width
 from policyengine.release.content import Content
 
-# How words are written says nothing over two texts.
+# How words are written has no meaning across two texts.
 _MANNER = "deceit."
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
     """A part of a text that is read with its neighbours: the number of the text's reading, where the part begins, and
-    whether the text goes on behind it."""
+    whether the text goes on after it."""
 
     number: int
     start: int
@@ -33,8 +33,9 @@ class _Stretch:
 def look_over(
     content: Content, kinds: Iterable[str], registry: Registry, looked: Sequence[Iterable[Finding]]
 ) -> tuple[list[list[Finding]], Mapping[int, list[Finding]]]:
-    """What goes on from one reading into the next, where `looked` is what each has by itself: by reading, each once
-    where it begins, its end counted on; and the parts of them, by the number of the reading. Raises as `find`."""
+    """The findings that continue from one reading into the next; `looked` has those within each reading. Returns them
+    by reading, each once where it begins, with an end beyond the reading; and their parts, by the number of the
+    reading. Raises as `find`."""
     if not content.beside or not (wanted := frozenset(kinds)):
         return [[] for _ in content.readings()], {}
     readings = content.readings()
@@ -68,7 +69,7 @@ def _has(findings: Iterable[Finding], piece: Finding) -> bool:
 def _going_over(
     texts: Sequence[_Stretch], wanted: frozenset[str], registry: Registry
 ) -> Iterator[tuple[tuple[int, Finding], ...]]:
-    """Each match that is in several of these texts, as its parts."""
+    """Each match that crosses several of these texts, as its parts."""
     reach = width(wanted, registry)
     chains = [texts] if reach is None else _near(texts, reach)
     findings = _found(chains, wanted, registry)
@@ -94,7 +95,7 @@ def _going_over(
 
 
 def _near(texts: Sequence[_Stretch], reach: int) -> list[list[_Stretch]]:
-    """What is within reach of where one text ends and the next begins."""
+    """The parts within reach of where one text ends and the next begins."""
     chains: list[list[_Stretch]] = [[]]
     for stretch in texts:
         if len(stretch.text) <= 2 * reach:

@@ -1,6 +1,6 @@
-"""What rules that cut a stream learn of it: each of its texts so far, scanned once.
+"""What rules that cut a stream see of it: each of its texts so far, scanned once.
 
-A text passes on only when everything that begins in it has been found, so the rules are asked about it before any of it
+A text passes only when everything that begins in it has been found, so the rules are evaluated on it before any of it
 leaves.
 """
 
@@ -18,10 +18,10 @@ from policyengine.release.edits import Find
 from policyengine.release.scanning import ContentFinding
 from policyengine.release.text_stream import MOST_FOUND, SHORTEST_STEP, STEP
 
-# Of more findings, and where the text itself is asked about, a rule is asked again once an eighth more has come.
+# Above this many findings, or if rules read the text itself, they are evaluated again after an eighth more has arrived.
 OFTEN = 1_000
 SHARE = 8
-# Where classifiers are asked, so many characters more have come as well: each time takes as long as they do.
+# With classifiers, at least this many more characters must have arrived: each evaluation takes as long as they do.
 LEAST = 256
 
 
@@ -44,8 +44,8 @@ class CutOff(Exception):
 
 
 class WatchedText:
-    """One text, as it comes. `width` is that of the finders behind `find`; `begins` is theirs, where they have one. It
-    is looked at once more than `wait` characters have come."""
+    """One text, as it arrives. `width` is that of the finders behind `find`; `begins` is theirs, if they have one. The
+    text is scanned once more than `wait` characters have arrived."""
 
     def __init__(self, find: Find, width: int, begins: Begins | None = None, wait: int = 0) -> None:
         self._find = find
@@ -60,7 +60,7 @@ class WatchedText:
         self.found: list[Finding] = []
 
     def feed(self, text: str) -> str:
-        """What has been looked at, and passes on. Raises what the finders raise."""
+        """The part that has been scanned, and passes on. Raises the finders' errors."""
         if not self._width:
             return text
         self._seen += text
@@ -96,8 +96,8 @@ class WatchedText:
 
 
 class Watch:
-    """All texts of a stream. `judge` is asked about what has come, and raises CutOff. With `keeps` the texts are kept,
-    `most` characters of them, and it is asked again once `least` more have come."""
+    """All texts of a stream. `judge` is called with what has arrived, and raises CutOff. With `keeps` the texts are
+    kept, up to `most` characters, and `judge` is called again once `least` more have arrived."""
 
     def __init__(
         self,
@@ -118,20 +118,21 @@ class Watch:
         self._asked = (0, 0)
 
     def feed(self, name: str, text: str) -> str:
-        """What passes on of the text that goes on under this name. Raises CutOff, Unscannable, and what finders do."""
+        """What passes of the text that continues under this name. Raises CutOff, Unscannable, and the finders'
+        errors."""
         if name not in self._looked:
             self._looked[name] = self._make()
             self._kept[name] = []
         return self._passed(name, self._looked[name].feed(text))
 
     def finish(self) -> dict[str, str]:
-        """The rest of each. What is decided of the whole, is decided before any of it goes."""
+        """The rest of each text. What depends on the whole is decided before any of this leaves."""
         rest = self.look()
         self._judge(self._come())
         return rest
 
     def look(self) -> dict[str, str]:
-        """The rest of each, once it has been looked at. Nobody is asked about it."""
+        """The rest of each text, after a scan. No rule is evaluated on it."""
         rest = {name: looked.finish() for name, looked in self._looked.items()}
         for name, text in rest.items():
             self._add(name, text)
@@ -139,7 +140,7 @@ class Watch:
 
     @property
     def found(self) -> dict[str, list[Finding]]:
-        """What was found in each of the texts."""
+        """The findings in each of the texts."""
         return {name: looked.found for name, looked in self._looked.items()}
 
     def _passed(self, name: str, text: str) -> str:

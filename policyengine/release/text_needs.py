@@ -1,6 +1,7 @@
-"""What the rules about a text need to know of it, so that nothing else is looked for.
+"""What the rules about a text need to know of it, so that nothing else is searched for.
 
-It follows from the checked policies alone, and is generous: what it does not understand reads everything.
+It depends on the checked policies alone, and errs on the safe side: an expression that it does not understand reads
+everything.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from policyengine.ir.nodes import (
 from policyengine.ir.walk import children
 from policyengine.model.types import RecordT
 
-# What a text has that only looking at it tells.
+# Attributes of a text that need an inspection.
 LOOKED_AT = frozenset({"findings", "found", "scores", "size", "text", "valid"})
 KINDS, FOUND = "findings", "found"
 KIND, TYPE = "kind", "type"
@@ -41,7 +42,7 @@ INPUT = "input"
 # A member of a finding, and the word that it is compared with.
 Compared = tuple[str, str]
 
-# Orders about what was found.
+# Orders about findings.
 ORDERS = frozenset({"redact", "mask", "hash", "replace", "tokenize"})
 
 Subject = Callable[[Expr], bool]
@@ -49,9 +50,9 @@ Subject = Callable[[Expr], bool]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`attributes` of the text are read by these rules, `kinds` of findings; `all_kinds` where no kind is named.
-    `compared` are the words that `kind` and `type` of a finding are compared with, each with which of them it is.
-    `rules` are those whose conditions or obligations look at the text as a whole."""
+    """What these rules read: `attributes` of the text, `kinds` of findings; `all_kinds` if no kind is named. `compared`
+    are the words that `kind` and `type` of a finding are compared with, each with the member. `rules` are those whose
+    conditions or obligations need the whole text."""
 
     attributes: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
@@ -60,8 +61,8 @@ class Needs:
     compared: frozenset[Compared] = frozenset()
 
     def misnamed(self, known: Collection[str]) -> bool:
-        """Whether a finding is compared with what no finding can be: a `kind` with a dot, or a `type` that is none. A
-        rule that does would never hold."""
+        """Whether a finding is compared with an impossible word: a `kind` with a dot, or a `type` that does not exist.
+        Such a rule would never hold."""
         return any("." in word if name == KIND else word not in known for name, word in self.compared)
 
     @property
@@ -79,12 +80,12 @@ class _Reads:
 
 
 def output(expr: Expr) -> bool:
-    """The subject of rules about a text that is released."""
+    """Whether the expression is the subject of rules about a text that is released."""
     return isinstance(expr, Root) and expr.name == "resource"
 
 
 def model_input(expr: Expr) -> bool:
-    """The subject of rules about what goes into a model."""
+    """Whether the expression is the subject of rules about the input of a model."""
     return (
         isinstance(expr, Attribute)
         and expr.name == INPUT
@@ -119,26 +120,28 @@ def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
 
 
 def _may_read_input(rule: Rule) -> bool:
-    """Whether reading the rule would find anything: a model is called under many rules that are not about texts."""
+    """Whether the rule may read the input: many rules about calls of a model are not about texts."""
     asked = footprint(rule)
     return asked.reads(INPUT) or asked.elements
 
 
 @dataclass(frozen=True, slots=True)
 class TextNeeds:
-    """What the rules about one kind of text need to know: `whole` all that are in force, `before` those of them that
-    hold a stream back, `cutting` those that end one, and `tried` those in force and those that are only tried."""
+    """What the rules about one kind of text need to know: `whole` is for all that are in force, `before` for those of
+    them that hold a stream back, `cutting` for those that cut one, and `tried` for those in force and those on
+    trial."""
 
     whole: Needs
     before: Needs
     cutting: Needs
     tried: Needs
-    # What has to be known of it; None for all that can be.
+    # The attributes that are needed without finders; None for all of them.
     measured: frozenset[str] | None = None
 
     @property
     def before_any(self) -> TextNeeds:
-        """Before the first chunk: for the rules that cut, nothing has come yet, and the others do not look."""
+        """The needs before the first chunk: nothing has arrived for the rules that cut, and the others do not read the
+        text."""
         return replace(self, tried=self.whole)
 
 
@@ -148,8 +151,8 @@ def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Su
     tried = applying(policies.tried, action, resource_type)
     whole = needs(rules, subject)
     every = needs([*rules, *tried], subject) if tried else whole
-    # An approval is bound to all that rules could read, and what a limit counts is reckoned again later. Who reads the
-    # text as a whole reads everything.
+    # An approval is bound to everything that rules could read, and a limit evaluates its amount again later. A rule
+    # that reads the text as a whole reads everything.
     bound = every.attributes >= LOOKED_AT or any(footprint(rule).approval or rule.kind == "limit" for rule in rules)
     return TextNeeds(
         whole,
@@ -162,14 +165,14 @@ def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Su
 
 @dataclass(frozen=True, slots=True)
 class OrdersGiven:
-    """What rules may order: something about these kinds, or to `withhold` a text; and the kinds that rules which cut a
-    stream read."""
+    """The orders that rules may give: about findings of these kinds, or to `withhold` a text; and the kinds that rules
+    which cut a stream read."""
 
     kinds: frozenset[str]
     withhold: bool
 
     def hold(self, known: Registry) -> bool:
-        """Whether a stream may have to wait for its end, to carry it out."""
+        """Whether a stream may have to wait for its end to carry out an order."""
         whole = [finder for finder in known.finders if finder.width is None]
         return self.withhold or any(
             covers(group, kind) for finder in whole for kind in finder.kinds for group in self.kinds
@@ -177,7 +180,7 @@ class OrdersGiven:
 
 
 def orders_given(policies: PolicySet, action: str, resource_type: str) -> OrdersGiven:
-    """What the rules about a text may order."""
+    """The orders that the rules about a text may give."""
     rules = applying(policies.rules, action, resource_type)
     given = [obligation for rule in rules for obligation in rule.obligations]
     named = {
@@ -228,7 +231,7 @@ def _read(expr: Expr, subject: Subject, reads: _Reads) -> None:
         case Within(entity=entity, target=target) if subject(entity):
             _read(target, subject, reads)
         case _ if subject(expr) or (isinstance(expr, Root) and expr.name == "context" and subject is model_input):
-            # As a whole: whatever it has may be read.
+            # Read as a whole: any of its attributes may be read.
             reads.attributes |= LOOKED_AT
             reads.all_kinds = True
         case _:
@@ -238,15 +241,15 @@ def _read(expr: Expr, subject: Subject, reads: _Reads) -> None:
 
 
 def _read_part(parent: Expr, part: Expr, subject: Subject, reads: _Reads) -> None:
-    """A part of something that is not about the text itself. The context of other members is not the context as a
-    whole."""
+    """Reads a part of something other than the text itself. Another member of the context does not read the context as
+    a whole."""
     if isinstance(parent, Attribute | Has) and isinstance(part, Root):
         return
     _read(part, subject, reads)
 
 
 def _kinds(body: Expr, slot: int) -> frozenset[str] | None:
-    """The kinds that a finding has to be of for the condition to hold; None where it may be of any."""
+    """The kinds that a finding must have for the condition to hold; None if it may have any."""
     match body:
         case Equal(left=left, right=Const(value=str(kind)), negated=False) if _is_kind(left, slot):
             return frozenset({kind})
@@ -273,7 +276,7 @@ def _is_kind(expr: Expr, slot: int) -> bool:
 
 
 def _compared(expr: Expr) -> frozenset[Compared]:
-    """What this compares the kind or type of a finding with."""
+    """The words that this compares the kind or type of a finding with."""
     match expr:
         case (
             Equal(left=Attribute() as member, right=Const(value=str(word)))

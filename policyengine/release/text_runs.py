@@ -1,4 +1,4 @@
-"""The texts of a value that continue one another: those in the blocks of a message, and of messages in a row.
+"""The texts of a value that continue one another: those in the blocks of a message, and of consecutive messages.
 
 Only the shape of the value is used, as model interfaces define it. All other texts of a value stand alone.
 """
@@ -11,18 +11,19 @@ from typing import Any
 
 TEXT, REASONING, APART = "text", "reasoning", ""
 
-# Members of messages and blocks that are what is said.
+# Members of messages and blocks that hold what is said.
 _SAID = {
     "content": TEXT, "output": TEXT, "parts": TEXT, "refusal": TEXT, "text": TEXT,
     "reasoning": REASONING, "reasoning_content": REASONING, "summary": REASONING, "thinking": REASONING,
 }  # fmt: skip
-# Answers beside each other, of which one is had.
+# Alternative answers, of which only one is used.
 _CHOICE = re.compile(r"\A(?:/[^/]*)?/(?:choices|candidates)/\d+")
 
 
 def channel(value: Mapping[str, Any], name: str, around: str) -> str:
     """What a text in this member is part of: TEXT and REASONING are read one text after the other, APART is by itself.
-    `around` is what the object itself is part of. A list in `content`, as a tool of MCP has it, is read in order."""
+    `around` is what the object itself is part of. A list in `content`, as a tool of MCP returns it, is read in
+    order."""
     kind = value.get("type")
     if (
         not isinstance(kind, str)
@@ -38,8 +39,8 @@ def channel(value: Mapping[str, Any], name: str, around: str) -> str:
 
 
 def runs(texts: Iterable[tuple[int, str, str]]) -> tuple[tuple[int, ...], ...]:
-    """The texts that are one, by their numbers, of texts with a number, a place and a channel each. An empty text
-    parts nothing."""
+    """The numbers of the texts that form one, from texts with a number, a place and a channel each. An empty text
+    separates nothing."""
     those: dict[tuple[str, str], list[int]] = {}
     for number, path, one in texts:
         choice = _CHOICE.match(path)
@@ -48,5 +49,5 @@ def runs(texts: Iterable[tuple[int, str, str]]) -> tuple[tuple[int, ...], ...]:
 
 
 def several(groups: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    """Those of more than one text, in order."""
+    """The groups of more than one text, in order."""
     return tuple(sorted(tuple(group) for group in groups if len(group) > 1))
