@@ -24,12 +24,12 @@ from policyengine.schema.mentions import Mentions
 from policyengine.schema.misspelt_names import check_names
 
 Flat = Mapping[str, Any]
-# So many ids are sorted in one go.
+# How many ids are sorted in one go.
 SORTED = 5_000
 
 
 def sought(type_: str, known: Any) -> Flat:
-    """What is sought: a type, and what is known of all entities of it. Where that is no object, no entity has it."""
+    """What is sought: a type, and what is known of all entities of it. If that is not an object, no entity matches."""
     if known is None:
         return {"type": type_}
     return {**known, "type": type_} if isinstance(known, Mapping) else {"type": None}
@@ -47,9 +47,9 @@ def principals(
     met: frozenset[str] = frozenset(),
 ) -> list[str]:
     """The ids of the known entities of the type `sought["type"]` that may do this, sorted; only those `after` an id,
-    and at most `limit` of them. What else is in `sought` all of them have, where the source says nothing else. `met`
-    are the rules whose demand is met: approvals that were verified, limits that are metered. None for a request that is
-    malformed."""
+    and at most `limit` of them. All of them have the other attributes in `sought`, unless the source says otherwise.
+    `met` are the rules whose demand is met: approvals that were verified, limits that are metered. None for a malformed
+    request."""
     return _ids(snapshot, "principal", sought, (sought, action, resource, context), after, limit, met)
 
 
@@ -64,7 +64,8 @@ def resources(
     limit: int | None = None,
     met: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The ids of the known entities of the type `sought["type"]` that this may be done to; else as `principals`."""
+    """The ids of the known entities of the type `sought["type"]` that this may be done to; otherwise as
+    `principals`."""
     return _ids(snapshot, "resource", sought, (principal, action, sought, context), after, limit, met)
 
 
@@ -78,8 +79,8 @@ def actions(
     limit: int | None = None,
     met: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The names of the declared actions that the principal may do to the resource, sorted; else as `principals`. They
-    are asked about without attributes."""
+    """The names of the declared actions that the principal may do to the resource, sorted; otherwise as `principals`.
+    Actions are requested without attributes."""
     decide = snapshot.evaluator.decide_met
     names = sorted(name for name in snapshot.schema.actions if after is None or name > after)
     allowed = (name for name in names if decide(principal, name, resource, context, met).allowed)
@@ -105,7 +106,7 @@ def _ids(
 
 
 def _with_gap(unknown: Unknown, sought: Flat, parts: tuple[Any, Any, Any, Any], said: Flat | None = None) -> Request:
-    """The request with an entity of which only the type is known, or what is said of it. Raises Fault if it is
+    """The request with an entity of which only the type, or what `said` holds, is known. Raises Fault if it is
     malformed."""
     principal, action, resource, context = parts
     gap = said or {"type": sought.get("type"), "id": ""}
@@ -127,8 +128,8 @@ def _found(
     ids = _in_order(snapshot, type_)
     for id_ in islice(ids, bisect_right(ids, after) if after is not None else 0, None):
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
-        # Who else has to be allowed, whether anything is blocked, and what the request says of this one, is only known
-        # now.
+        # Who else must be allowed, whether anything is blocked, and what the request says of this entity depend on the
+        # entity.
         delegating = unknown == "principal" and DELEGATED_BY in thing
         late = id_ in described or delegating or not snapshot.blocks.is_empty
         if late or not told_apart:
@@ -140,8 +141,8 @@ def _found(
 
 
 def _mentioned(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat) -> tuple[frozenset[str], bool]:
-    """The ids of those that may be sought and that the request mentions; and whether what is said of all that are
-    sought mentions nobody."""
+    """The ids of the sought entities that the request mentions; and whether what is said of all sought entities
+    mentions no other."""
     gap = asked.principal if unknown == "principal" else asked.resource
     mentioned = Mentions(asked, snapshot.schema)
     uids = {uid for part in (mentioned.own, mentioned.others) for uid in (*part.said, *part.named)} - {gap.uid}
@@ -158,24 +159,25 @@ def _decided(snapshot: Snapshot, unknown: Unknown, asked: Request, thing: Flat, 
 
 
 def _in_order(snapshot: Snapshot, type_: str) -> list[str]:
-    """The ids of all known entities of a type, sorted once: a page does not cost by how many there are."""
+    """The ids of all known entities of a type, sorted once, so that the cost of a page does not depend on their
+    number."""
     ids = snapshot.world.ordered.get(type_)
     if ids is None:
         listed = known(snapshot, type_)
-        # No other thread has its turn while something is sorted, and has it while what is sorted is merged.
+        # Other threads cannot run during a sort, but can while sorted runs are merged.
         runs = [sorted(listed[start : start + SORTED]) for start in range(0, len(listed), SORTED)]
         ids = snapshot.world.ordered[type_] = list(merge(*runs))
     return ids
 
 
 def prepare(snapshot: Snapshot, types: Iterable[str]) -> None:
-    """Sorts what is known of these types before it is asked for: that of very many takes a moment."""
+    """Sorts the known entities of these types in advance, which takes a moment if there are very many."""
     for type_ in types:
         _in_order(snapshot, type_)
 
 
 def known(snapshot: Snapshot, type_: str) -> list[str]:
-    """The ids of all entities of a type that the snapshot knows, declared tools among them, each once."""
+    """The ids of all entities of a type that the snapshot knows, including declared tools, each once."""
     records = snapshot.world.records.get(type_, {})
     tools = snapshot.schema.tools if type_ == "Tool" else ()
     return [*records, *(name for name in tools if name not in records)]

@@ -1,11 +1,11 @@
 """Carries out orders on a text that arrives in pieces.
 
-The output, put together, is exactly `edits.applied` of the whole text, for every way to cut it. No splitter is needed
-for that: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
-what is found once those are gone depends on W more. So a character may leave once 2 W more have arrived. What has left
-is kept for scanning as far as `detect.stream_window` says. If finders know where a match may still begin, everything
-before that may leave at once: in ordinary prose, everything but the last word. Values that must be known from end to
-end need 4 W: W for the match, and W for what overlaps it.
+The combined output is exactly `edits.applied` of the whole text, however it is cut. No splitter is needed for that:
+whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and what is found
+once those findings are removed depends on W more. So a character may leave once 2 W more have arrived. Text that has
+left is kept for scanning as far as `detect.stream_window` requires. If finders know where a match may still begin,
+everything before that may leave at once: in ordinary prose, everything but the last word. Values that must be known
+from end to end need 4 W: W for the match, and W for what overlaps it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from policyengine.release.edits import Edit, Find, edits, found_again, found_bes
 from policyengine.release.tokenizing import Keys
 from policyengine.release.treatment import Orders
 
-# A text is looked at again once this part of the width has come, so that a stream costs a few looks, not one a chunk.
+# A text is scanned again once this fraction of the width has arrived, so that a stream costs a few scans, not one a
+# chunk.
 STEP = 8
 SHORTEST_STEP = 32
-# Whether nothing that is to be treated begins from a place of a text on and before another.
+# Whether no finding that is to be treated begins in a text from one place up to another.
 FailsafeStream = Callable[[str, int, int], bool]
-# So many findings of a stream are told; the others are treated all the same.
+# The most findings of a stream that are reported; the others are treated all the same.
 MOST_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`text` may go in the place of the characters from `start` to `end` of the whole. It is they, where it is
-    `literal`, or stands for them."""
+    """`text` may leave in place of the characters from `start` to `end` of the whole. If `literal`, it is these
+    characters; otherwise it replaces them."""
 
     start: int
     end: int
@@ -43,9 +44,9 @@ class Piece:
 
 
 class TextStream:
-    """One text, piece by piece. `width` is that of the finders behind `find`. `found` is what was found in what has
-    gone. `quiet` says the same as `find` where there is nothing, at less cost. The text is looked at once more than
-    `wait` characters have come."""
+    """One text, piece by piece. `width` is that of the finders behind `find`. `found` are the findings in what has
+    left. `quiet` tells whether `find` would find nothing, at a lower cost. The text is scanned once more than `wait`
+    characters have arrived."""
 
     def __init__(
         self,
@@ -67,16 +68,16 @@ class TextStream:
         self._wait = wait
         self._came = 0
         self._step = max(SHORTEST_STEP, width // STEP) if self._holds else 1
-        # The text in sight: what has gone already, to look at, and from `_done` on what is held.
+        # The text in sight: what has left already, kept for scans, and from `_done` on what is held.
         self._seen = ""
         self._done = 0
         self._start = 0
-        # Where one part of the text in sight ends and the next begins.
+        # Where the parts of the text in sight meet.
         self._borders: list[int] = []
         self.found: list[Finding] = []
-        # Up to where in the text in sight something that was found may matter to what comes.
+        # The end of the text in sight that findings can still affect.
         self._matters = 0
-        # What stands in the place of the last character that has gone.
+        # The replacement of the last character that has left.
         self._run: tuple[str, str] | None = None
 
     @property
@@ -85,13 +86,13 @@ class TextStream:
         return len(self._seen) - self._done
 
     def feed(self, text: str) -> list[Piece]:
-        """What may go now. Raises what the finders and keys raise; nothing more may go then."""
+        """What may leave now. Raises the errors of finders and keys; nothing more may leave after one."""
         self._seen += text
         if not self._orders.treatments:
             return self._rest()
         self._came += len(text)
-        # Enough characters decide about those before them, whatever the finders are. Finders that know where a match
-        # may begin decide sooner, and are asked once a chunk, or less often (`wait`).
+        # With enough characters after them, others are decided, whatever the finders are. Finders that know where a
+        # match may begin decide earlier, and are asked once a chunk, or less often (`wait`).
         by_width = self.held >= self._holds + self._step
         if not by_width and (self._begins is None or not text or self._came <= self._wait):
             return []
@@ -101,12 +102,12 @@ class TextStream:
         return self._commit(len(self._seen) - self._holds if by_width else self._done)
 
     def part(self) -> None:
-        """A part of the text ends here: a value may end with it, or go on in the next."""
+        """Marks the end of a part of the text: a value may end here, or continue in the next part."""
         if self._holds and self._seen and len(self._seen) not in self._borders[-1:]:
             self._borders.append(len(self._seen))
 
     def finish(self) -> list[Piece]:
-        """The rest, as nothing more comes."""
+        """The rest, because nothing more arrives."""
         return self._commit(len(self._seen)) if self._orders.treatments else self._rest()
 
     def _rest(self) -> list[Piece]:
@@ -115,17 +116,16 @@ class TextStream:
         return [Piece(self._start - len(text), self._start, text)] if text else []
 
     def _in_passing(self) -> list[Piece] | None:
-        """What may go, if that and all before it is text in which nothing is found; None if more has to be looked
-        at."""
+        """What may leave, if nothing is found in it and in everything before it; None if it has to be scanned."""
         if self._begins is None or self._quiet is None or self._done < self._matters or self._borders:
             return None
-        # Most finders wait for the end of a word in any case, so that the whole words are asked about first.
+        # Most finders wait for the end of a word anyway, so the complete words are checked first.
         words = self._seen[: last_word(self._seen, self._done)]
         if len(words) <= self._done:
             words = self._seen
         until = decided = self._begins(words, self._done)
         if until < len(words) or len(words) == len(self._seen):
-            # Whatever begins there may go, and something else begins before it then.
+            # A finding that begins there may leave; then something else begins before it.
             until = self._begins(words[:until], self._done)
         if until <= self._done:
             return []
@@ -138,7 +138,7 @@ class TextStream:
         return pieces
 
     def _commit(self, until: int) -> list[Piece]:
-        """Let go of what is in sight up to `until`, or farther where that is decided."""
+        """Releases the text in sight up to `until`, or farther if that is decided."""
         last = until == len(self._seen)
         borders = self._borders[: bisect_left(self._borders, len(self._seen))]
         first = found_beside(self._seen, borders, self._find)
@@ -151,7 +151,7 @@ class TextStream:
         pieces: list[Piece] = []
         at = self._done
         for edit in changes:
-            # What has gone is in sight for its context only.
+            # Text that has left is in sight only as context.
             if edit.end <= at:
                 continue
             if edit.start >= until:
@@ -165,31 +165,33 @@ class TextStream:
             self._literal(at, until, pieces)
         until = max(at, until)
         self._note(findings_there, until)
-        # One W for a match that overlaps it, and one for what is found once both are gone.
+        # One W for a match that overlaps it, and one for what is found once both are removed.
         self._matters = max((finding.end + 2 * self._width for finding in findings_there), default=self._matters)
         self._done = until
         self._forget(findings_there)
         return pieces
 
     def _settled(self, first: Sequence[Finding], begins: Begins) -> int:
-        """Up to where everything is decided, whatever follows: what is found, and what is found once that is gone."""
+        """The end of the text in which everything is decided, whatever follows: the findings, and those that appear
+        once these are removed."""
         until = self._begun(self._seen, begins)
         if self._borders and any(finding.start < until for finding in first):
-            # Once that is gone, the parts may be others: so it waits for the width.
+            # Once the findings are removed, other parts may meet; so this waits for the width.
             return self._done
         if any(finding.start < until for finding in first):
             until = settled(self._seen, [finding for finding in first if finding.start < until], until, begins)
         else:
             until = self._begun(self._seen[:until], begins)
         if self._orders.needs_value:
-            # A value is written once it is known what overlaps it.
+            # A value is written once everything that overlaps it is known.
             for finding in sorted(first, key=lambda each: each.start, reverse=True):
                 if finding.start < until < finding.end:
                     until = finding.start
         return max(until, self._done)
 
     def _begun(self, text: str, begins: Begins) -> int:
-        """From where on in this beginning of the text a match may still begin, read on or in its last part alone."""
+        """The place from which on a match may still begin, if this beginning of the text continues, or its last part
+        does."""
         until = begins(text, self._done)
         if number := bisect_left(self._borders, len(text)):
             border = self._borders[number - 1]
@@ -200,7 +202,7 @@ class TextStream:
         if edit.start > at:
             self._literal(at, edit.start, pieces)
             at = edit.start
-        # One text stands for a run, in however many pieces its characters go.
+        # One text replaces a run, even if its characters leave in several pieces.
         goes_on = edit.run is not None and edit.run == self._run
         pieces.append(Piece(self._start + at, self._start + until, "" if goes_on else edit.text, literal=False))
         self._run = edit.run
@@ -211,7 +213,7 @@ class TextStream:
         self._run = None
 
     def _note(self, found: Sequence[Finding], until: int) -> None:
-        """Keep what begins in what goes now."""
+        """Keeps the findings that begin in what leaves now."""
         self.found += (
             moved(finding, finding.start + self._start, finding.end + self._start)
             for finding in found
@@ -219,7 +221,7 @@ class TextStream:
         )
 
     def _forget(self, found: Sequence[Finding]) -> None:
-        """Leave out what nothing that comes can depend on. Of a match that goes on, its beginning is kept."""
+        """Drops the text that nothing later can depend on. For a match that goes on, its beginning is kept."""
         parts = forgettable(found, self._done, self._width)
         gone = sum(end - start for start, end in parts)
         self._seen = without(self._seen, parts)

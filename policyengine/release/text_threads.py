@@ -1,8 +1,8 @@
 """Threads that scan texts for callers in an event loop.
 
-The default threads of an event loop are few and belong to whoever embeds the engine: a thread that waits for a
-classifier there would delay unrelated work. At most as many of these threads wait as classifiers run at once, because a
-call that finds no free place is not waited for (see `classifiers`). So some threads are always free.
+The default threads of an event loop are few and belong to the host: a thread that waits for a classifier there would
+delay unrelated work. At most as many of these threads wait as classifiers run at once, because a call that finds no
+free place is refused at once (see `classifiers`). So some threads are always free.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from policyengine.release.classifiers import WORKERS
 
 T = TypeVar("T")
 
-# Beside those that may wait.
+# In addition to those that may wait.
 COMPUTING = 4
 
 _threads = ThreadPoolExecutor(WORKERS + COMPUTING, thread_name_prefix="texts")

@@ -1,4 +1,4 @@
-"""What replaces a value: a keyed hash, which is the same for the same value, or a token that can be turned back into
+"""Replacements for a value: a keyed hash, which is the same for the same value, or a token that can be turned back into
 it.
 """
 
@@ -14,26 +14,26 @@ from policyengine.lazy_import import library
 _exceptions = library("cryptography.exceptions")
 _ciphers = library("cryptography.hazmat.primitives.ciphers.aead")
 
-# Tokens are written with these letters, two for a byte: no credential, number or address is made of them.
+# Tokens consist of these letters, two for a byte: no credential, number or address does.
 _LETTERS = "klmnopqrstuvwxyz"
-# Of a hash, so many bytes are shown: 80 bits, which base32 writes as 16 characters.
+# The bytes of a hash that are shown: 80 bits, which base32 writes as 16 characters.
 _HASH_BYTES = 10
 # AES-SIV takes two AES keys in one. RFC 5297, section 2.2.
 KEY_BYTES = (32, 48, 64)
 
 
 class NoKey(Exception):
-    """Something has to be hashed or tokenized, and nobody gave a key."""
+    """Something has to be hashed or tokenized, and there is no key."""
 
 
 class NotAToken(ValueError):
-    """No value can be had from this: it is not a token, or another tenant's, or made with another key."""
+    """No value can be restored from this: it is not a token, or another tenant's, or was made with another key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A tenant's key, 32, 48 or 64 random bytes; None where hashes and tokens are not used. Raises ValueError for
-    another length."""
+    """A tenant's key, 32, 48 or 64 random bytes; None if hashes and tokens are not used. Raises ValueError for any
+    other length."""
 
     secret: bytes | None = field(default=None, repr=False)
     tenant: str = ""
@@ -55,7 +55,7 @@ class Keys:
         return "".join(_LETTERS[byte >> 4] + _LETTERS[byte & 15] for byte in sealed)
 
     def value(self, kind: str, token: str) -> str:
-        """What `token` was made of. Raises NoKey, and NotAToken."""
+        """The value that `token` was made from. Raises NoKey, and NotAToken."""
         try:
             digits = [_LETTERS.index(letter) for letter in token]
             sealed = bytes(high << 4 | low for high, low in zip(digits[::2], digits[1::2], strict=True))

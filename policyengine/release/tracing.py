@@ -1,7 +1,7 @@
-"""What became of a text, for people: an event of the current span of OpenTelemetry, and one for everybody where a
+"""Reports what happened to a text: as an event of the current span of OpenTelemetry, and as an event of the engine if a
 canary was found. Without values.
 
-Where `opentelemetry-api` (extra `tracing`) is not installed, or nobody records a span, nothing is traced.
+If `opentelemetry-api` (extra `tracing`) is not installed, or no span is recorded, nothing is traced.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from policyengine.release.treatment import Orders, orders
 trace = library("opentelemetry.trace")
 
 R = TypeVar("R", bound=Released)
-# So many kinds are named.
+# The most kinds that are named.
 MOST_KINDS = 32
-# What becomes of a canary that was found.
+# What happened to a canary that was found.
 LEFT, REMOVED, HELD = "left", "removed", "held"
 
 
 def kinds_and_counts(findings: Iterable[ContentFinding]) -> str:
-    """`email=2, phone=1`."""
+    """The number of findings by kind: `email=2, phone=1`."""
     counted = Counter(finding.kind for finding in findings)
     return ", ".join(f"{kind}={count}" for kind, count in sorted(counted.items())[:MOST_KINDS])
 
@@ -36,8 +36,8 @@ def kinds_and_counts(findings: Iterable[ContentFinding]) -> str:
 def told(
     step: str, released: R, events: Sink, tenant: str, read: Orders | None = None, gone: Mapping[str, int] | None = None
 ) -> R:
-    """`step` is the action. Of a stream that has ended early, `read` are the orders that were carried out until then,
-    and `gone` is up to where each of its texts may have gone, by path. Gives back what it is given."""
+    """Reports the result; `step` is the action. For a stream that ended early, `read` are the orders that were carried
+    out until then, and `gone` is how far each of its texts may have left, by path. Returns `released`."""
     canaries = [finding for finding in released.findings if finding.kind == CANARY]
     if canaries:
         names = {finding.detector.partition(":")[2] for finding in canaries}
@@ -52,8 +52,8 @@ def told(
 def _became(
     canaries: list[ContentFinding], released: Released, read: Orders | None, gone: Mapping[str, int] | None
 ) -> str:
-    """`left` if one of them, or a part of it, may have gone on as it was; `removed` if what has gone on is without
-    them; `held` if nothing of them, and of what stands for them, has gone."""
+    """`left` if one of them, or a part of it, may have passed unchanged; `removed` if text without them has passed;
+    `held` if neither they nor their replacements have passed."""
     if gone is not None:
         canaries = [finding for finding in canaries if gone.get(finding.path, 0) > finding.start]
     elif not released.allowed:
@@ -75,7 +75,7 @@ def _became(
 
 
 def traced(step: str, released: R) -> R:
-    """`step` is the action: what was done with the text is told of it. Gives back what it is given."""
+    """Traces what happened to the text; `step` is the action. Returns `released`."""
     if not is_installed("opentelemetry"):
         return released
     span = trace.get_current_span()

@@ -1,4 +1,4 @@
-"""What policies order for a text: obligations, read once, as treatments of the findings in it."""
+"""The orders of policies for a text: obligations, read once, as treatments of the findings in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_KEEP = 8
 @dataclass(frozen=True, slots=True)
 class Treatment:
     """`keep` is how many characters a mask shows, at most `LONGEST_KEEP` and never more than half of a value; `text` is
-    what a replacement puts there."""
+    the text of a replacement."""
 
     how: How
     keep: int = 0
@@ -31,7 +31,7 @@ class Treatment:
 
     @property
     def needs_value(self) -> bool:
-        """Whether what it leaves depends on the value, so that it has to be known from end to end."""
+        """Whether the result depends on the value, which must then be known from end to end."""
         return self.how in ("mask", "tokenize", "hash")
 
 
@@ -40,8 +40,8 @@ REDACT = Treatment("redact")
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All that one decision orders. `truncate` is in characters of what is released; `withhold` is what goes out in the
-    place of everything; `others` are the obligations that are not about the text."""
+    """All orders of one decision. `truncate` is in characters of the released text; `withhold` is what leaves instead
+    of everything; `others` are the obligations that are not about the text."""
 
     treatments: tuple[tuple[str, Treatment], ...] = ()
     truncate: int | None = None
@@ -57,17 +57,17 @@ class Orders:
         return any(treatment.needs_value for _, treatment in self.treatments)
 
     def of(self, kind: str) -> Treatment | None:
-        """The strongest treatment of a kind; None where nothing is ordered."""
+        """The strongest treatment of a kind; None if none is ordered."""
         those = [treatment for group, treatment in self.treatments if covers(group, kind)]
         return max(those, key=lambda one: one.strength, default=None)
 
 
 class CannotCarryOut(Exception):
-    """An obligation does not say what it has to. Nothing leaves."""
+    """An obligation lacks something that it needs. Nothing leaves."""
 
 
 def orders(obligations: Sequence[Obligation]) -> Orders:
-    """Raises CannotCarryOut for properties that no order can be read from."""
+    """The orders in these obligations. Raises CannotCarryOut for properties that cannot be read as an order."""
     treatments: set[tuple[str, Treatment]] = set()
     cuts: list[int] = []
     withheld: list[str] = []

@@ -1,4 +1,4 @@
-"""Files that are to go into a model: what they really are, and the texts in them."""
+"""Files for a model: their real type, and the texts in them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-# What is expanded of one file at most, in bytes, and how many parts it may have.
+# The most bytes that one file expands to, and the most parts in it.
 EXPANDED = 50_000_000
 PARTS = 5_000
 PAGES = 2_000
-# Of a PDF: its bytes, the bytes that all its pages draw with, the operators in them, and how deep forms are in forms.
+# For a PDF: the most bytes, the most bytes that its pages draw with, the most operators in them, and the deepest
+# nesting of forms.
 PDF_SIZE = 50_000_000
 DRAWN = 10_000_000
 OPERATORS = 1_000_000
 FORMS_DEEP = 16
-# What looking at a form costs, however small it is.
+# The cost of a form, however small it is.
 _FORM = 100
 
 PLAIN, UNKNOWN, ZIP, PDF = "text/plain", "application/octet-stream", "application/zip", "application/pdf"
@@ -31,13 +32,13 @@ _OFFICE = {
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"),
          (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
 _TAG = re.compile(r"<[^>]*>")
-# Parts of an office file that hold text, and those that hold none.
+# Parts of an office file that contain text, and parts that contain none.
 _TEXT_PART = re.compile(r".*\.(?:xml|rels|vml)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, as it was handed in."""
+    """A file, as the caller gave it."""
 
     name: str
     data: bytes = field(repr=False)
@@ -45,8 +46,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`type` is what the bytes are, `expanded` how many they are once unpacked; `encoding` is empty where the file is
-    no text. `plain` is whether the one text is the file, so that it can be written again."""
+    """`type` is the type of the bytes, `expanded` is their number after unpacking; `encoding` is empty if the file is
+    not text. `plain` is whether the file consists of its one text, so that it can be written again."""
 
     name: str
     type: str
@@ -59,7 +60,7 @@ class Opened:
 
 
 def open_file(file: File) -> Opened:
-    """Never raises for what a file holds."""
+    """Reads a file. Never raises because of its content."""
     type_, size = content_type(file.data), len(file.data)
     try:
         if type_ == PLAIN:
@@ -68,13 +69,13 @@ def open_file(file: File) -> Opened:
             return _pdf(file, size)
         if type_ == ZIP:
             return _zip(file, size)
-    except Exception:  # noqa: BLE001 - a damaged file, in whatever way its reader says so, is one that nobody has read
+    except Exception:  # noqa: BLE001 - a damaged file, whatever its reader raises, counts as unreadable
         return Opened(file.name, type_, size, size)
     return Opened(file.name, type_, size, size)
 
 
 def content_type(data: bytes) -> str:
-    """The media type that the bytes are of; `application/octet-stream` where nothing is known of them."""
+    """The media type of the bytes; `application/octet-stream` if it is unknown."""
     if data.startswith(b"%PDF-"):
         return PDF
     if data.startswith(b"PK\x03\x04"):
@@ -86,7 +87,7 @@ def content_type(data: bytes) -> str:
 
 
 def encoding_of(data: bytes) -> str:
-    """`utf-8`, `utf-16` or `utf-32` by its mark; empty where the bytes are none of them."""
+    """`utf-8`, `utf-16` or `utf-32` by the byte order mark; empty if the bytes are in none of these encodings."""
     encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
     try:
         data.decode(encoding)
@@ -123,7 +124,7 @@ def _pdf(file: File, size: int) -> Opened:
     pages = PdfReader(io.BytesIO(file.data)).pages
     if len(pages) > PAGES:
         return Opened(file.name, PDF, size, size)
-    # Before a page is read, what it draws is unpacked and measured: reading takes far longer than unpacking.
+    # What a page draws is unpacked and measured before it is read: reading takes far longer than unpacking.
     drawn = 0
     for page in pages:
         drawn += _drawn(page, frozenset())
@@ -131,13 +132,13 @@ def _pdf(file: File, size: int) -> Opened:
             return Opened(file.name, PDF, size, max(size, drawn))
     budget = _Budget(OPERATORS)
     texts = [page.extract_text(visitor_operand_before=budget.spend) for page in pages]
-    # A picture may hold anything.
+    # A picture may contain anything.
     scannable = sum(map(len, texts)) <= EXPANDED and not any(page.images for page in pages)
     return Opened(file.name, PDF, size, max(size, drawn), "", scannable, tuple(texts))
 
 
 class _Budget:
-    """What a file may take to be read, in operators: one form can be drawn as often as a page says."""
+    """The work that a file may take, in operators: a page can draw one form any number of times."""
 
     def __init__(self, left: int) -> None:
         self._left = left
@@ -149,8 +150,8 @@ class _Budget:
 
 
 def _drawn(part: Any, above: frozenset[int]) -> int:
-    """How many bytes a page or form draws with, unpacked, those of the forms in it included. A form within itself, or
-    deeper than any is, is beyond every bound."""
+    """How many bytes a page or form draws with, unpacked, including those of the forms in it. A form that contains
+    itself, or is nested too deeply, exceeds every bound."""
     if len(above) > FORMS_DEEP or id(part) in above:
         return DRAWN + 1
     contents = part.get_contents() if hasattr(part, "get_contents") else part
@@ -175,7 +176,7 @@ def _zip(file: File, size: int) -> Opened:
         texts: list[str] = []
         expanded = 0
         for part in parts[:PARTS]:
-            # What an archive says of its sizes is not believed.
+            # The sizes that an archive states are not trusted.
             with archive.open(part) as opened:
                 data = opened.read(EXPANDED - expanded + 1)
             expanded += len(data)

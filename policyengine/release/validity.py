@@ -1,4 +1,5 @@
-"""What an output must be: JSON that matches a schema, a text that matches an expression, or a text of a media type."""
+"""What makes an output valid: JSON that matches a schema, a text that matches an expression, or a text of a media
+type."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ import re2
 from policyengine.release.content import Unscannable, parsed
 from policyengine.release.schema_validation import TooMuchWork, check_schema, errors
 
-# What is said of a text that is not valid, at most.
+# The most problems that are reported for a text.
 MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Where a text is not what it has to be, as a JSON pointer, and which demand it does not meet. No value of it."""
+    """Where a text is not valid, as a JSON pointer, and which demand it does not meet. Contains no value of the
+    text."""
 
     path: str
     demand: str
@@ -28,8 +30,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One of: a JSON Schema (2020-12, or the one it names), an RE2 expression for the whole text, a media type
-    (`application/json`, `text/plain`, `text/csv`). Raises ValueError for none or several, and for what is none."""
+    """One of: a JSON Schema (2020-12, or the version it names), an RE2 expression for the whole text, a media type
+    (`application/json`, `text/plain`, `text/csv`). Raises ValueError for none or several of these, and for a malformed
+    one."""
 
     schema: Mapping[str, Any] | bool | None = None
     pattern: str | None = None
@@ -54,7 +57,7 @@ class Expected:
 
 
 def problems(text: str, expected: Expected) -> tuple[Violation, ...]:
-    """What the text lacks; nothing where it is valid."""
+    """What makes the text invalid; empty if it is valid."""
     if expected.pattern is not None:
         return () if re2.fullmatch(expected.pattern, text) else (Violation("", "pattern"),)
     if expected.media_type is not None:
@@ -85,7 +88,7 @@ def _is_printable(text: str) -> bool:
 
 
 def _csv(text: str) -> bool:
-    """Rows of one length, as RFC 4180 has it."""
+    """Rows of one length, according to RFC 4180."""
     try:
         rows = list(csv.reader(io.StringIO(text), strict=True))
     except csv.Error:

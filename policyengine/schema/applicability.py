@@ -8,7 +8,7 @@ from policyengine.schema.schema import Schema
 
 
 def not_applicable(schema: Schema, principal: str, action: str, resource: str) -> RuleError | None:
-    """Why no rule can speak about a request of this shape; None if the schema knows it."""
+    """Why no rule can apply to a request of this shape; None if the schema knows it."""
     if action not in schema.actions:
         return RuleError("", codes.UNKNOWN_ACTION.id, "the action is not declared")
     if resource not in schema.resources_of(action):

@@ -1,7 +1,7 @@
 """Constant expressions as plain JSON values: the facts of tools, the data of tests.
 
-In: a tree, and what names stand for, as the columns of a table do. Out: a JSON value. Anything that is not a constant
-is a finding.
+In: a tree, and values for names, such as the columns of a table. Out: a JSON value. Anything that is not a constant is
+a finding.
 """
 
 from __future__ import annotations

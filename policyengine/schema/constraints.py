@@ -1,9 +1,9 @@
-"""What a JSON Schema says of a value beyond its type, as bounds and constants of the language.
+"""The restrictions of a JSON Schema on a value beyond its type, as bounds and constants of the language.
 
-In: one schema as parsed JSON. Out: what can be said, and the words of what cannot.
+In: one schema as parsed JSON. Out: what the language can express, and the keywords of what it cannot.
 
-Source: JSON Schema 2020-12 (validation, section 6). Patterns there are ECMA-262 and look for a match anywhere; what RE2
-does not take is left out.
+Source: JSON Schema 2020-12 (validation, section 6). Patterns there are ECMA-262 and match anywhere in a text; those
+that RE2 does not accept are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WORDS = frozenset({*_SIZES, *_NUMBERS, "pattern"})
 
 
 def bounds(schema: dict[str, Any]) -> tuple[tuple[Bound, ...], list[str]]:
-    """The bounds, and the words that cannot be carried over."""
+    """The bounds, and the keywords that cannot be expressed."""
     read_bounds: list[Bound] = []
     lost: list[str] = []
     for word in (word for word in _IN_ORDER if word in schema):
@@ -71,7 +71,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def values(schema: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The values that `enum` and `const` leave; None where they leave any, or one that is not a constant here."""
+    """The values that `enum` and `const` allow; None if they allow any, or one that is not a constant here."""
     listed_values: tuple[Any, ...] | None = None
     listed = schema.get("enum")
     if isinstance(listed, list) and 0 < len(listed) <= MAX_VALUES and all(map(_is_constant, listed)):
@@ -103,7 +103,7 @@ def literal(value: Any, span: Span) -> ast.Literal:
 
 
 def bounds_of(shape: Shape, kind: str, span: Span) -> tuple[ast.Bound, ...]:
-    """The bounds of a kind, as they stand behind its type."""
+    """The bounds of a kind, as they follow its type in the syntax."""
     return tuple(
         ast.Bound(name=ast.Name(text=name, span=span), value=literal(value, span), span=span)
         for of, name, value in shape.bounds

@@ -1,7 +1,7 @@
 """Declarations to schema.
 
-In: the parsed modules of a bundle, the built-in ones among them. Out: a Declared with the schema and the findings;
-what has errors is left out of the schema.
+In: the parsed modules of a bundle, including the built-in ones. Out: a Declared with the schema and the findings; a
+declaration with errors is left out of the schema.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from policyengine.syntax.ast_types import MARKS
 BUILTIN = "ai"
 RESERVED_ATTRIBUTES = frozenset({"id", "type", "parents"})
 MAX_TYPE_DEPTH = 32
-# What `sources` says besides the names of tools.
+# The possible sources besides the names of tools.
 SOURCES = ("user", "system", "model", "composed", "unknown", "untrusted")
 RESERVED_ROOTS = frozenset({"principal", "action", "resource", "context"})
 
@@ -58,9 +58,9 @@ class Declared:
 def declare(modules: Iterable[ModuleTree]) -> Declared:
     """The schema of all modules together."""
     work = _Declaring()
-    # The built-in module first: others extend it.
+    # The built-in module comes first, because others extend it.
     ordered = sorted(modules, key=lambda m: (m.name != BUILTIN, m.name))
-    # Types first, then what is written with them: declarations may stand in any order.
+    # Types come first, then what uses them: declarations may be in any order.
     passes: tuple[tuple[type[ast.Declaration], Callable[[ModuleTree, Any], None]], ...] = (
         (ast.EntityDecl, work.entity_name),
         (ast.TypeDecl, work.type_name),
@@ -137,7 +137,7 @@ class _Declaring:
             self._named(decl.name.text)
 
     def _named(self, name: str) -> Type:
-        """The type that a name stands for. Types may stand in any order, and not be made of themselves."""
+        """The type of this name. Types may be declared in any order, and must not contain themselves."""
         if name in self.named:
             return self.named[name].type
         module, decl = self.unread[name]
@@ -259,11 +259,11 @@ class _Declaring:
             return None
         whole, parts = self.type(module, unmarked(expr, MAX_TYPE_DEPTH)), len(self.diagnostics)
         marked = [(words, steps, self.type(module, one)) for words, steps, one in marks(expr, MAX_TYPE_DEPTH)]
-        del self.diagnostics[parts:]  # what is wrong with a part was found with the whole
+        del self.diagnostics[parts:]  # errors in a part were reported with the whole
         return Returned(whole, *(tuple((at, one) for words, at, one in marked if mark in words) for mark in MARKS))
 
     def facts(self, module: ModuleTree, decl: ast.FactsDecl) -> None:
-        """Facts in a statement of their own: each is stated once, wherever that is."""
+        """Facts in a statement of their own: each is stated once, wherever it is."""
         tool = self.tools.get(decl.name.text)
         if tool is None or tool.module not in module.visible:
             seen = [name for name, known in self.tools.items() if known.module in module.visible]
@@ -299,13 +299,13 @@ class _Declaring:
             guard(facts.get(name), attributes[name].type)
         except Fault as fault:
             if facts.get(name) is None and not isinstance(entry.value, ast.Literal):
-                return  # no constant, as was reported
+                return  # not a constant, as was reported
             self.report(codes.WRONG_TYPE, entry.value, f"`{name}` should be {attributes[name].type}", fault.message)
 
     # ---- types ----
 
     def type(self, module: ModuleTree, expr: ast.TypeExpr) -> Type:
-        """The type that is written; Json, with a finding, where there is none."""
+        """The type of the expression; Json, with a finding, if there is none."""
         match expr:
             case ast.NamedType(bounds=bounds) | ast.GenericType(bounds=bounds) if bounds:
                 return bounded(self.type(module, replace(expr, bounds=())), bounds, self.diagnostics)
@@ -390,7 +390,7 @@ def unknown_type(name: ast.Name, entities: Mapping[str, EntityType], visible: fr
 
 
 def nesting(expr: ast.TypeExpr) -> int:
-    """How many `Set<...>` and `List<...>` stand inside each other. Counted without recursion, as text has no limit."""
+    """How many `Set<...>` and `List<...>` are nested. Does not recurse, because the text may nest without limit."""
     depth = 0
     while isinstance(expr, ast.GenericType | ast.MarkedType):
         expr, depth = expr.type if isinstance(expr, ast.MarkedType) else expr.argument, depth + 1

@@ -1,7 +1,8 @@
-"""Entities of a source against the schema: what nobody declared, and what has another type than declared.
+"""Entities of a source against the schema: attributes that are not declared, and attributes of another type than
+declared.
 
-In: records as they were read. Out: a Misfit for whatever rules could not read as it was meant. An attribute that is
-missing is none: rules that read it say so. Shows no value but names and types.
+In: records as they were read. Out: a Misfit for everything that rules could not read as intended. A missing attribute
+is not a misfit: rules that read it report an error. Shows no values, only names and types.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _IDENTITY = ("type", "id", "parents")
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """What is wrong, and where: the steps to a value or, with `named`, to the name of one."""
+    """What is wrong, and where: the path to a value or, with `named`, to the name of one."""
 
     path: Path
     named: bool
@@ -30,7 +31,7 @@ class Misfit:
 
 
 def misfits(records: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[Misfit]:
-    """Everything in the records that the schema does not have. Records without a type and id are left to others."""
+    """Everything in the records that does not fit the schema. Records without a type and id are checked elsewhere."""
     seen: set[Uid] = set()
     for number, item in enumerate(records):
         try:

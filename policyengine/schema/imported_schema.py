@@ -1,10 +1,10 @@
-"""One tool's schema being read: what it has cost, and what there is to say about it. Notes may quote the schema."""
+"""One tool's schema while it is read: the work so far, and the notes about it. Notes may quote the schema."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Schemas reached through references, in one tool and in one document: references can multiply without end.
+# The most schemas reached through references, in one tool and in one document: references can multiply without end.
 MAX_EXPANDED = 1_000
 MAX_EXPANDED_IN_ALL = 20_000
 MAX_NAME = 200
@@ -12,7 +12,8 @@ MAX_NAME = 200
 
 @dataclass(slots=True)
 class ImportedSchema:
-    """One tool's schema being read: where references lead, what they have cost, the notes so far as (path, message)."""
+    """One tool's schema while it is read: where references lead, the work so far, the notes so far as (path,
+    message)."""
 
     root: object
     path: str
@@ -30,7 +31,7 @@ class ImportedSchema:
 
 
 def pointer(steps: tuple[str | int, ...]) -> str:
-    """A JSON Pointer (RFC 6901). Very long names are cut: each note repeats the names around it."""
+    """A JSON Pointer (RFC 6901). Very long names are cut, because each note repeats the names around its place."""
     return "".join("/" + clipped(str(step), MAX_NAME).replace("~", "~0").replace("/", "~1") for step in steps)
 
 

@@ -1,10 +1,11 @@
-"""JSON Schema to a tool's parameters: what it takes, as far as the language's types can say it.
+"""JSON Schema to a tool's parameters, as far as the language's types can express it.
 
-In: an ImportedSchema, its schema as parsed JSON. Out: typed parameters, and notes in it. A type admits every value
+In: an ImportedSchema with its schema as parsed JSON. Out: typed parameters, and notes in it. A type admits every value
 that the schema admits, except that `Int` refuses a whole number written as `1.0` or beyond 64 bits, and that `Time` and
-`Ip` refuse text of another form (noted). Where no type says it exactly the type is `Json`. Each constraint that is left
-out is noted, and leaving one out only widens. Never raises, never follows a reference out of the schema, and its work
-is bounded however references are arranged. Notes may quote the schema: they are not safe to print as they are.
+`Ip` refuse text of another form (noted). If no type expresses the schema exactly, the type is `Json`. Each constraint
+that is left out is noted, and leaving one out only widens the type. Never raises, never follows a reference out of the
+schema, and its work is bounded however references are arranged. Notes may quote the schema: they are not safe to print
+as they are.
 
 Source: JSON Schema 2020-12; draft-07 core 8.3 for `$ref`; OpenAPI 3.0 for `nullable`; Gemini API for types in capitals.
 """
@@ -43,7 +44,7 @@ _SAYS_NOTHING = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the schema the reader is. `inside` holds the references it is in the middle of following."""
+    """Where the reader is in the schema. `inside` holds the references that it is following."""
 
     path: str
     depth: int = 0
@@ -70,7 +71,7 @@ def parameters(imported: ImportedSchema, span: Span) -> tuple[ast.FieldDecl, ...
 
 
 def result(imported: ImportedSchema, span: Span) -> ast.TypeExpr | None:
-    """What a tool returns by the schema; None, with a note, where that says no more than `Json` does."""
+    """The type of a tool's result by the schema; None, with a note, if that is no narrower than `Json`."""
     shape = _read(imported.root, _Place(imported.path), imported)
     type_ = type_of(shape, imported, span)
     if isinstance(type_, ast.NamedType) and type_.name == JSON.name:
@@ -103,7 +104,7 @@ def _read(schema: object, at: _Place, imported: ImportedSchema) -> Shape:
 
 
 def _parts(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> Iterator[Shape]:
-    """Shapes that hold all at once."""
+    """Shapes that apply together."""
     if "$ref" in schema:
         yield _follow(schema["$ref"], at, imported)
         if _ref_stands_alone(imported.root):
@@ -132,7 +133,7 @@ def _combined(word: str, schema: dict[str, object], at: _Place, imported: Import
 
 
 def _own(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> Shape:
-    """What the schema says itself, outside references and combinations."""
+    """The schema's own constraints, without references and combinations."""
     text = _text(schema)
     bounds, lost = constraints.bounds(schema)
     formatted = text != STRING or any(name == "format" for _, name, _ in bounds)
@@ -216,7 +217,7 @@ def _properties(schema: dict[str, object], at: _Place, imported: ImportedSchema)
 
 
 def _follow(reference: object, at: _Place, imported: ImportedSchema) -> Shape:
-    """The shape that a reference leads to; any value where it leads out, nowhere, or back to itself."""
+    """The shape that a reference leads to; any value if it leads outside, nowhere, or back to itself."""
     steps = _steps(reference)
     if steps is None or at.foreign:
         imported.note(at.path, "refers to something outside its schema, so its type is `Json`")
@@ -254,7 +255,7 @@ def _find(root: object, steps: tuple[str, ...]) -> object:
 
 
 def _ref_stands_alone(root: object) -> bool:
-    """Up to draft-07 whatever stands beside `$ref` means nothing."""
+    """Up to draft-07 keywords next to `$ref` are ignored."""
     dialect = root.get("$schema") if isinstance(root, dict) else None
     return isinstance(dialect, str) and "json-schema.org/draft-0" in dialect
 

@@ -1,4 +1,5 @@
-"""What a request may say, as a schema has it: the names in its context and in its entities, and who acts for whom."""
+"""What a request may contain according to a schema: the names in its context and in its entities, and who acts for
+whom."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ def context_names(schema: Schema) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class EntityNames:
-    """What an entity of one type may have (`members`): its attributes, and what says who it is and where it stands.
-    What of it only the entity source may say (`sourced`). And those without which something is silently not so
-    (`weighty`): where a required attribute is missing, rules that read it say so."""
+    """The names that an entity of one type may have (`members`): its attributes, and those for its identity and its
+    place in hierarchies. Those of them that only the entity source may give (`sourced`). And those whose absence goes
+    unnoticed (`weighty`): a missing required attribute is an error in the rules that read it."""
 
     members: frozenset[str]
     sourced: frozenset[str]
@@ -44,13 +45,13 @@ def names_of(type_: str, schema: Schema) -> EntityNames:
 
 
 def agent_types(schema: Schema) -> frozenset[str] | None:
-    """The types that an agent may be of; None if the schema does not say."""
+    """The types that an agent may have; None if the schema does not say."""
     root = schema.context.get("agent")
     return root.field.type.names if root is not None and isinstance(root.field.type, EntityT) else None
 
 
 def delegators(type_: str, schema: Schema) -> frozenset[str] | None:
-    """The types of those that entities of a type may have got their task from; None if it does not declare
+    """The types of those who may have delegated to an entity of this type; None if it does not declare
     `delegated_by`."""
     declared = schema.entities.get(type_)
     field = declared.attributes.get(DELEGATED_BY) if declared is not None else None

@@ -1,15 +1,16 @@
 """Mentions of one entity in one request are one entity.
 
-A request mentions entities: its principal and resource, the entities in its context, and those that attributes declared
-to hold entities refer to, at any depth. What the mentions of one entity say is put together: parents are united, and an
-attribute of which they say different things is an error where it is read. In which order they come changes nothing.
+A request mentions entities: its principal and resource, the entities in its context, and those that attributes of an
+entity type refer to, at any depth. All mentions of one entity are merged: parents are united, and an attribute with
+different values is an error where it is read. The order of mentions does not matter.
 
-Who asks, and under which circumstances, is the caller's to say; what a resource holds is often someone else's. So the
-mentions are of two kinds. What the principal and the context say of an entity holds wherever it is mentioned. What the
-resource, its arguments or the action say of one holds where the resource or the action mentions it, and adds nothing to
-the principal, an agent or the tenant. Json mentions nobody: nobody declared what is in it.
+The principal and the circumstances are stated by the caller; the content of a resource often comes from someone else.
+So there are two kinds of mentions. What the principal and the context say of an entity applies to all its mentions.
+What the resource, its arguments or the action say of one applies only to mentions in the resource or the action, and
+adds nothing to the principal, an agent or the tenant. Json mentions no entities, because its content is not declared.
 
-In: a request. Out: one in which every mention of an entity has all that is said of it. Pure, and linear in the request.
+In: a request. Out: one in which every mention of an entity has everything that is said of it. Pure, and linear in the
+request.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from policyengine.model.values import DIFFERING, MAX_DEPTH, Entity, Fault, Menti
 from policyengine.schema.schema import TOOL, Schema, mentions
 
 Said = Mapping[str, Any]
-# Values of an entity that are looked at in order to tell whether two mentions say the same; larger ones differ.
+# The most values of an entity that are compared to tell whether two mentions are equal; larger ones count as different.
 MAX_COMPARED = 10_000
 _IDENTITY = frozenset({"type", "id"})
 AGENT = "agent"
@@ -34,7 +35,7 @@ AGENT = "agent"
 
 @dataclass(frozen=True, slots=True)
 class Mentioned:
-    """Some mentions: what those say that say anything, by the entity; and the entities that are only named."""
+    """Some mentions: by entity, those with content; and the entities that are only named."""
 
     said: dict[Uid, list[Said]]
     named: AbstractSet[tuple[str, str]]
@@ -42,13 +43,13 @@ class Mentioned:
 
 class Mentions:
     """The mentions in a request. `own` are those of the principal and the context, `others` those of the resource and
-    the action. Each is collected when it is first asked for."""
+    the action. Each is collected on first use."""
 
     __slots__ = ("_found", "_found_others", "_request", "_schema")
 
     def __init__(self, request: Request, schema: Schema) -> None:
         self._request, self._schema = request, schema
-        # `cached_property` takes a lock for each, which is as much work as a small request has.
+        # `cached_property` takes a lock for each, which costs as much as a small request.
         self._found: Mentioned | None = None
         self._found_others: Mentioned | None = None
 
@@ -65,7 +66,7 @@ class Mentions:
         if mentioned is None:
             resource = self._request.resource
             if resource.attributes.keys() <= _IDENTITY and not self._request.action.attributes:
-                # As where a resource is sought.
+                # The resource is only named, as in a search for resources.
                 mentioned = Mentioned({}, {resource.uid})
             else:
                 mentioned = _Collecting(self._schema).all(self._others())
@@ -73,13 +74,14 @@ class Mentions:
         return mentioned
 
     def of(self, request: Request) -> Mentions:
-        """Those of a request about another resource, with the same principal and context."""
+        """The mentions of a request about another resource, with the same principal and context."""
         made = Mentions(request, self._schema)
         made._found = self.own
         return made
 
     def united(self) -> Request:
-        """The request with all that it says of an entity at each mention; itself where that changes nothing."""
+        """The request with everything that it says of an entity at each mention; the same object if that changes
+        nothing."""
         asked, together = self._request, self._together()
         if together is None:
             return asked
@@ -105,7 +107,7 @@ class Mentions:
         return made
 
     def _together(self) -> _Together | None:
-        """What puts together what is said of each entity; None where that changes nothing."""
+        """Merges what is said of each entity; None if that changes nothing."""
         if not (_differ(self.own, _NONE) or _differ(self.others, self.own)):
             return None
         return _Together(self._schema, self.own.said, self.others.said)
@@ -124,7 +126,7 @@ class Mentions:
         context, declared = self._request.context, self._schema.context
         roots = [(name, declared[name].field.type) for name in context if type(name) is str and name in declared]
         if AGENT in context and AGENT not in declared:
-            # It acts for the principal, whoever declares it.
+            # The agent acts for the principal, even if no type is declared for it.
             roots.append((AGENT, EntityT(self._schema.every_type())))
         return [(name, type_) for name, type_ in roots if mentions(type_)]
 
@@ -138,12 +140,12 @@ class Mentions:
 
 
 def united(request: Request, schema: Schema) -> Request:
-    """The request with all that it says of an entity at each mention of it."""
+    """The request with everything that it says of an entity at each mention of it."""
     return Mentions(request, schema).united()
 
 
 def places(uid: Uid, schema: Schema) -> Sequence[tuple[str, Type]]:
-    """Where an entity can mention others. The arguments of a declared tool are of types of their own."""
+    """Where an entity can mention others. The arguments of a declared tool have types of their own."""
     where = schema.places_of(uid.type)
     if uid.type == TOOL and uid.id in schema.tools and mentions(schema.tools[uid.id].args):
         return (*(place for place in where if place[0] != "args"), ("args", schema.tools[uid.id].args))
@@ -154,7 +156,7 @@ def places(uid: Uid, schema: Schema) -> Sequence[tuple[str, Type]]:
 
 
 class _Collecting:
-    """Collects the mentions in values of known types. Linear in them."""
+    """Collects the mentions in values of known types, in linear time."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -172,7 +174,7 @@ class _Collecting:
         while self._left:
             entity = self._left.pop()
             attributes = entity.attributes
-            # One object may stand in several places in Python, and even in itself.
+            # In Python, one object may be in several places, and even in itself.
             if id(attributes) not in self._seen:
                 self._seen.add(id(attributes))
                 self._said.setdefault(entity.uid, []).append(attributes)
@@ -182,14 +184,14 @@ class _Collecting:
         return Mentioned(self._said, self._named)
 
     def _mention(self, entity: Entity) -> None:
-        # One that only says who it is mentions nobody.
+        # An entity with only its identity mentions no others.
         if entity.attributes.keys() <= _IDENTITY:
             self._named.add(entity.uid)
         else:
             self._left.append(entity)
 
     def _look(self, value: Any, type_: Type) -> None:
-        """Notes the entities that a value of the type mentions itself."""
+        """Notes the entities that a value of the type mentions directly."""
         match type_:
             case EntityT(names):
                 entity = entity_of(value, names)
@@ -223,7 +225,7 @@ class _Collecting:
 
 
 def entity_of(value: Any, names: frozenset[str]) -> Entity | None:
-    """The entity that a value is, if it is one of these types."""
+    """The entity in a value, if it is of one of these types."""
     try:
         entity = as_entity(value)
     except Fault:
@@ -235,14 +237,14 @@ _NONE = Mentioned({}, frozenset())
 
 
 def _differ(some: Mentioned, others: Mentioned) -> bool:
-    """Whether the mentions of any entity in `some`, with those in `others`, do not all say the same."""
+    """Whether the mentions of any entity in `some`, together with those in `others`, are not all equal."""
     for uid, said in some.said.items():
         if uid in some.named or uid in others.named:
             return True
         every = [*said, *others.said.get(uid, ())]
         if len(every) > 1 and len({_Written().of(_rest(one)) for one in every}) > 1:
             return True
-    # Of one that is named here, something may be said there.
+    # An entity that is only named here may have content there.
     return any(uid in some.named for uid in others.said)
 
 
@@ -254,7 +256,7 @@ def _rest(said: Said) -> Said:
 
 
 class _Together:
-    """All that is said of each entity, by whether its mention is the caller's own."""
+    """Everything that is said of each entity, by whether the mention is the caller's own."""
 
     def __init__(self, schema: Schema, own: Mapping[Uid, list[Said]], others: Mapping[Uid, list[Said]]) -> None:
         self._schema, self._own, self._others = schema, own, others
@@ -263,7 +265,8 @@ class _Together:
         self.contradicts = False
 
     def whole(self, uid: Uid, own: bool) -> dict[str, Any]:
-        """The attributes; they are there when everything is finished, as entities may mention each other in circles."""
+        """The attributes. They are only complete when everything is finished, because entities may mention each other
+        in circles."""
         made = self._made.get((uid, own))
         if made is None:
             made = self._made[uid, own] = {"type": uid.type, "id": uid.id}
@@ -289,7 +292,7 @@ class _Together:
                 self._made[uid, own][name] = self._one(values, type_, own)
 
     def _copy(self, said: Said, uid: Uid, own: bool) -> None:
-        """What one mention alone says: only where others can be mentioned is there anything to put together."""
+        """The content of a single mention: merging is only needed in places that can mention others."""
         made = self._made[uid, own]
         made.update([each for each in said.items() if type(each[0]) is str and each[0] not in _IDENTITY])
         if PARENTS in made:
@@ -299,7 +302,7 @@ class _Together:
                 made[name] = self.value(made[name], type_, own)
 
     def value(self, value: Any, type_: Type | None, own: bool) -> Any:
-        """A value, with all that is said of the entities that it mentions."""
+        """A value, with everything that is said of the entities that it mentions."""
         match type_:
             case EntityT(names):
                 entity = entity_of(value, names)
@@ -322,7 +325,7 @@ class _Together:
             if len({_Written().of(value, type_) for value in values}) > 1:
                 self.contradicts = True
                 return DIFFERING
-            # Sets may be written in several orders.
+            # Sets may be written in any order.
             values = sorted(values, key=lambda value: _Written().of(value))
         return self.value(values[0], type_, own)
 
@@ -335,15 +338,16 @@ class _Together:
                 try:
                     parent = as_entity(each)
                 except Fault:
-                    # Whoever looks there finds it malformed.
+                    # Evaluation reports it as malformed.
                     return [each]
                 parents[parent.uid] = parent
         return [self._mention(parents[uid], own) for uid in sorted(parents)]
 
 
 class _Written:
-    """Values as texts: the same text for the same value. An entity is its identity where its type says that it is one,
-    and a set is its elements in any order. What is not JSON, and what is too large or too deep, is only itself."""
+    """Values as texts: the same text for the same value. An entity is represented by its identity if its type is an
+    entity type, and a set by its elements in any order. A value that is not JSON, too large or too deep equals only
+    itself."""
 
     def __init__(self) -> None:
         self._left = MAX_COMPARED

@@ -1,7 +1,7 @@
-"""Names in a request that are most likely misspelt: what such a one was to say would silently not be said.
+"""Names in a request that are most likely misspelt: their content would silently be ignored.
 
-A member of the context, or what says where an entity stands (`parents`, `delegated_by`), that is not known but
-resembles one that is, is an error of the request. Others are ignored, as AuthZEN wants it.
+A member of the context, or a name for an entity's place (`parents`, `delegated_by`), that is unknown but resembles a
+known one is an error of the request. Other unknown names are ignored, as AuthZEN requires.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
 _DELEGATES = frozenset({DELEGATED_BY})
-# What a caller says of itself over HTTP.
+# Members in which a caller describes itself over HTTP.
 OF_THE_CONTRACT = frozenset({"supported_obligations", "metered_limits"})
 
 
 def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
-    """Raises Fault where the context, or an entity that the request mentions, has a name that is most likely misspelt,
-    and where the caller says that an entity is in one of a type that nobody declared."""
+    """Raises Fault if the context, or an entity that the request mentions, has a name that is most likely misspelt, or
+    if the caller says that an entity is in one of an undeclared type."""
     check_own_names(request, mentioned, schema)
     check_other_names(mentioned, schema)
 
 
 def check_own_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
-    """The half of `check_names` that no resource and no action has a part in; raises as it does."""
+    """The half of `check_names` that does not depend on the resource and the action; raises as it does."""
     if request.context:
         known = context_names(schema)
         _check(request.context, known, known, "the context")
         if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
             raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
-    # Whoever asks may carry it, whatever its type declares.
+    # The principal may have it, whatever its type declares.
     _check_said(mentioned.own, schema, _check_parents, _DELEGATES)
 
 
 def check_other_names(mentioned: Mentions, schema: Schema) -> None:
-    """The half of `check_names` about what the resource and the action mention; raises as it does. What a resource says
-    of where it is may be a store's, which is not asked for parents of undeclared types."""
+    """The half of `check_names` about what the resource and the action mention; raises as it does. A resource's parents
+    may come from a store, so parents of undeclared types are not an error there."""
     _check_said(mentioned.others, schema, lambda parents, schema: None)
 
 
 def check_keys(request: Any) -> None:
-    """Raises Fault where a request, as a mapping of keywords, has one that is most likely misspelt, or misplaced."""
+    """Raises Fault if a request, as a mapping of keywords, has one that is most likely misspelt, or misplaced."""
     if AGENT in request:
         raise Fault(codes.MISSPELT_NAME.id, "the agent of a request is a member of its context")
     _check(request, REQUEST, REQUEST, "the request")
@@ -62,7 +62,7 @@ def _check_said(
     look_above: Callable[[Any, Schema], None],
     more: frozenset[str] = frozenset(),
 ) -> None:
-    # Those that are only named have no odd name.
+    # Entities that are only named have no other names.
     for uid in sorted(mentioned.said):
         names = names_of(uid.type, schema)
         for entity in mentioned.said[uid]:
@@ -74,7 +74,7 @@ def _check_said(
 
 
 def _check_parents(parents: Any, schema: Schema) -> None:
-    """What is malformed is for those who climb there."""
+    """Malformed parents are reported by evaluation."""
     declared = schema.entities
     for parent in parents if type(parents) in (list, tuple) else ():
         if type(parent) is dict and type(parent.get("type")) is str and parent["type"] in declared:

@@ -1,4 +1,4 @@
-"""Types that say more than what kind of value there is: unions, constants, bounds."""
+"""Types that restrict their values further: unions, constants, bounds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KINDS: Mapping[type, Type] = {bool: BOOL, int: INT, float: NUMBER, str: STRING}
 
 
 def constant_type(value: ast.Literal) -> Type:
-    """The type of one constant alone."""
+    """The type with this constant as its only value."""
     if value.value is None:
         return NULL
     constant: Any = value.value
@@ -41,7 +41,8 @@ def constant_type(value: ast.Literal) -> Type:
 
 
 def union(members: Sequence[Type]) -> Type:
-    """Any of the types. Constants of one kind are read as that kind, entities as entities, anything else as Json."""
+    """The union of the types. Constants of one kind are read as that kind, entities as entities, anything else as
+    Json."""
     parts = list(dict.fromkeys(members))
     if len(parts) == 1 and parts[0] != NULL:
         return parts[0]
@@ -57,7 +58,7 @@ def union(members: Sequence[Type]) -> Type:
 
 
 def bounded(base: Type, bounds: tuple[ast.Bound, ...], diagnostics: list[Diagnostic]) -> Type:
-    """The type within bounds; a finding for each bound that cannot be meant."""
+    """The type within bounds; a finding for each bound that makes no sense."""
     known = _bounds_of(base)
     limits: dict[str, Any] = {}
     for bound in bounds:
@@ -75,7 +76,7 @@ def bounded(base: Type, bounds: tuple[ast.Bound, ...], diagnostics: list[Diagnos
     return RefinedT(base, f"{base}({shown})", limits=tuple(sorted(limits.items()))) if limits else base
 
 
-# What is wrong with the constant of a bound; nothing if it is fine.
+# Checks the constant of a bound: what is wrong with it, or an empty text.
 _Try = Callable[[ast.Literal], str]
 
 

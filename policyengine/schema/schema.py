@@ -25,13 +25,13 @@ class EntityType:
     span: Span = field(compare=False)
     parents: frozenset[str] = frozenset()
     attributes: Mapping[str, RecordField] = field(default_factory=dict)
-    # What only the entity source may say, `parents` perhaps among it.
+    # Names that only the entity source may give, perhaps including `parents`.
     sourced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ActionType:
-    """`resources` and `principals` are None where any type will do."""
+    """`resources` and `principals` are None if any type is allowed."""
 
     name: str
     modules: frozenset[str]
@@ -63,7 +63,7 @@ class ContextRoot:
 
 @dataclass(frozen=True, slots=True)
 class ObligationType:
-    """A kind of obligation; its properties in the order in which they may be given without a name."""
+    """A kind of obligation, with its properties in the order for values without a name."""
 
     name: str
     module: str
@@ -89,9 +89,9 @@ class Schema:
     context: Mapping[str, ContextRoot] = field(default_factory=dict)
     obligations: Mapping[str, ObligationType] = field(default_factory=dict)
     types: Mapping[str, NamedType] = field(default_factory=dict)
-    # Whether a request may have no other circumstances than those that are declared.
+    # Whether the context of a request may only have declared members.
     closed_context: bool = False
-    # By entity type, where entities can be mentioned; found out when it is first asked.
+    # By entity type, where entities can be mentioned; filled on first use.
     _places: dict[str, tuple[tuple[str, Type], ...]] = field(default_factory=dict, compare=False, repr=False)
     # By entity type, the names that `members.py` found.
     found_names: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -141,7 +141,7 @@ class Schema:
 
 
 def mentions(type_: Type) -> bool:
-    """Whether a value of the type can mention entities, to those who know the type. Json mentions none."""
+    """Whether a value of the type can mention entities. Json cannot."""
     match type_:
         case EntityT():
             return True
@@ -155,7 +155,7 @@ def mentions(type_: Type) -> bool:
 
 
 def either(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
-    """The types of either, where None are all of them."""
+    """The types of either; None stands for all types."""
     return None if left is None or right is None else left | right
 
 

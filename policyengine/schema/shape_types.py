@@ -1,4 +1,4 @@
-"""What values pass to the type that says so, where one does; `Json` and a note where none does."""
+"""From the values that a shape admits to the type for them, if there is one; otherwise `Json` and a note."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _null_last(kind: str) -> tuple[bool, str]:
 
 
 def _of_kind(kind: str, shape: Shape, imported: ImportedSchema, span: Span) -> ast.TypeExpr | None:
-    """The type of the values of one kind; None where no type says it."""
+    """The type of the values of one kind; None if there is none."""
     match kind:
         case "string":
             text = _text_type(shape, imported)
@@ -88,7 +88,7 @@ def _text_type(shape: Shape, imported: ImportedSchema) -> Prim:
 
 
 def _why_json(shape: Shape, kinds: frozenset[str]) -> str:
-    """Why no narrower type will do; nothing where the schema says no more than `Json` does."""
+    """Why no narrower type fits; empty if the schema is no narrower than `Json`."""
     if shape.kinds == EVERY_KIND:
         return "states no `type`" if shape != Shape() else ""
     if not kinds:

@@ -1,6 +1,6 @@
-"""What values a JSON Schema lets pass, as far as types can say it, and the two ways to combine that.
+"""The values that a JSON Schema admits, as far as types can express them, and the two ways to combine these.
 
-Pure values; a combination never admits less than what it stands for.
+Pure values; a combination never admits fewer values than it should.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def kind_of(value: object) -> frozenset[str]:
 
 
 def type_word(word: object) -> str:
-    """A type as JSON Schema names it. The Gemini API has the same names in capitals."""
+    """A type name of JSON Schema. The Gemini API has the same names in capitals."""
     if not isinstance(word, str):
         return ""
     return word.lower() if word.isupper() else word
@@ -41,8 +41,8 @@ def type_word(word: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The values that pass: of one of `kinds`, and if text then `text`, if an array then of `element`, if an object
-    then with `fields`, and no others if `closed`. `path` is the place in the document where it was read."""
+    """The values that are admitted: of one of `kinds`, and if text then `text`, if an array then of `element`, if an
+    object then with `fields`, and no others if `closed`. `path` is the place in the document where it was read."""
 
     kinds: frozenset[str] = EVERY_KIND
     text: Prim = STRING
@@ -50,11 +50,11 @@ class Shape:
     unique: bool = False
     fields: Mapping[str, ShapeField] = field(default_factory=dict)
     closed: bool = False
-    # Whether an object may say more than its fields, as its schema states.
+    # Whether the schema states that an object may have more than its fields.
     open: bool = False
-    # The scalars that it is one of.
+    # The scalars that are allowed.
     values: tuple[Any, ...] | None = None
-    # What is said of a kind beyond its type, as (kind, name of the bound, constant).
+    # The restrictions of a kind beyond its type, as (kind, name of the bound, constant).
     bounds: tuple[Bound, ...] = ()
     path: str = field(default="", compare=False)
 
@@ -66,7 +66,7 @@ class ShapeField:
 
 
 def meet(left: Shape, right: Shape) -> Shape:
-    """What passes both, and as little more as a shape can say."""
+    """The values that both admit, and as few others as a shape can express."""
     fields = dict(left.fields)
     for name, other in right.fields.items():
         mine = fields.get(name)
@@ -86,7 +86,7 @@ def meet(left: Shape, right: Shape) -> Shape:
 
 
 def join(left: Shape, right: Shape) -> Shape:
-    """What passes either, and as little more as a shape can say."""
+    """The values that either admits, and as few others as a shape can express."""
     texts, arrays, objects = (
         [shape for shape in (left, right) if kind in shape.kinds] for kind in ("string", "array", "object")
     )
@@ -127,7 +127,7 @@ def _in_either(left: Shape, right: Shape) -> tuple[Any, ...] | None:
 
 
 def _tighter(left: tuple[Bound, ...], right: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """All bounds; of two of one name the tighter, where one is."""
+    """All bounds; of two with one name the tighter, if one is."""
     kept = {(kind, name): value for kind, name, value in left}
     for kind, name, value in right:
         mine = kept.setdefault((kind, name), value)
@@ -150,7 +150,7 @@ def _join_fields(objects: list[Shape]) -> dict[str, ShapeField]:
 
 
 def _field(shape: Shape, name: str) -> ShapeField | None:
-    """The field as the shape has it; None if an object of the shape cannot carry it."""
+    """The shape's field of this name; None if an object of the shape cannot have it."""
     if name in shape.fields:
         return shape.fields[name]
     return None if shape.closed else ShapeField(Shape(path=shape.path), False)

@@ -1,10 +1,10 @@
-"""What tools a document defines, whatever the dialect.
+"""The tools that a document defines, in any dialect.
 
 In: parsed JSON, as one of: an MCP `tools/list` answer (in its JSON-RPC envelope or not, or its list of tools alone);
 function definitions for OpenAI (Chat Completions, Responses, or the older `functions`), Anthropic, Amazon Bedrock
 (`toolSpec`) or Gemini (`functionDeclarations`); a registry's tools with lists of `arguments`; one JSON Schema; or a
-list of these. Out: each tool's name, description, schema and annotations, unjudged, and what was passed over. Nothing
-is passed over without a word. Never raises for any JSON.
+list of these. Out: each tool's name, description, schema and annotations, unchecked, and what was skipped. Nothing is
+skipped silently. Never raises for any JSON.
 
 Sources: MCP schema, `Tool`; Bedrock Converse API, `ToolConfiguration`; Gemini API, `Tool` and `FunctionDeclaration`;
 `tools.json` of the Docker MCP registry.
@@ -26,13 +26,13 @@ _SCHEMA_KEYS = ("inputSchema", "input_schema", "parameters", "parametersJsonSche
 _RESULT_KEYS = ("outputSchema", "output_schema", "response", "responseJsonSchema", "response_json_schema")
 _SCHEMA_WORDS = frozenset({"$schema", "$ref", "$defs", "properties", "allOf", "anyOf", "oneOf"})
 _INNER = ("function", "toolSpec")
-# What a registry says of an argument beside its schema.
+# What a registry gives for an argument besides its schema.
 _ARGUMENT_WORDS = frozenset({"name", "desc", "optional", "required"})
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What one tool says of itself. `schema` is None where it has no parameters; paths are JSON Pointers."""
+    """One tool's description of itself. `schema` is None if it has no parameters; paths are JSON Pointers."""
 
     name: object
     description: object
@@ -41,14 +41,14 @@ class Definition:
     annotations: object
     path: str
     notes: tuple[tuple[str, str], ...] = ()
-    # Where the schema was put together: the pointers into the document for pointers into the schema.
+    # The origin of a generated schema: pointers into the document by pointers into the schema.
     places: Mapping[str, str] = field(default_factory=dict)
-    # The schema of what comes back; None where nothing is said of it.
+    # The schema of the result; None if there is none.
     result: object = None
     result_path: str = ""
 
     def place(self, path: str) -> str:
-        """The place in the document of a place in the schema."""
+        """The place in the document for a place in the schema."""
         if not self.places:
             return path
         inner = path.removeprefix(self.schema_path)
@@ -63,7 +63,7 @@ class Skipped:
 
 
 def definitions(document: object, name: str | None) -> Iterator[Definition | Skipped]:
-    """Every tool of the document, in its order. `name` is for a single definition that has none of its own."""
+    """Every tool of the document, in order. `name` is for a single definition without a name."""
     if isinstance(document, list | dict):
         yield from _within(document, "", name, 0)
     else:
@@ -107,7 +107,7 @@ def _of_object(item: dict[str, object], path: str, name: str | None, depth: int)
 
 
 def _holder(item: dict[str, object], path: str) -> tuple[dict[str, object], str]:
-    """The object that has the lists: the answer in its envelope, the configuration in its request."""
+    """The object that contains the lists: the answer in its envelope, the configuration in its request."""
     for key in ("result", "toolConfig"):
         inner = item.get(key)
         if isinstance(inner, dict):
@@ -160,7 +160,7 @@ def _one_definition(item: dict[str, object], path: str, name: str | None) -> Def
 
 
 def _unwrapped(schema: object, path: str) -> tuple[object, str]:
-    """A schema, which Bedrock puts under `json`, and where it stands."""
+    """A schema, which Bedrock puts under `json`, and its place."""
     if isinstance(schema, dict) and "json" in schema and not (_SCHEMA_WORDS | {"type"}) & schema.keys():
         return schema["json"], f"{path}/json"
     return schema, path
@@ -171,7 +171,7 @@ def _of_arguments(
 ) -> tuple[dict[str, object], dict[str, str], tuple[tuple[str, str], ...]]:
     """A schema for a registry's list of arguments, the places of its properties, and notes.
 
-    Registries seldom say which arguments have to be there: one that is not marked may be absent.
+    Registries rarely state which arguments are required: an unmarked argument may be absent.
     """
     properties: dict[str, object] = {}
     places: dict[str, str] = {"": ""}

@@ -1,9 +1,9 @@
-"""Tool declarations from what tools say of themselves.
+"""Tool declarations from the tools' own definitions.
 
-In: parsed JSON that defines tools, in any dialect that `tool_definitions.py` knows, or a list of such documents.
-Out: `tool` declarations, `facts` that are assumed of each, and notes on all that they do not say. Never raises for any
+In: parsed JSON that defines tools, in any dialect that `tool_definitions.py` knows, or a list of such documents. Out:
+`tool` declarations, assumed `facts` for each, and notes on everything that they do not express. Never raises for any
 JSON, reads no file, trusts nothing: a declaration's types admit every argument that the tool takes (see
-`json_schema.py`), the worst is assumed, and what a server claims stands in facts of other names.
+`json_schema.py`), the worst is assumed, and a server's claims become facts with other names.
 
 Sources: MCP schema 2024-11-05 to 2026-07-28, `Tool` and `ToolAnnotations` (hints, which "clients should never" base
 decisions on unless they trust the server; `openWorldHint` is true by default).
@@ -27,14 +27,14 @@ from policyengine.syntax.format import format_declaration
 FACTS = ("sends_outside", "reads_untrusted")
 MAX_COMMENT = 100
 SECOND = "named a second time, so not imported; import each server by itself, with a `--prefix` of its own"
-# The facts that carry what a server claims, each with the value that is taken where the claim is not a boolean.
+# The facts for a server's claims, each with the value that is used if the claim is not a boolean.
 _CLAIMS = {"readOnlyHint": ("claimed_read_only", False), "destructiveHint": ("claimed_destructive", True)}
 
 
 @dataclass(frozen=True, slots=True)
 class ImportNote:
-    """Something that could not be carried over exactly. `tool` is empty where there is no tool to name; `path` is a
-    JSON Pointer into the document. Each is one line and safe to print: unprintable characters stand as escapes."""
+    """Something that could not be expressed exactly. `tool` is empty if no tool can be named; `path` is a JSON Pointer
+    into the document. Each note is one line and safe to print: unprintable characters are escaped."""
 
     tool: str
     path: str
@@ -43,8 +43,8 @@ class ImportNote:
 
 @dataclass(frozen=True, slots=True)
 class ImportedTool:
-    """A tool as declared, what is assumed of it, its own words about itself (as they came), and its place in the
-    document. What its server claims is part of the declaration: it comes anew with each import."""
+    """A tool as declared, the facts assumed of it, its own description (unchanged), and its place in the document. Its
+    server's claims are part of the declaration, and are updated with each import."""
 
     declaration: ast.ToolDecl
     facts: ast.FactsDecl
@@ -63,7 +63,7 @@ class Imported:
 
     @property
     def statements(self) -> tuple[ast.Statement, ...]:
-        """All that is written: each declaration, and what is assumed of it."""
+        """All statements: each declaration, and the facts assumed of it."""
         return tuple(part for tool in self.tools for part in (tool.declaration, tool.facts))
 
 
@@ -75,12 +75,11 @@ def import_tools(
     prefix: str = "",
     trust_annotations: bool = False,
 ) -> Imported:
-    """Every tool of the document, in its order.
+    """Every tool of the document, in order.
 
     `module` names the text that the declarations' spans belong to. `name` is for a single definition that has no name
-    of its own, and goes before the title of a JSON Schema. `prefix` goes before every name, as it is; ValueError where
-    it is not text. With `trust_annotations`, an MCP server's word that a tool
-    touches nothing outside is taken.
+    of its own, and takes precedence over the title of a JSON Schema. `prefix` is put before every name; ValueError if
+    it is not text. With `trust_annotations`, an MCP server's statement that a tool touches nothing outside is believed.
     """
     if not writable(prefix):
         raise ValueError("a prefix must be text")
@@ -116,7 +115,7 @@ def _note(tool: str, path: str, message: str) -> ImportNote:
 
 
 def _name(found: Definition, prefix: str) -> tuple[str, str]:
-    """The name, and why the tool cannot be declared under it."""
+    """The name, and why the tool cannot be declared with it."""
     match found.name:
         case "" | None:
             return "", "a tool without a name, so not imported"
@@ -161,7 +160,7 @@ def _record(facts: list[tuple[str, bool]], span: Span) -> ast.RecordLit:
 
 
 def _claimed(found: Definition, imported: ImportedSchema) -> list[tuple[str, bool]]:
-    """What a server claims, under names that say so."""
+    """A server's claims, under names that mark them as claims."""
     claims: list[tuple[str, bool]] = []
     if isinstance(found.annotations, dict):
         for hint, (word, worst) in _CLAIMS.items():
@@ -194,7 +193,7 @@ def _reaches_outside(found: Definition, imported: ImportedSchema, trust: bool) -
 
 
 def to_source(imported: Imported, module: str) -> str:
-    """A complete `.pol` text: the declarations, each under what the tool says of itself and what was not carried over.
+    """A complete `.pol` text: the declarations, each after the tool's own description and the notes.
 
     `module` is a name (letters, digits, `_`); ValueError otherwise.
     """
@@ -216,7 +215,7 @@ def to_source(imported: Imported, module: str) -> str:
 
 
 def block(tool: ImportedTool, notes: Sequence[ImportNote], *, facts: bool = True) -> str:
-    """The declaration under what the tool says of itself, and what is assumed of it, unless that is stated already."""
+    """The declaration, after the tool's own description, with the assumed facts unless they are stated already."""
     description = one_line(tool.description, MAX_COMMENT)
     lines = [f"# {description}"] if description else []
     lines += [_comment(note, tool.path) for note in notes]

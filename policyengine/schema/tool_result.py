@@ -1,9 +1,8 @@
-"""What a tool returns, as its declaration says: the type, which values in it are to be trusted, and which name its
-readers.
+"""A tool's result as it is declared: the type, which values in it are trusted, and which of them name its readers.
 
-In: the type as it is written behind `returns`. Out: the same without the words `trusted` and `readers`, and the ways to
-the places where these stood. `trusted_places` and `read_by` go these ways in a result: a value that is not what its
-place declares is nobody's, and names nobody.
+In: the type after `returns`. Out: the same without the words `trusted` and `readers`, and the paths to the places with
+these words. `trusted_places` and `read_by` follow these paths in a result: a value that does not have the type of its
+place is not trusted, and names no readers.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ Way = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """`type` is what comes back. `trusted` and `readers` have the way to each place that is marked so, None for every
-    element of a list, and the type of what stands there."""
+    """`type` is the type of the result. `trusted` and `readers` have the path to each marked place, with None for every
+    element of a list, and the type of the value there."""
 
     type: Type
     trusted: tuple[tuple[Steps, Type], ...] = ()
@@ -50,7 +49,7 @@ def marks(expr: ast.TypeExpr, most: int) -> Iterator[tuple[tuple[str, ...], Step
 
 
 def unmarked(expr: ast.TypeExpr, most: int) -> ast.TypeExpr:
-    """The type without the word. What is nested deeper than that stays as it is."""
+    """The type without the words. Parts that are nested more deeply stay as they are."""
     if most < 0:
         return expr
     match expr:
@@ -66,14 +65,14 @@ def unmarked(expr: ast.TypeExpr, most: int) -> ast.TypeExpr:
 
 
 def trusted_places(returned: Returned, result: Any) -> Iterator[tuple[Way, Any]]:
-    """The trusted values in a result, each with the way to it. One that is not of its declared type is left out."""
+    """The trusted values in a result, each with its path. A value that is not of its declared type is left out."""
     for steps, type_ in returned.trusted:
         yield from ((way, value) for way, value in _places(result, steps) if fits(value, type_))
 
 
 def read_by(returned: Returned, result: Any) -> dict[Way, tuple[str, ...]]:
-    """Who may see the records of a result of which something says so, by the way to them. Whoever is named anywhere in
-    the record may see all of it; where what names them is not of its declared type, nobody may."""
+    """Who may see those records of a result that name their readers, by path. Everyone who is named anywhere in the
+    record may see all of it; if a value that names readers is not of its declared type, nobody may."""
     readers: dict[Way, set[str]] = {}
     broken: set[Way] = set()
     for steps, type_ in returned.readers:

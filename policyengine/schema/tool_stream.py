@@ -1,10 +1,10 @@
 """The JSON documents of a recording: one value, JSON Lines, or server-sent events.
 
-In: bytes. Out: the value; of several, their list in order; of one event, what it has. Raises Fault, with the line at
-fault, for anything that is not wholly one of these: nothing is passed over but what carries no data.
+In: bytes. Out: the value; if there are several, a list of them in order; if there is one event, its data. Raises Fault,
+with the line, for anything that is not completely one of these: only parts without data are ignored.
 
-Sources: RFC 8259; jsonlines.org; HTML Living Standard 9.2.6 (an event that the end of the stream cuts off is read here,
-as nothing that could define a tool may be dropped).
+Sources: RFC 8259; jsonlines.org; HTML Living Standard 9.2.6 (an event that is cut off by the end of the stream is read
+here, because nothing that could define a tool may be dropped).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _END_OF_LINE = re.compile(rb"\r\n|\n|\r")
 
 
 def read_documents(data: bytes) -> Any:
-    """The first line tells which of the three it is: an event's is not JSON, and that of JSON Lines is a whole
-    value."""
+    """The first line shows which of the three formats it is: an event's is not JSON, and that of JSON Lines is a
+    complete value."""
     lines = _END_OF_LINE.split(data.removeprefix(_BYTE_ORDER_MARK))
     first = next((line for line in lines if line.strip()), b"")
     if _field(first) is not None:
@@ -40,7 +40,7 @@ def read_documents(data: bytes) -> Any:
 
 
 def _is_object_or_list(text: bytes) -> bool:
-    """Whether the line is a document by itself, so that the lines below it should be others."""
+    """Whether the line is a document by itself, so that the following lines should be others."""
     try:
         return isinstance(parse_json(text), dict | list)
     except Fault:
@@ -73,6 +73,6 @@ def _events(lines: list[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _field(line: bytes) -> bytes | None:
-    """The name of the field on the line, which is empty for a comment; None where the line has none."""
+    """The name of the field on the line, empty for a comment; None if the line has none."""
     name, _, _ = line.partition(b":")
     return name if name in _FIELDS or (not name and line) else None

@@ -1,8 +1,8 @@
 """Importing tools again, into a text that an earlier import wrote and people have worked on since.
 
-In: the text, and what was imported. Out: the text with the declarations of today, and how they differ from those that
-it had. Statements of `facts`, comments, rules, tools that are no longer offered and whatever else there is stay as they
-are: what people wrote is theirs.
+In: the text, and what was imported. Out: the text with the current declarations, and how they differ from the previous
+ones. Statements of `facts`, comments, rules, tools that are no longer offered and everything else stay as they are,
+because people wrote them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CLAIMED = "claimed_"
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How a tool differs: it is new, its declaration is another, or it is not offered any more (and stays). `before`
-    and `now` are declarations, empty where there is none."""
+    """How a tool differs: it is new, its declaration has changed, or it is no longer offered (and stays). `before` and
+    `now` are declarations, empty if there is none."""
 
     tool: str
     kind: Literal["new", "changed", "gone"]
@@ -36,7 +36,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """`text` is None, with the findings, where the text that was there cannot be read."""
+    """`text` is None, with the findings, if the existing text cannot be read."""
 
     text: str | None
     drift: tuple[Drift, ...] = ()
@@ -44,7 +44,7 @@ class Updated:
 
 
 def update(source: Source, imported: Imported) -> Updated:
-    """The text with the tools as they are declared today."""
+    """The text with the tools as they are declared now."""
     parsed = parse(source)
     if has_errors(parsed.diagnostics):
         return Updated(None, (), parsed.diagnostics)
@@ -58,7 +58,7 @@ def update(source: Source, imported: Imported) -> Updated:
             drift.append(Drift(escaped(name), "gone", _text(before)))
             continue
         now = _with_facts(offered[name].declaration, before)
-        # A text is the same if it is laid out the same: what is written in two ways may be equal.
+        # Declarations are compared after formatting, because one tree can be written in several ways.
         if _text(now) != _text(before):
             drift.append(Drift(escaped(name), "changed", _text(before), _text(now)))
             kept = [c.text for c in parsed.module.comments if _inside(c, before)]
@@ -77,8 +77,8 @@ def update(source: Source, imported: Imported) -> Updated:
 
 
 def _with_facts(now: ast.ToolDecl, before: ast.ToolDecl) -> ast.ToolDecl:
-    """The declaration of today with what people stated in the one that was there: its facts, and what it returns where
-    they marked that, or no server says it. Claims come anew."""
+    """The current declaration with what people added to the previous one: its facts, and its result type if they marked
+    parts of it, or if no server gives one. Claims are updated."""
     if before.returns is not None and (now.returns is None or any(marks(before.returns, MAX_TYPE_DEPTH))):
         now = replace(now, returns=before.returns)
     entries = before.facts.entries if before.facts is not None else ()
@@ -86,7 +86,7 @@ def _with_facts(now: ast.ToolDecl, before: ast.ToolDecl) -> ast.ToolDecl:
     claims = now.facts.entries if now.facts is not None else ()
     if not own and not claims:
         return now
-    # In the order in which they stood, as far as they did.
+    # In the previous order, as far as there is one.
     order = {entry.key.text: place for place, entry in enumerate(entries)}
     facts = sorted((*own, *claims), key=lambda entry: order.get(entry.key.text, len(order)))
     return replace(now, facts=ast.RecordLit(entries=tuple(facts), span=now.span))

@@ -1,4 +1,4 @@
-"""What follows from a grant: limits are reported to people, and a denial for lack of room owes the obligations of its
+"""The consequences of a grant: limits are reported to people, and a denial for lack of room gets the obligations of its
 rules.
 """
 
@@ -29,7 +29,7 @@ def followed(
     tenant: str,
     envs: Sequence[Env],
 ) -> Grant:
-    """The grant, with all that follows from it. `envs` are what each of those who act sees."""
+    """The grant, with all its consequences. `envs` are the Envs of all actors."""
     if metering.alerting:
         told(grant, outcome, metered, metering, lambda: tenant)
     if isinstance(outcome, Refused) and metering.owing:
@@ -40,7 +40,7 @@ def followed(
 def told(
     grant: Grant, outcome: Outcome, metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str]
 ) -> Grant:
-    """The grant, once people know of the limits, and will know when it is settled."""
+    """The grant, after its limits were reported; their settlement will be reported as well."""
     tell(outcome, metered, tenant, metering.events)
     grant.told = partial(_settled, metered, metering, tenant)
     return grant

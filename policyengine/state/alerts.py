@@ -1,5 +1,5 @@
-"""What people are told about limits: usage reached a share of the ceiling, usage passed the ceiling of a limit that
-denies nothing, or a limit has blocked a key.
+"""Reports about limits: usage reached a share of the ceiling, usage passed the ceiling of a limit that denies nothing,
+or a limit has blocked a key.
 
 It is reported each time that it happens, by the request or settlement that takes usage from below the threshold to
 above it.
@@ -16,12 +16,12 @@ from policyengine.state.charges import Metered
 from policyengine.state.operations import Done, MeterUse, Outcome, Refused
 from policyengine.state.windows import SECOND
 
-# By meter, how much more counts than before.
+# By meter, how much its usage has risen.
 More = Mapping[str, int]
 
 
 def tell(outcome: Outcome, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink) -> None:
-    """Tell of what became of a commit. `tenant` is asked for only where there is something to tell."""
+    """Reports the outcome of a commit. `tenant` is called only if there is something to report."""
     if isinstance(outcome, Done) and not outcome.replayed:
         more = {one.charge.meter: one.charge.amount for one in metered}
         tell_more(outcome.uses, more, metered, tenant, events)
@@ -33,7 +33,7 @@ def tell(outcome: Outcome, metered: Sequence[Metered], tenant: Callable[[], str]
 def tell_more(
     uses: Sequence[MeterUse], more: More, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink
 ) -> None:
-    """Tell of meters that count so much more than before."""
+    """Reports meters whose usage has risen by these amounts."""
     for event in _crossed(uses, more, metered, tenant):
         events.send(event)
 

@@ -13,19 +13,19 @@ from policyengine.diagnostics import codes
 from policyengine.model.values import Fault
 
 MICRO = 1_000_000
-# Sums of such amounts stay exact in every store: Redis counts in Lua with doubles.
+# Sums of such amounts stay exact in every store: Redis computes in Lua with doubles.
 LARGEST = 2**52
-# Below it a number of six places has at most fifteen digits, and a double is told from it and back.
+# Below this, a number with six decimal places has at most fifteen digits, and converts to a double and back exactly.
 EXACT = 1e9
 
 
 def amount(value: Any) -> int:
-    """What a request is charged, in millionths. Raises Fault for what is not a number, is negative or too large."""
+    """The charge for a value, in millionths. Raises Fault if it is not a number, is negative or too large."""
     return _millionths(value, ROUND_CEILING, "an amount")
 
 
 def ceiling(value: Any) -> int:
-    """How much there may be, in millionths. Raises Fault as `amount` does; a larger ceiling than can be counted is the
+    """The ceiling, in millionths. Raises Fault as `amount` does; a ceiling that is too large to count becomes the
     largest."""
     return min(_millionths(value, ROUND_FLOOR, "a ceiling", LARGEST), LARGEST)
 
@@ -39,10 +39,10 @@ def _millionths(value: Any, rounding: str, what: str, cap: int | None = None) ->
     if value.__class__ is int:
         millionths = value * MICRO
     elif value.__class__ is float and isfinite(value):
-        # A sixth place and no more, as nearly all amounts have: then this is exact.
+        # Nearly all amounts have at most six decimal places, and then this is exact.
         if 0.0 <= value < EXACT and (near := round(value * MICRO)) / MICRO == value:
             return near
-        # As it is written, not as it is stored: 0.1 is a tenth.
+        # The decimal text counts, not the stored value: 0.1 is a tenth.
         millionths = int((Decimal(repr(value)) * MICRO).to_integral_value(rounding))
     else:
         raise Fault(codes.WRONG_VALUE.id, f"{what} is a number")

@@ -52,7 +52,7 @@ class Applied(Struct, frozen=True, gc=False):
 
 
 def apply(operation: Operation, documents: Documents, now: int) -> Applied:
-    """What becomes of it. Never raises for what the documents hold, if they were written here."""
+    """The result of an operation. Never raises because of the documents' content, if they were written here."""
     try:
         return _apply(operation, documents, now)
     except ClockSkew:
@@ -96,7 +96,7 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
 
 
 def _listed(key: str, made: Document, now: int) -> Applied:
-    """The list of blocks as it is from now on."""
+    """The result of writing the list of blocks."""
     return Applied(DocumentsFound(now, (made,)), {key: (made, now + block_operations.FOREVER)})
 
 
@@ -104,7 +104,7 @@ def _listed(key: str, made: Document, now: int) -> Applied:
 
 
 def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
-    # A retry comes before all that could refuse it now: what it asks for was granted by what was true then.
+    # A retry comes before everything that could refuse it now: it was granted for the state at that time.
     if asked.once is not None and (earlier := documents[asked.once]) is not None:
         return Applied(_again(asked, earlier, documents, now))
     session: Document | Rejected | None = None
@@ -119,9 +119,9 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
             return Applied(Rejected(approval))
     if asked.held:
         if documents[lease_key(asked.id)] is not None:
-            # It has been carried out already, and the answer was lost: nothing is charged twice.
+            # The commit was carried out already, and the answer was lost: nothing is charged twice.
             return Applied(Done(now, _uses(asked.charges, documents, now), now + asked.lease))
-        # The charge takes the place of the hold in one step, so that nobody else gets its room in between.
+        # The charge replaces the hold in one step, so that nobody else gets its room in between.
         documents = {**documents, **{c.meter: meters.unheld(documents[c.meter], asked.id) for c in asked.charges}}
     elif (refused := _refusals(asked.charges, documents, now))[0]:
         refusals, blocked = refused
@@ -149,7 +149,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         lease["once"] = True
     if asked.elsewhere:
         lease["elsewhere"] = [held_charge(charge, 0) for charge in asked.elsewhere]
-    # What no meter counts needs no lease: there is nothing to settle, and nothing to give back.
+    # A request without meters needs no lease: there is nothing to settle, and nothing to give back.
     if held or asked.once is not None or asked.elsewhere:
         writes[lease_key(asked.id)] = lease, now + asked.keep
     if isinstance(session, Mapping) and asked.session is not None:
@@ -163,18 +163,18 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
 
 
 def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:
-    """A retry: what was granted, and nothing charged."""
+    """The answer to a retry: what was granted before, with nothing charged."""
     if earlier["body"] != asked.body:
         return Rejected(operations.REUSED)
     lease = documents[lease_key(asked.id)]
     if lease is None or lease["state"] == "cancelled":
-        # Nothing is charged for it any more.
+        # It is no longer charged.
         return Rejected(operations.ENDED)
     return Done(now, _uses(asked.charges, documents, now), 0, earlier["grant"])
 
 
 def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[MeterUse, ...]:
-    """What the meters say, as they are."""
+    """The current state of the meters."""
     uses = [(charge, relative_ceilings.shared(documents[charge.meter], charge.share)) for charge in charges]
     return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in uses)
 
@@ -194,7 +194,7 @@ def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
 
 
 def _release(asked: Release, documents: Documents, now: int) -> Applied:
-    # The commit of the hold went through, and whoever releases it has not heard of that.
+    # The commit of the hold succeeded, and the sender of the release has not received the answer.
     if documents[lease_key(asked.id)] is not None:
         return _cancel(Cancel(asked.id, asked.owner, tuple(c.meter for c in asked.charges)), documents, now)
     writes: dict[str, tuple[Document | None, int]] = {}
@@ -276,14 +276,14 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
             if asked.final:
                 document = meters.returned(document, window, at, 0, 0, asked.id)
         else:
-            # What has been spent on the way is spent, whatever is said afterwards.
+            # Amounts that were recorded on the way are spent, whatever is recorded afterwards.
             spent = max(actual.get(meter, charge["counted"] if asked.final else 0), charge["spent"])
-            # On the way, an estimate stays until more than it has been spent.
+            # Until the end, the estimate counts unless more than it has been spent.
             counted = spent if asked.final else max(spent, charge["counted"])
             document = _corrected(document, window, at, charge, counted, asked.id)
             charge = {**charge, "counted": counted, "spent": spent}
         if asked.final:
-            # By this a retry, which is answered again, is told from another settlement, which is refused.
+            # This distinguishes a retry, which is answered again, from a different settlement, which is refused.
             charge = {**charge, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
@@ -302,8 +302,8 @@ def _settled_before(
     documents: Documents,
     now: int,
 ) -> Outcome:
-    """Whoever did not hear the answer says the same again, and is told what it would have been."""
-    # -1 is a meter that nothing was said of, -2 one that was never settled for good.
+    """A client that missed the answer sends the same again, and gets the answer that it would have had."""
+    # -1 is a meter without a recorded amount, -2 one that was never settled finally.
     same = all(charge.get("said", -2) == actual.get(charge["meter"], -1) for charge in lease["charges"])
     if lease["state"] != "settled" or not asked.final or not same:
         return Rejected(operations.ENDED)
@@ -318,7 +318,7 @@ def _settled_before(
 def _corrected(
     document: Document | None, window: Window, at: int, held: Mapping[str, Any], counted: int, lease: str
 ) -> Document | None:
-    """What turned out to be too much goes from where it was counted; what came on top is counted now."""
+    """An amount that was too high is reduced where it was counted; an additional amount is counted now."""
     more = counted - held["counted"]
     if more < 0:
         return meters.returned(document, window, at, -more, held["at"], lease)
@@ -338,7 +338,7 @@ def _renew(asked: Renew, documents: Documents, now: int) -> Applied:
     writes: dict[str, tuple[Document | None, int]] = {lease_key(asked.id): ({**lease, "expires": until}, kept)}
     for charge in lease["charges"]:
         document = documents[charge["meter"]]
-        # What runs at the same time is counted by its lease, and would be free again at the old end.
+        # Concurrent use is counted by its lease, and would end at the old time.
         if charge["kind"] == "concurrent" and document is not None:
             document = {**document, "leases": {**document["leases"], asked.id: until}}
             writes[charge["meter"]] = document, meters.expires(document, Concurrent(), now)
@@ -368,10 +368,10 @@ def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
 
 
 def _kept(lease: Document) -> int:
-    """When a lease may be forgotten. Until then it can be settled, however late."""
+    """When a lease may be forgotten. Until then it can be settled."""
     return max(int(lease["kept"]), int(lease["expires"]))
 
 
 def _over(lease: Document, now: int) -> int:
-    """When a lease that has ended may be forgotten: a retry asks what became of it, and nobody else does for long."""
+    """When an ended lease may be forgotten: only a retry asks for it, and not for long."""
     return _kept(lease) if lease.get("once") else max(int(lease["expires"]), now) + meters.GRACE

@@ -1,7 +1,7 @@
-"""Approvals for a host: asking for one, seeing what waits, saying yes or no.
+"""Approvals for a host: requesting, listing, approving and rejecting.
 
 Each call is written once, as steps that yield operations; the methods with `_async` do not block the event loop. All
-raise ApprovalError for what cannot be done, and StoreError where the store is away.
+raise ApprovalError for what cannot be done, and StoreError if the store is unavailable.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from policyengine.state.store import Store
 from policyengine.state.windows import SECOND
 from policyengine.steps import Steps, awaited, plain, run
 
-# For so long a request can be approved, in seconds.
+# How long a request can be approved, in seconds.
 PENDING = 86_400.0
-# The index of the tenants in which something has been asked for.
+# The index of the tenants with requests for approval.
 TENANTS = "approvals"
-# So many requests are read at once.
+# How many requests are read at once.
 AT_ONCE = 100
 
 GONE = "the policies have changed since: make the request again, and ask for what it then lacks"
 
 
 class ApprovalError(Exception):
-    """What cannot be done with a request for approval, and why; `reason` is one of `approval_operations`, or says what
-    is wrong with the approver."""
+    """Why something cannot be done with a request for approval; `reason` is one of `approval_operations`, or describes
+    what is wrong with the approver."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class ApprovalError(Exception):
 
 
 class Approvals:
-    """The approvals of one store. `current` is the snapshot that answers, whose rules say who may approve."""
+    """The approvals of one store. `current` is the snapshot in force, whose rules determine who may approve."""
 
     def __init__(self, store: Store, current: Callable[[], Snapshot], events: Sink) -> None:
         self._store = store
@@ -58,15 +58,15 @@ class Approvals:
         self, wanted: AccessRequest, *, why: str = "", caller: str = "", submission: Submission | None = None,
         pending: float = PENDING,
     ) -> Steps[Task]:  # fmt: skip
-        """Ask for what a grant lacks: its `access_request`. `why` is for those who approve; `caller` is who may cancel
-        it. It can be approved for `pending` seconds."""
+        """Requests what a grant lacks: its `access_request`. `why` is for the approvers; `caller` is who may cancel the
+        request. It can be approved for `pending` seconds."""
         submission = submission or Submission(why, caller)
         snapshot = self._current()
         named = new_reference(wanted.tenant)
         made = ticket(wanted, submission, named, snapshot) if snapshot.revision == wanted.revision else None
         if made is None:
             raise ApprovalError(GONE)
-        # First, so that what waits is found: a line too many says nothing.
+        # The index comes first, so that no request is missed; an entry without a request is harmless.
         yield Enter(TENANTS, wanted.tenant, KEPT)
         outcome = yield OpenTicket(
             named.key, index_key(wanted.tenant), made, round(pending * SECOND),
@@ -95,8 +95,8 @@ class Approvals:
         self, tenant: str | None = None, *, approver: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> Steps[Sequence[Task]]:  # fmt: skip
-        """What waits for approval, the oldest first; of one tenant, or of all. With an `approver`, what they may
-        decide."""
+        """The requests that wait for approval, oldest first, of one tenant or of all. With an `approver`, those that
+        they may decide."""
         found = yield from _unfinished(tenant)
         pending = [(document, each) for document, each in found if each.status == "pending"]
         if approver is None:
@@ -113,22 +113,22 @@ class Approvals:
         self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
         context: Mapping[str, Any] | None = None,
     ) -> Steps[Task]:  # fmt: skip
-        """Say yes. `approver` is the entity of a person whose identity the host has verified; what groups they are
-        in comes from the entity source, or with the entity. `caller` is who said so, for the record."""
+        """Approves a request. `approver` is the entity of a person whose identity the host has verified; their groups
+        come from the entity source, or with the entity. `caller` is recorded as the sender."""
         return (yield from self._decide("approve", id, approver, why, caller, context))
 
     def _reject(
         self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
         context: Mapping[str, Any] | None = None,
     ) -> Steps[Task]:  # fmt: skip
-        """Say no, as one of those who may approve. One is enough."""
+        """Rejects a request, as one of those who may approve it. One rejection is enough."""
         return (yield from self._decide("reject", id, approver, why, caller, context))
 
     approve, approve_async = plain(_approve), awaited(_approve)
     reject, reject_async = plain(_reject), awaited(_reject)
 
     def may_decide(self, id: str, approver: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
-        """Why an approver may not decide about a request; empty where they may."""
+        """Why an approver may not decide a request; empty if they may."""
         try:
             run(self._eligible(_named(id), approver, context), self._ask)
         except ApprovalError as error:
@@ -160,11 +160,11 @@ class Approvals:
     # ---- taking it back ----
 
     def _cancel(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Steps[Task]:
-        """Withdraw a request: nobody has to decide it any more. `caller` is who asked for it; None for an operator."""
+        """Cancels a request: it cannot be decided any more. `caller` is who made it; None for an operator."""
         return (yield from self._close(id, caller, who, why, False))
 
     def _revoke(self, id: str, *, who: str = "", why: str = "") -> Steps[Task]:
-        """For an operator: an approval cannot be used from now on."""
+        """Revokes an approval, for an operator: it cannot be used from now on."""
         return (yield from self._close(id, None, who, why, True))
 
     cancel, cancel_async = plain(_cancel), awaited(_cancel)
@@ -181,13 +181,13 @@ class Approvals:
     # ---- telling ----
 
     def untold(self) -> Sequence[Task]:
-        """The finished requests of whose end somebody is to be told."""
+        """The finished requests whose end has to be reported."""
         unfinished = run(_unfinished(None), self._ask)
         return [each for _, each in unfinished if each.status != "pending" and each.callback]
 
     def claim(self, id: str, seconds: float) -> Task | None:
-        """A finished request of whose end somebody is to be told, for this caller alone and so many seconds; None where
-        there is nothing to tell. With 0 seconds it has been told."""
+        """A finished request whose end has to be reported, for this caller alone and this many seconds; None if there
+        is nothing to report. With 0 seconds it counts as reported."""
         named = _named(id)
         outcome = self._store.run(TellTicket(named.key, index_key(named.tenant), round(seconds * SECOND)))
         return None if isinstance(outcome, Rejected) else task(*_document(outcome))

@@ -1,13 +1,13 @@
-"""What a store can be asked to do with approvals, each in one atomic step.
+"""The operations of a store on approvals, each in one atomic step.
 
-A request for approval is a document of its own, the ticket, and a line in its tenant's index of what is not finished.
+A request for approval is a document of its own, the ticket, and a line in its tenant's index of unfinished requests.
 
     {"id", "tenant", "secret", "owner", "requester", "agents", "scope", "revision", "any_revision", "uses", "used",
      "needs": [{"rule", "same", "by", "of", "within", "approvers": [...]}, ...],
      "state": "pending" | "approved" | "denied" | "cancelled", "created", "expires", "decided", "until", "revoked",
      "log": [{"at", "who", "what", "why"}, ...], "callback", "told", "claimed", ... and what people are shown}
 
-`same` names a rule as it is written, so that one that has changed is another; `rule` is its name.
+`same` is what `approving.written` gives, so that a changed rule is a different one; `rule` is its name.
 
 Times are microseconds, 0 for never. An operation that is rejected writes nothing.
 """
@@ -24,8 +24,8 @@ Verdict = Literal["approve", "reject"]
 
 @dataclass(frozen=True, slots=True)
 class Consume:
-    """Part of a commit: use an approval once. `scope` is the digest of what is about to run, `rules` those that demand
-    an approval of it, as they are written. What was asked for before `since` is void."""
+    """Part of a commit: uses an approval once. `scope` is the digest of what is about to run, `rules` those that demand
+    an approval of it, as `approving.written` gives them. Requests from before `since` are void."""
 
     key: str
     secret: str
@@ -38,8 +38,8 @@ class Consume:
 
 @dataclass(frozen=True, slots=True)
 class OpenTicket:
-    """Ask for an approval. `ticket` is the document but for its times; it can be decided for `life` microseconds.
-    `once` is the key of a retry and `body` the digest of what it must ask again; `token` is a key that may be used
+    """Requests an approval. `ticket` is the document without its times; it can be decided for `life` microseconds.
+    `once` is the key of a retry and `body` the digest that its request must have; `token` is a key that may be used
     once, within `token_life`."""
 
     key: str
@@ -58,7 +58,8 @@ class OpenTicket:
 
 @dataclass(frozen=True, slots=True)
 class DecideTicket:
-    """Say yes or no. `who` is the approver, and `rules` those that it may approve; `by` is the caller that said so."""
+    """Approves or rejects. `who` is the approver, and `rules` those that it may approve; `by` is the caller that sent
+    it."""
 
     key: str
     index: str
@@ -75,7 +76,7 @@ class DecideTicket:
 
 @dataclass(frozen=True, slots=True)
 class CloseTicket:
-    """Cancel what is pending or, with `revoke`, take back what was approved. `owner` is who asked for it; None for an
+    """Cancels a pending request or, with `revoke`, revokes an approval. `owner` is who made the request; None for an
     operator."""
 
     key: str
@@ -92,8 +93,8 @@ class CloseTicket:
 
 @dataclass(frozen=True, slots=True)
 class TellTicket:
-    """Whoever wants to hear of the end of a ticket: `claim` is for how many microseconds this caller alone will try to
-    tell; 0 says that it has been told, or that it never will be."""
+    """Claims the report of a ticket's end: `claim` is for how many microseconds only this caller will try to report it;
+    0 means that it has been reported, or never will be."""
 
     key: str
     index: str
@@ -106,7 +107,7 @@ class TellTicket:
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """A line in an index, until it is no longer of interest."""
+    """Adds a line to an index, to be removed at a given time."""
 
     key: str
     name: str
@@ -119,7 +120,7 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A text that is there from now on, unless one is there already: the first wins."""
+    """Stores a text, unless there is one already: the first wins."""
 
     key: str
     text: str
@@ -132,7 +133,7 @@ class Keep:
 
 ApprovalOperation = OpenTicket | DecideTicket | CloseTicket | TellTicket | Enter | Keep
 
-# The reasons of what is rejected.
+# The reasons for rejections.
 UNKNOWN_TICKET = "there is no such request for approval"
 NOT_PENDING = "the request for approval is not pending any more"
 NOT_APPROVED = "the request for approval is not approved"
@@ -143,7 +144,7 @@ ALREADY = "this approver has approved this request already"
 TOO_MANY = "too many requests for approval are pending"
 REPLAYED = "the denial was submitted already"
 TOLD = "there is nobody to tell"
-# Of one that is presented: each is a reason on the wire.
+# The reasons for which a presented approval is rejected, as on the wire.
 UNVERIFIABLE = "the approval cannot be verified"
 OUT_OF_SCOPE = "the approval is for something else"
 EXPIRED = "the approval is not valid any more"

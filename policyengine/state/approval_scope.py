@@ -26,22 +26,22 @@ from policyengine.model.values import Entity, Fault, to_json
 from policyengine.schema.schema import Schema
 from policyengine.state.canonical import canonical
 
-# Said in other words (who acts, in which session), or another at each attempt.
+# Members that have a place of their own (agents, session), or differ with each attempt.
 _APART = frozenset({"agent", "session", "time"})
-# What is JSON as it is, and has no parts.
+# The types of JSON values that have no parts.
 _LEAVES = frozenset({str, bool, int, type(None)})
-# What a request is shown as has no more characters than this.
+# The longest text of a request that is shown, in characters.
 LARGEST = 64 * 1024
 # Numbers beyond this have no canonical form.
 _EXACT = 2**53
-# What is nested needs a look of its own.
+# A value with more containers than this is left to `scope`.
 MOST_CONTAINERS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalScope:
-    """`digest` is what an approval is bound to. Whoever acts is named by `identity`. `shown` is the whole of what would
-    run, as JSON, for people; `args` and `context` are parts of it, for policies."""
+    """`digest` is what an approval is bound to. Actors are named by `identity`. `shown` is everything that would run,
+    as JSON, for people; `args` and `context` are parts of it, for policies."""
 
     digest: str
     requester: str
@@ -54,7 +54,8 @@ class ApprovalScope:
 
 
 def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> ApprovalScope:
-    """Raises Fault for what has no such form: an integer beyond 2^53, a value that is not JSON, and too much of it."""
+    """The scope of a request. Raises Fault if it has none: an integer beyond 2^53, a value that is not JSON, or too
+    much of it."""
     agents = tuple(identity(*actor.principal.uid) for actor in actors(asked, world, schema)[1:])
     members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
     attributes = asked.resource.attributes
@@ -91,8 +92,8 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
 
 
 def has_form(*parts: Any) -> bool:
-    """Whether what a request is made of surely has such a form: it is plain, and there is little of it. Of anything
-    else, only `scope` knows."""
+    """Whether a request with these parts certainly has a scope: they are plain and small. For all others, only `scope`
+    can tell."""
     left, containers, todo = LARGEST // 16, MOST_CONTAINERS, list(parts)
     for one in todo:
         kind = type(one)
@@ -126,23 +127,23 @@ def _is_text(name: Any) -> bool:
 
 
 def bound_members(schema: Schema) -> tuple[str, ...]:
-    """The members of a context that count, by name: those that some policy could read, but for the time."""
+    """The members of a context that count, by name: those that some policy could read, except the time."""
     return tuple(sorted(schema.context.keys() - _APART))
 
 
 def identity(type_: str, id_: str) -> str:
-    """One text for one entity, that no other has."""
+    """A unique text for an entity."""
     return json.dumps([type_, id_], ensure_ascii=False)
 
 
 def entity_name(text: str) -> str:
-    """An identity as policies write it: `User::"ann"`."""
+    """An identity in policy syntax: `User::"ann"`."""
     type_, id_ = json.loads(text)
     return f"{type_}::{json.dumps(id_, ensure_ascii=False)}"
 
 
 def _reference(value: Any) -> Any:
-    """An entity by type and id; anything else as it is."""
+    """An entity reduced to type and id; any other value unchanged."""
     if isinstance(value, Mapping) and isinstance(value.get("type"), str) and isinstance(value.get("id"), str):
         return {"type": value["type"], "id": value["id"]}
     return value
@@ -153,7 +154,7 @@ def _flat(entity: Entity) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """The JSON of what a Python caller may give as well: sets in order, tuples as arrays."""
+    """The JSON form of other values that a Python caller may pass: sets sorted, tuples as arrays."""
     if type(value) in _LEAVES:
         return value
     if isinstance(value, Mapping):

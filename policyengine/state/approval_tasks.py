@@ -1,4 +1,4 @@
-"""A request for approval as people and programs see it, and the beginning of its document."""
+"""A request for approval as people and programs see it, and its document when it is new."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Status = Literal["pending", "approved", "denied", "cancelled", "expired"]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one rule demands: `of` different people of `by` (`Group::"finance"`), and who has approved so far."""
+    """The demand of one rule: `of` different people of `by` (`Group::"finance"`), and who has approved so far."""
 
     rule: str
     by: str
@@ -39,12 +39,12 @@ class Need:
 class Task:
     """A request for approval. Entities are named as policies write them; times are seconds since 1970.
 
-    status: what has become of it. An approval that was taken back stays `approved`, and is `revoked`.
+    status: the state of the request. An approval that was revoked stays `approved`, and is `revoked`.
     request: exactly what would run: principal, action, resource with its arguments, context.
-    needs: what each rule demands, and who has approved.
-    why, evaluation, client: what the requester says, which evaluation it was, and which client of the caller says it.
-    approval: the id with which the request is made again; None until it is approved.
-    approved_until: when that ends; `uses` is how often it can be used, and `used` how often it was.
+    needs: the demands of each rule, and who has approved.
+    why, evaluation, client: the requester's reason, the evaluation that led here, and the caller's client.
+    approval: the id to repeat the request with; None until it is approved.
+    approved_until: when the approval ends; `uses` is how often it can be used, and `used` how often it was.
     within: how long an approval would hold, in seconds.
     """
 
@@ -118,9 +118,9 @@ def task(ticket: Ticket, now: int) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is said beside what is asked for: why, by which caller, after which evaluation, by which client of it, and
-    who wants to hear of the end. `once` and `body` are a retry's key and the digest of what it asks; `token` may be
-    used once, within so many microseconds."""
+    """Data besides the request itself: the reason, the caller, the evaluation, the caller's client, and where to report
+    the end. `once` and `body` are a retry's key and the digest of its request; `token` may be used once, within this
+    many microseconds."""
 
     why: str = ""
     caller: str = ""
@@ -136,7 +136,7 @@ class Submission:
 def ticket(
     wanted: AccessRequest, submission: Submission, named: ApprovalRef, snapshot: Snapshot
 ) -> dict[str, Any] | None:
-    """The document of a new request; None where a rule that demanded it is gone."""
+    """The document of a new request; None if a rule that demanded it no longer exists."""
     rules = demanding(snapshot, {each.rule for each in wanted.approvals})
     if len(rules) != len(wanted.approvals) or not all(rule.demands_approval for rule in rules):
         return None
@@ -178,5 +178,5 @@ def ticket(
     }
 
 
-# A reason that somebody gives has no more characters than this.
+# The longest reason, in characters.
 LONGEST = 2_000

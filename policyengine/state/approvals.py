@@ -24,21 +24,21 @@ from policyengine.state.approval_operations import (
     Ticket,
 )
 
-# So many requests of one tenant may be unfinished at once.
+# The most unfinished requests of one tenant.
 MAX_OPEN = 1_000
-# And so many of one requester, so that nobody takes the room of all others.
+# The most of one requester, so that nobody uses up the room of all others.
 MAX_MINE = 100
 
-# So long a ticket stays readable after it cannot change any more, and a retry finds it: 24 hours and more.
+# How long a ticket stays readable after its last change, so that a retry finds it: 24 hours and more.
 KEPT = 35 * 86_400 * 1_000_000
 
-# By key: the new document, and the time from which on it may be forgotten.
+# By key: the new document, and the time from which it may be forgotten.
 Writes = dict[str, tuple[Mapping[str, Any] | None, int]]
 Documents = Mapping[str, Mapping[str, Any] | None]
 
 
 def apply(asked: ApprovalOperation, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
-    """The document that is answered with, or why not; and what to write."""
+    """The document to answer with, or the reason for a rejection; and what to write."""
     match asked:
         case OpenTicket():
             return _open(asked, documents, now)
@@ -58,7 +58,7 @@ def apply(asked: ApprovalOperation, documents: Documents, now: int) -> tuple[Map
 
 
 def state_of(ticket: Ticket, now: int) -> str:
-    """The state of a ticket, for which nobody need write down that its time is over."""
+    """The state of a ticket. Its expiry need not be written down."""
     return "expired" if ticket["state"] == "pending" and ticket["expires"] <= now else str(ticket["state"])
 
 
@@ -73,7 +73,7 @@ def consumed(asked: Consume, ticket: Ticket | None, now: int) -> Ticket | str:
         return said.EXPIRED
     covered = set(asked.rules) <= {need["same"] for need in ticket["needs"]}
     if ticket["revision"] == asked.revision:
-        # What a rule reads has changed, and one more demands an approval.
+        # An attribute that a rule reads has changed, and one more rule demands an approval.
         return {**ticket, "used": ticket["used"] + 1} if covered else said.OUT_OF_SCOPE
     if not (ticket["any_revision"] and covered):
         return said.EXPIRED
@@ -81,7 +81,7 @@ def consumed(asked: Consume, ticket: Ticket | None, now: int) -> Ticket | str:
 
 
 def ends(ticket: Ticket) -> int:
-    """From when on a ticket may be forgotten."""
+    """The time from which a ticket may be forgotten."""
     return int(max(ticket["expires"], ticket["until"], ticket["decided"])) + KEPT
 
 
@@ -90,7 +90,7 @@ def ends(ticket: Ticket) -> int:
 
 def _open(asked: OpenTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
     if asked.once and (earlier := documents[asked.once]) is not None:
-        # A retry: which ticket it was, for the same body.
+        # A retry with the same body gets its first ticket.
         return earlier, {}
     if asked.token and (spent := documents[asked.token]) is not None and spent["until"] > now:
         return said.REPLAYED, {}
@@ -186,7 +186,7 @@ def _written(
 
 
 def _line(index: Mapping[str, Any] | None, ticket: Ticket, now: int) -> tuple[Mapping[str, Any], int]:
-    """The index with the line of a ticket: there while it is pending, or somebody is to be told of its end."""
+    """The index with the line of a ticket, which stays while it is pending or its end has to be reported."""
     if not ticket["told"]:
         until = ends(ticket)
     else:
@@ -199,7 +199,7 @@ def _line(index: Mapping[str, Any] | None, ticket: Ticket, now: int) -> tuple[Ma
 
 
 def _entered(index: Mapping[str, Any] | None, name: str, until: int, now: int) -> Mapping[str, Any]:
-    """What is over is left out."""
+    """The index with one more line, without expired ones."""
     lines = {**(index or {"open": {}})["open"], name: until}
     return {"open": {name: until for name, until in lines.items() if until > now}}
 

@@ -33,8 +33,8 @@ class Ineligible(Exception):
 def eligible(
     ticket: Ticket, approver: Mapping[str, Any], context: Mapping[str, Any] | None, snapshot: Snapshot
 ) -> tuple[str, tuple[str, ...]]:
-    """The identity of an approver, and the rules whose approval it may give. Raises Ineligible, and Fault for what is
-    no entity."""
+    """The identity of an approver, and the rules whose approval it may give. Raises Ineligible, and Fault if it is not
+    an entity."""
     asked = request(approver, APPROVE, task_entity(ticket), context)
     uid = asked.principal.uid
     who = identity(*uid)
@@ -75,7 +75,7 @@ def task_entity(ticket: Ticket) -> dict[str, Any]:
 
 
 def _allowed(approver: Any, task: Any, context: Any, snapshot: Snapshot) -> bool:
-    """Policies narrow and never widen: where some permit names `approve`, one must hold; and no forbid may."""
+    """Policies narrow and never widen: if some permit names `approve`, one must hold; and no forbid may."""
     decision = snapshot.evaluator.decide(approver, APPROVE, task, context)
     if decision.allowed:
         return True

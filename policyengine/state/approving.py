@@ -1,7 +1,7 @@
-"""Approvals in the course of authorizing: what to ask for if one is missing, and using one that is presented.
+"""Approvals while authorizing: requesting a missing one, and using one that is presented.
 
-A request names an approval by its id. The store says what the id stands for, nothing else is believed, and the result
-is compared with the request that is about to run.
+A request names an approval by its id. Only the store says what the id stands for, and that is compared with the request
+that is about to run.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from policyengine.state.approval_operations import Consume
 from policyengine.state.approval_scope import ApprovalScope, scope
 from policyengine.state.windows import SECOND
 
-# How long an approval holds where its rule says nothing.
+# How long an approval holds if its rule gives no time.
 WITHIN = timedelta(minutes=15)
 
 Why = Literal["approval_expired", "out_of_scope", "approval_unverifiable", "policy_denied"]
-# Why an approval that was presented did not help, as AuthZEN's profile names it.
+# Why a presented approval did not help, in the words of AuthZEN's profile.
 WHY: Mapping[str, Why] = {
     said.EXPIRED: "approval_expired",
     said.OUT_OF_SCOPE: "out_of_scope",
@@ -38,8 +38,8 @@ WHY: Mapping[str, Why] = {
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What to ask for: the approvals that are missing, and what they would be bound to. Made where a request was denied
-    for nothing but that, and good for the policies of `revision`."""
+    """What to request: the missing approvals, and what they would be bound to. Made if a request was denied for nothing
+    else, and valid for the policies of `revision`."""
 
     approvals: tuple[Approval, ...]
     scope: ApprovalScope
@@ -58,7 +58,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRef:
-    """An approval or a request for one, by what its id says: where it is, and what only it knows."""
+    """An approval or a request for one, as its id names it: its place, and its secret."""
 
     tenant: str
     number: str
@@ -74,12 +74,12 @@ def ticket_key(tenant: str, number: str) -> str:
 
 
 def index_key(tenant: str) -> str:
-    """What is unfinished in a tenant."""
+    """The key of a tenant's index of unfinished requests."""
     return f"approvals:{tenant}"
 
 
 def new_reference(tenant: str) -> ApprovalRef:
-    """128 bits that nobody guesses, and as many more that whoever knows the request does not know."""
+    """A new reference: 128 random bits, and as many more that are unknown to those who know the request."""
     return ApprovalRef(tenant, token_hex(16), token_hex(16))
 
 
@@ -92,7 +92,7 @@ def approval_id(reference: ApprovalRef) -> str:
 
 
 def reference(id_: Any) -> ApprovalRef | None:
-    """What an id names, if it looks like one."""
+    """The reference in an id, if it looks like one."""
     if not isinstance(id_, str) or not id_.isascii() or len(id_) > 1_024:
         return None
     kind, _, rest = id_.partition("_")
@@ -104,7 +104,7 @@ def reference(id_: Any) -> ApprovalRef | None:
     except (Error, UnicodeDecodeError):
         return None
     approval = ApprovalRef(tenant, numbers[:32], numbers[32:])
-    # There is one text for it.
+    # Each reference has exactly one text.
     return approval if id_ in (task_id(approval), approval_id(approval)) else None
 
 
@@ -119,13 +119,13 @@ def _suffix(tenant: str) -> str:
 def access_request(
     asked: Request, approvals: tuple[Approval, ...], snapshot: Snapshot, tenant: str, session: str | None
 ) -> AccessRequest:
-    """Raises Fault for a request that cannot be put to anybody."""
+    """The missing approvals. Raises Fault for a request that cannot be shown to an approver."""
     scoped = scope(asked, snapshot.world, snapshot.schema, tenant, session)
     return AccessRequest(approvals, scoped, tenant, session, snapshot.revision)
 
 
 def consume(id_: Any, wanted: AccessRequest, snapshot: Snapshot, since: int = 0) -> Consume | None:
-    """The use of an approval; None for what is not the id of one. What was asked for before `since` is void."""
+    """The use of an approval; None if this is not the id of one. Requests from before `since` are void."""
     named = reference(id_)
     if named is None or not named.secret or named.tenant != wanted.tenant:
         return None
@@ -139,12 +139,12 @@ def demanding(snapshot: Snapshot, names: Collection[str]) -> list[Rule]:
 
 
 def written(rule: Rule) -> str:
-    """A rule as it is written: another text for one that has changed."""
+    """The name of a rule with a digest of its meaning, so that a changed rule has a different text."""
     return f"{rule.name}:{sha256(repr(_structure(rule)).encode()).hexdigest()[:16]}"
 
 
 def _structure(value: Any) -> Any:
-    """What a typed rule says, without places, and the same in every process: sets are in order."""
+    """The meaning of a typed rule, without places, and the same in every process: sets are sorted."""
     if is_dataclass(value):
         return (type(value).__name__, *(_structure(getattr(value, one.name)) for one in fields(value) if one.repr))
     if isinstance(value, Mapping):
@@ -166,7 +166,7 @@ class Demand:
 
 
 def demand(rule: Rule) -> Demand:
-    """Its properties are constants."""
+    """The demand of a rule; its properties are constants."""
     spec = next(each for each in rule.obligations if each.type == APPROVAL)
     given = {name: value.value for name, value in spec.properties if isinstance(value, Const)}
     by = given["by"].uid

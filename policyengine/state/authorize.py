@@ -56,10 +56,10 @@ from policyengine.state.store import Store, StoreError
 from policyengine.state.trials import told
 from policyengine.state.windows import SECOND
 
-# How often a request is decided again because its session changed in between.
+# How many times a request is decided again if its session changed in between.
 TRIES = 8
 
-# The number of sets of limits for which it is remembered what they read.
+# The number of sets of limits whose reads are remembered.
 PLANS = 4_096
 
 # How long a reservation can be settled.
@@ -115,9 +115,9 @@ def new_request(
     accepts: Callable[[Decision], Decision] | None = None,
     placed: bool = False,
 ) -> AuthorizeRequest:
-    """A request of now. `lease` is in seconds. An idempotency key belongs to its tenant and owner: nobody else's is the
-    same. An approval may also be in the context, as AuthZEN's profile has it. With `placed` the id says where the
-    tenant is kept."""
+    """A request at the current time. `lease` is in seconds. An idempotency key belongs to its tenant and owner: the
+    same key of others is a different one. An approval may also be in the context, as in AuthZEN's profile. With
+    `placed` the id names the tenant's place."""
     if isinstance(context, Mapping) and APPROVAL in context:
         presented = context[APPROVAL]
         named = presented.get("id") if isinstance(presented, Mapping) else presented
@@ -125,11 +125,11 @@ def new_request(
         context = {name: value for name, value in context.items() if name != APPROVAL}
     whose = holder(principal, context)[0] if placed or once is not None else ""
     key = None if once is None else f"once:{place(whose)}:{_digest([whose, owner, once])}"
-    # A retry names the reservation of the first request, so that its state can be seen.
+    # A retry names the reservation of the first request, so that its state can be looked up.
     id_ = new_id() if key is None else _digest([key])[:32]
     if placed:
         id_ = place(whose) + id_[4:]
-    # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
+    # The real cost is computed from the request as it was, even if its host changes the objects meanwhile.
     principal, action, resource, context = map(copied, (principal, action, resource, context))
     body = "" if once is None else _digest([principal, action, resource, context, session])
     return AuthorizeRequest(
@@ -155,7 +155,7 @@ def authorizing(
         grant = yield from _authorizing(asked, snapshot, metering, decide, store)
         grant.prices = metering.prices
         if unpriced is not None and grant.decision.decision == "deny" and grant.decision.errors:
-            # What is missing is so because of this.
+            # This error is why the price is missing.
             grant.decision = replace(grant.decision, errors=(*grant.decision.errors, unpriced))
         return (
             told(grant, metering.events, holder(asked.principal, asked.context)[0]) if grant.decision.tried else grant
@@ -184,13 +184,13 @@ def _authorizing(
                 return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
             held = reply.documents[0]
             version = held["version"]
-            if context is None or type(context) is dict:  # anything else is refused for what it is
+            if context is None or type(context) is dict:  # anything else is refused for its type
                 context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
         decision = decide(asked.principal, asked.action, asked.resource, context)
         first, wanted, use = decision, None, None
         if decision.approvals:
             if asked.approval is None and has_form(asked.principal, asked.action, asked.resource, _apart(context)):
-                # Most hosts that are denied ask nobody.
+                # Most hosts do not request an approval after a denial.
                 return Grant(decision, _access=partial(_wanted, asked, context, decision, snapshot))
             try:
                 wanted = _wanted(asked, context, decision, snapshot)
@@ -240,14 +240,14 @@ def _wanted(asked: AuthorizeRequest, context: Any, decision: Decision, snapshot:
 
 
 def _apart(context: Mapping[str, Any] | None) -> Any:
-    """What an approval is bound to of the circumstances: the session is so by its id."""
+    """What an approval is bound to besides the context's other members: the session, by its id."""
     return context if not context or SESSION not in context else {n: v for n, v in context.items() if n != SESSION}
 
 
 def _why(
     asked: AuthorizeRequest, context: Any, decision: Decision, snapshot: Snapshot
 ) -> Generator[Operation, Outcome, Why]:
-    """Why an approval does not help a request that is denied for another reason than that one is missing."""
+    """Why an approval does not help a request that is denied for another reason than a missing approval."""
     try:
         use = consume(asked.approval, _wanted(asked, context, decision, snapshot), snapshot)
     except Fault:
@@ -262,7 +262,7 @@ def _why(
 
 
 def _impossible(decision: Decision, fault: Fault) -> Decision:
-    """A request that no approver can be asked about stays denied, and says why."""
+    """A request that cannot be shown to an approver stays denied, with the reason."""
     error = RuleError("", codes.NO_APPROVAL.id, f"nobody can be asked to approve the request: {fault.message}")
     return replace(decision, approvals=(), errors=(*decision.errors, error))
 
@@ -295,7 +295,7 @@ def call_of(name: str, counts: Sequence[int]) -> dict[str, Any]:
 
 def holder(principal: Any, context: Any) -> tuple[str, str]:
     """The owner of a session: the tenant of the context or of the principal, and the principal. Its agents share it."""
-    # What it nearly always is needs no look at the classes of others.
+    # The usual types are tested first, without a look at abstract classes.
     tenant = context.get("tenant") if type(context) is dict or isinstance(context, Mapping) else None
     id_ = tenant.get("id") if tenant is not None and isinstance(tenant, Mapping) else None
     attributes = principal if type(principal) is dict or isinstance(principal, Mapping) else {}
@@ -305,7 +305,7 @@ def holder(principal: Any, context: Any) -> tuple[str, str]:
 
 
 def _call(asked: AuthorizeRequest) -> str:
-    """What is called, as one text: the action, and for a tool its name."""
+    """The name of the call: the action, and for a tool the tool's name."""
     action = asked.action.get("name") if isinstance(asked.action, Mapping) else asked.action
     resource = asked.resource if isinstance(asked.resource, Mapping) else {}
     return called(str(action), str(resource.get("id")) if resource.get("type") == "Tool" else "")
@@ -313,7 +313,7 @@ def _call(asked: AuthorizeRequest) -> str:
 
 @lru_cache(PLANS)
 def called(action: str, tool: str) -> str:
-    """A call as one text, under which a session counts it."""
+    """The text under which a session counts a call."""
     return json.dumps([action, tool])
 
 
@@ -374,6 +374,6 @@ def _charges(
 
 
 def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
-    """What each actor sees: the principal, and every agent that acts for it."""
+    """The Env of each actor: the principal, and every agent that acts for it."""
     everyone = actors(whole, snapshot.world, snapshot.schema)
     return [Env(asked, snapshot.world) for asked in everyone]

@@ -20,7 +20,7 @@ from policyengine.steps import Steps, awaited, plain
 
 
 class Blocks:
-    """The blocks of one store. `after` is called once something has changed."""
+    """The blocks of one store. `after` is called after each change."""
 
     def __init__(self, store: Store, events: Sink, after: Callable[[], None] = lambda: None) -> None:
         self._ask, self._ask_async = store.run, store.run_async
@@ -28,9 +28,9 @@ class Blocks:
         self._after = after
 
     def _block(self, kind: Kind, id: str, *, seconds: float | None = None, why: str = "", by: str = "") -> Steps[Block]:
-        """Deny whoever and whatever this is, on every node, for so long; for ever without `seconds`. `id` is of any
-        type, or says one: `User::"ann"`. `why` is shown to whoever is denied. Raises ValueError for what names nobody,
-        and StoreError."""
+        """Denies this person or thing on every node, for this many seconds; for ever without `seconds`. `id` applies to
+        any type, or names one: `User::"ann"`. `why` is shown to whoever is denied. Raises ValueError for an id that
+        names nobody, and StoreError."""
         if seconds is not None and not 0 < seconds < 1e9:
             raise ValueError("`seconds` must be more than 0; leave it out for a block without end")
         length = 0 if seconds is None else max(1, round(seconds * SECOND))
@@ -38,13 +38,13 @@ class Blocks:
         return self._done(asked, (yield asked))
 
     def _unblock(self, kind: Kind, id: str, *, why: str = "", by: str = "") -> Steps[None]:
-        """Lift a block, exactly as it was named. Raises ValueError and StoreError."""
+        """Lifts a block, exactly as it was named. Raises ValueError and StoreError."""
         asked = _impose(kind, id, why, by, False, 0)
         self._done(asked, (yield asked))
 
     def _void(self, *, why: str = "", by: str = "") -> Steps[float]:
-        """All sessions and approvals from before are void, on every node: after a store was restored from a backup, for
-        one. Returns what that is before, in seconds since 1970. Raises StoreError."""
+        """Voids all earlier sessions and approvals, on every node: for example, after a store was restored from a
+        backup. Returns the time before which they are void, in seconds since 1970. Raises StoreError."""
         since = int(document_in((yield Beat(void=True)))["since"])
         self._after()
         told: dict[str, Field] = {"before": since // SECOND, "why": why[:LONGEST], "by": by[:LONGEST]}
@@ -52,7 +52,7 @@ class Blocks:
         return since / SECOND
 
     def _list(self) -> Steps[tuple[Block, ...]]:
-        """What is blocked now, by kind and id. Raises StoreError."""
+        """The current blocks, by kind and id. Raises StoreError."""
         return _listed((yield ReadBlocks()))
 
     block, block_async = plain(_block), awaited(_block)

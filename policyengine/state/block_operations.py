@@ -1,19 +1,19 @@
-"""What a store can be asked to do with the list of blocks, and what becomes of it.
+"""The operations of a store on the list of blocks, and their results.
 
-The list is one document, so that a node reads one version of it. Each entry has the time at which it was set or
-lifted, by the store's clock, and no two have the same: of two entries about one name the later one counts, whoever has
-read what before. An older list therefore takes back nothing, and a lost one neither.
+The list is one document, so that a node reads one version of it. Each entry has the time at which it was set or lifted,
+by the store's clock, and no two times are equal: of two entries with one name the later one counts, whatever was read
+before. So an older list takes nothing back, and neither does a lost one.
 
     {"version": number, "entries": {name: {"kind", "type", "id", "blocked", "until", "why", "by", "at"}},
      "beat": time, "since": time, "lost": time}
 
-`beat` is the store's time, written again once a minute: a node that knows a later one than it reads has the proof that
-the store was emptied, or restored. What began before `since` is void then: sessions, which may have seen more than they
-know, and approvals, which may have been used. A list that is written for the first time begins so: a node that knows an
-earlier `since` has the proof, too, where another one has written the time before it could look. `lost` is when there
-last was such a proof, and nothing for a list that is new.
+`beat` is the store's time, written once a minute: if a node knows a later one than it reads, that proves that the store
+was emptied or restored. Then everything that began before `since` is void: sessions, which may have seen more than they
+know, and approvals, which may have been used. A list that is written for the first time begins this way: if a node
+knows an earlier `since`, that is proof, too, even if another node has written the time before it could look. `lost` is
+the time of the last such proof, and 0 for a new list.
 
-In a store of several shards each has such a time of its own, and no entries: `beat_key`.
+In a store of several shards each shard has such a time of its own, without entries: `beat_key`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from msgspec import Struct
 
 Document = Mapping[str, Any]
 KEY = "blocks"
-# So many names are blocked at once.
+# The most blocks at one time.
 MOST = 10_000
-# A lifted block is remembered for so long, in microseconds: a node that was away for longer goes on denying.
+# How long a lifted block is remembered, in microseconds: a node that was away for longer goes on denying.
 LIFTED = 30 * 86_400 * 1_000_000
-# So often the time is written, in microseconds.
+# The interval between beats, in microseconds.
 BEAT = 60 * 1_000_000
-# In microseconds from now: a hundred years.
+# A hundred years, in microseconds from now.
 FOREVER = 36_500 * 86_400 * 1_000_000
 
 
 class Impose(Struct, frozen=True, gc=False):
-    """Set a block for `length` microseconds, 0 for ever; or lift it, with `blocked` False. `name` is whom it stops."""
+    """Sets a block for `length` microseconds, 0 for ever; or lifts it, with `blocked` False. `name` is whom it
+    stops."""
 
     name: str
     kind: str
@@ -53,7 +54,7 @@ class Impose(Struct, frozen=True, gc=False):
 
 
 class ReadBlocks(Struct, frozen=True, gc=False):
-    """The list; without its entries where it still is of this version."""
+    """Reads the list; without its entries if it still has this version."""
 
     version: int = 0
 
@@ -63,8 +64,8 @@ class ReadBlocks(Struct, frozen=True, gc=False):
 
 
 class Beat(Struct, frozen=True, gc=False):
-    """Write what time it is. `known` is the latest that the node has read; with `void` all is void that began before
-    now. `place` is that of a shard; without one it is the time of the list."""
+    """Writes the current time. `known` is the latest that the node has read; with `void` everything that began before
+    now is void. `place` is a shard's; without one it is the time of the list."""
 
     known: int = 0
     void: bool = False
@@ -80,12 +81,12 @@ class Beat(Struct, frozen=True, gc=False):
 
 
 def beat_key(place: str) -> str:
-    """Where a shard keeps its time."""
+    """The key of a shard's time."""
     return f"beat:{place}"
 
 
 def beaten(asked: Beat, document: Document | None, now: int) -> Document:
-    """The list with the time."""
+    """The list with the new time."""
     before: Document = document if document is not None else {"version": 0, "entries": {}}
     beat, since = int(before.get("beat", 0)), int(before.get("since", now))
     made = {**before, "beat": max(now, beat), "since": since}
@@ -95,7 +96,7 @@ def beaten(asked: Beat, document: Document | None, now: int) -> Document:
 
 
 def imposed(asked: Impose, document: Document | None, now: int) -> Document | None:
-    """The list with one entry more; None where it is full."""
+    """The list with one more entry; None if it is full."""
     before: Document = document if document is not None else {"version": 0, "entries": {}}
     version = max(now, int(before["version"]) + 1)
     entry = {

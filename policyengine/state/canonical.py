@@ -12,13 +12,13 @@ from typing import Any
 
 import rfc8785
 
-# A number with a fraction, an exponent or sixteen digits, or what looks like one within a text.
+# A number with a fraction, an exponent or sixteen digits, or text that looks like one.
 _OTHER_NUMBER = re.compile(r"[:,\[]-?(?:[0-9]{16}|[0-9]+[.eE])")
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
 def canonical(value: dict[str, Any]) -> bytes:
-    """Raises ValueError and RecursionError for what has no such form."""
+    """The RFC 8785 form. Raises ValueError and RecursionError for a value without one."""
     try:
         text = _WRITER.encode(value)
     except (TypeError, ValueError):

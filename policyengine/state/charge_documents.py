@@ -1,4 +1,4 @@
-"""What documents record about charges: a meter its limit, and a lease what it was charged to.
+"""What documents record about charges: a meter records its limit, and a lease records its charges.
 
 Pure.
 """
@@ -16,7 +16,7 @@ Documents = Mapping[str, Document | None]
 
 
 def told_of(asked: Charge | Adjust) -> dict[str, Any]:
-    """What a meter's document says of itself, so that whoever reads it needs no policy."""
+    """A meter's description in its document, so that nobody needs a policy to read it."""
     told = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
     if isinstance(asked.window, Sliding):
         told["width"] = asked.window.width
@@ -26,7 +26,7 @@ def told_of(asked: Charge | Adjust) -> dict[str, Any]:
 
 
 def held_charge(charge: Charge, where: int) -> dict[str, Any]:
-    """What a lease keeps of a charge, and where it was counted."""
+    """A charge as a lease keeps it, with the place where it was counted."""
     kind = kind_of(charge.window)
     held = {"meter": charge.meter, "rule": charge.rule, "kind": kind, "at": where, "ceiling": charge.ceiling}
     if isinstance(charge.window, Sliding):

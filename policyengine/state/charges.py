@@ -32,7 +32,7 @@ from policyengine.state.windows import SECOND, Concurrent, Window, calendar, mea
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """A request as it came. It is read as a whole only once its real cost is known."""
+    """A request as it came. It is evaluated as a whole only once its real cost is known."""
 
     principal: Any
     action: Any
@@ -45,7 +45,7 @@ class Seen(Struct, frozen=True, gc=False):
 
 
 class Metered(Struct, frozen=True, gc=False):
-    """A charge, and what it is computed from: when the real cost is known, the amount is computed again."""
+    """A charge, and the values it is computed from: when the real cost is known, the amount is computed again."""
 
     charge: Charge
     limit: LimitRule
@@ -57,15 +57,15 @@ class Metered(Struct, frozen=True, gc=False):
 
 
 class Charges(Struct, frozen=True, gc=False):
-    """The charges of a request, one for each meter; `errors` are of limits that could not be evaluated."""
+    """The charges of a request, one for each meter; `errors` are those of limits that could not be evaluated."""
 
     metered: tuple[Metered, ...]
     errors: tuple[RuleError, ...] = ()
 
 
 def charges(limits: Sequence[LimitRule], envs: Sequence[Env], now: int) -> Charges:
-    """What the limits ask. `envs` are those of the principal and of each agent that acts for it; `now` is the host's
-    time, in microseconds, from which only the calendar's periods are told."""
+    """The charges of the limits. `envs` are those of the principal and of each agent that acts for it; `now` is the
+    host's time, in microseconds, which only determines calendar periods."""
     metered: dict[str, Metered] = {}
     errors: list[RuleError] = []
     for env in envs:
@@ -105,8 +105,8 @@ def _charge(limit: LimitRule, env: Env, now: int) -> Charge:
 
 
 def key_of(limit: LimitRule, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
-    """The meter's key, and what its limit counts by, from the values of its keys. What counts by tenant is kept where
-    the tenant is."""
+    """The meter's key, and the values that its limit counts by, from the values of its keys. A limit that counts by
+    tenant is kept at the tenant's place."""
     by = tuple(map(_text, read))
     digest = sha256(_text(by).encode()).hexdigest()[:32]
     if limit.tenant is not None:
@@ -117,20 +117,20 @@ def key_of(limit: LimitRule, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]
 
 
 def share_of(spec: LimitSpec) -> tuple[int, int, int] | None:
-    """How much of the average of how many periods there may be, and how long those are."""
+    """The share of a limit: percent of the average, the number of periods, and their length."""
     return (spec.share, spec.over, mean_length(spec.per)) if spec.share and spec.per is not None else None
 
 
 def window(spec: LimitSpec, now: int) -> Window:
-    """The window of a limit, as it lies around now."""
+    """The window of a limit at this time."""
     if spec.per is None:
         return Concurrent()
     return calendar(spec.per, spec.zone, now) if isinstance(spec.per, str) else sliding(spec.per)
 
 
 def real_amount(metered: Metered, cost: Mapping[str, Any]) -> int:
-    """What the request has really cost this meter. `cost` is what became known, in the words of `context.cost`; what it
-    does not mention stays as estimated. Raises EvaluationError or Fault as the estimate did."""
+    """The real cost of the request for this meter. `cost` are the actual values, with the keys of `context.cost`; those
+    that it does not mention stay as estimated. Raises EvaluationError or Fault as the estimate did."""
     env = metered.env
     asked = env.request
     context = {**asked.context, "cost": {**asked.context.get("cost", {}), **cost}}
@@ -150,5 +150,5 @@ def _strictest(charge: Charge, earlier: Metered | None) -> Charge:
 
 
 def _text(value: Any) -> str:
-    """One text for one value: an entity by type and id, so that no two keys are one."""
+    """A unique text for a value: an entity by type and id."""
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))

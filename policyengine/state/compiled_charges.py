@@ -1,8 +1,8 @@
 """The charges of a request, computed fast: what its limits read is compiled once for the limits that a decision names.
 
 `quick` returns what `charges` returns, or None: for a request with agents, a limit that reads more than plain
-attributes, a value of an undeclared type, or an entity that a source knows. `charges`, the specification, then does the
-work.
+attributes, a value of an undeclared type, or an entity that the source knows. Then `charges`, the specification, does
+the work.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.stateful_rules import LimitRule, Metering
 from policyengine.state.windows import SECOND, Window
 
-# Principal, resource and context, as they came; a value, or any exception where it is not as it should be.
+# Takes the raw principal, resource and context; returns a value, or raises anything if one is unusual.
 Get = Callable[[Any, Any, Any], Any]
 Records = Mapping[str, Mapping[str, Any]]
 
-# So many keys of one limit are remembered, with their digests.
+# How many keys of one limit are remembered, with their digests.
 REMEMBERED = 16_384
 
 
 class _Unusual(Exception):
-    """What is not compiled, or not as it should be."""
+    """Not compiled, or not as it should be."""
 
 
 class Compiled(Struct, gc=False):
-    """One limit. `known` are the last charges, by what its keys read: each as all that a request charges."""
+    """One limit. `known` are the last charges, by the values of its keys: each as all charges of a request."""
 
     limit: LimitRule
     name: str
@@ -51,28 +51,28 @@ class Compiled(Struct, gc=False):
     advisory: bool
     share: tuple[int, int, int] | None
     known: dict[Any, tuple[Charge]]
-    # Whether the charge follows from what its keys read.
+    # Whether the charge depends only on the values of its keys.
     fixed: bool
 
 
 class Plan(Struct, gc=False):
-    """The limits that one decision names. `compiled` is None where one of them reads too much for it. Who is of one of
-    the types of `delegates` may have got its task from another, and is not the only one who acts. Where none of them
-    reads more of an entity than which it is, it makes no difference what else is said of it in the same request."""
+    """The limits that one decision names. `compiled` is None if one of them reads too much. A principal of one of the
+    types in `delegates` may have got its task from another, and is then not the only actor. If no limit reads more of
+    an entity than its identity, other statements about the entity in the same request do not matter."""
 
     snapshot: Snapshot
     compiled: tuple[Compiled, ...] | None
     delegates: frozenset[str] = frozenset()
     reads_entities: bool = True
-    # Those that count an amount; and whether any of them has windows that lie somewhere in the calendar.
+    # The limits that count an amount; and whether any of them has a calendar window.
     counted: tuple[LimitRule, ...] = ()
     dated: bool = True
-    # The charges of the only one that were made before, where they follow from what its keys read, and those read more
-    # of no entity than which it is. For a request without agents in its context; None, or any exception, otherwise.
+    # The remembered charges of a single limit, if they depend only on its keys, and these read only the identities of
+    # entities. For a request without agents in its context; otherwise None, or any exception.
     find: Callable[[Any, Any, Any], tuple[Charge] | None] | None = None
 
     def charged(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> tuple[Charge, ...] | None:
-        """The charges alone."""
+        """Only the charges."""
         compiled = self.compiled
         if compiled is None or (context is not None and "agent" in context):
             return None
@@ -84,11 +84,11 @@ class Plan(Struct, gc=False):
             if len(compiled) == 1:
                 return _charge(compiled[0], principal, resource, context, now)
             return tuple([_charge(one, principal, resource, context, now)[0] for one in compiled])
-        except Exception:  # noqa: BLE001 - whatever it is, the specification says it
+        except Exception:  # noqa: BLE001 - the specification decides what it means
             return None
 
     def metered(self, charges: tuple[Charge, ...], seen: Seen) -> tuple[Metered, ...]:
-        """What the charges of a request were made from."""
+        """The values that the charges of a request were computed from."""
         compiled = self.compiled or ()
         return tuple([Metered(charge, one.limit, seen) for charge, one in zip(charges, compiled, strict=True)])
 
@@ -100,7 +100,7 @@ class Plan(Struct, gc=False):
 
 
 def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan:
-    """What the limits of these names read. It holds for requests that the snapshot allows."""
+    """What the limits of these names read. It applies to requests that the snapshot allows."""
     limits = [metering.limits[name] for name in names]
     delegates = frozenset(type_ for type_ in snapshot.schema.entities if delegators(type_, snapshot.schema) is not None)
     if len(limits) > MAX_CHARGES:
@@ -124,7 +124,7 @@ def _finding(one: Compiled, delegates: frozenset[str]) -> Callable[[Any, Any, An
         return known.get(key(p, r, c))
 
     def of_principal(p: Any, r: Any, c: Any) -> tuple[Charge] | None:
-        """As `find`, without a call of the key."""
+        """As `find`, without a call for the key."""
         type_, id_ = p["type"], p["id"]
         if type_ not in names or type(type_) is not str or type(id_) is not str or type(p) is not dict:
             return None
@@ -166,7 +166,7 @@ def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int
 
 
 def _told(read: Any) -> Any:
-    """What a key read, as an evaluation gives it."""
+    """The value of a key, as an evaluation returns it."""
     return to_json(Entity(Uid(*read), {})) if type(read) is tuple else read
 
 
@@ -200,7 +200,7 @@ def _each(keys: tuple[Get, ...]) -> Get:
 
 
 def _key(expr: Expr, records: Records) -> Get:
-    """A key as it is told from all others: a text, or an entity's type and id."""
+    """The value that identifies a key: a text, or an entity's type and id."""
     match expr:
         case Const(value=value) if type(value) is str:
             return lambda p, r, c: value
@@ -243,7 +243,7 @@ def _attribute(expr: Attribute, records: Records) -> Get:
             if owners is not None and type_ not in owners:
                 raise _Unusual
             if type_ in records and record["id"] in records[type_]:
-                # A source knows it, and may know better.
+                # The source knows the entity, and its record takes precedence.
                 raise _Unusual
             value = record[name]
             if type(value) not in plain:
@@ -281,7 +281,7 @@ def _identity(expr: Expr) -> Get:
 
 
 def _entity(expr: Expr) -> Get:
-    """An entity as it came, which is one indeed."""
+    """A raw entity, after a check that it is one."""
     names = _names(expr)
 
     def checked(value: Any, _r: Any = None, _c: Any = None) -> Any:
@@ -294,14 +294,14 @@ def _entity(expr: Expr) -> Get:
 
 
 def _names(expr: Expr) -> frozenset[str]:
-    """The types that it may be of."""
+    """The possible types of the entity."""
     if not isinstance(expr.type, EntityT):
         raise _Unusual
     return expr.type.names
 
 
 def _from(expr: Expr, told: Callable[..., Any]) -> Get:
-    """What is told of the part of a request that this is; of the principal, which comes first, without another call."""
+    """Applies `told` to this part of a request; for the principal, the first part, without another call."""
     match expr:
         case Root(name="principal"):
             return told

@@ -1,4 +1,4 @@
-"""The fast path for requests that charge limits and do nothing else, as nearly all requests do.
+"""The fast path for requests that only charge limits, as nearly all requests do.
 
 In: a request without a session, an idempotency key or an approval. Out: the commit and the parts of the answer, or
 None. With None, `authorizing` decides; it is the specification of this module. Steps that every request needs belong
@@ -33,13 +33,12 @@ from policyengine.state.stateful_rules import SESSION, Metering
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
-# What is asked for unless something else is said.
+# The lease if the caller gives none.
 _LEASE = 600 * SECOND
 
 
 class ChargingPlan(Struct, frozen=True, gc=False):
-    """What a decision means for whoever meters: the decision for them, and what its limits read. `alerts` is whether
-    any limit tells people of anything."""
+    """A decision for callers that meter, and what its limits read. `alerts` is whether any limit sends alerts."""
 
     decided: Decision
     metered: Decision
@@ -48,8 +47,8 @@ class ChargingPlan(Struct, frozen=True, gc=False):
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):
-    """An allowed request on its way to the store. Its grant uses it as its terms: the charges are made of the request
-    again when somebody settles it."""
+    """An allowed request on its way to the store. Its grant uses it as its terms: the charges are computed from the
+    request again when it is settled."""
 
     id: str
     owner: str
@@ -85,7 +84,7 @@ def straight(
     known: tuple[Snapshot, Metering],
     store: Store,
 ) -> ChargingRequest | None:
-    """Never raises for what a request holds."""
+    """The request if it only charges limits, otherwise None. Never raises because of a request's content."""
     snapshot, metering = known
     if context is not None:
         if type(context) is not dict or SESSION in context or APPROVAL in context:
@@ -96,7 +95,7 @@ def straight(
             if unpriced is not None:
                 return None
     decided = snapshot.evaluator.decide(principal, action, resource, context)
-    # By identity: decisions are shared, and one that is remembered here is nobody else's. Most ask for the last again.
+    # By identity: decisions are shared and kept alive. Most requests get the same decision as the one before.
     way = metering.ways.get(None)
     if way is None or way.decided is not decided:
         way = _way(decided, snapshot, metering)
@@ -107,7 +106,7 @@ def straight(
     if plan.find is not None and (context is None or "agent" not in context):
         try:
             charges = plan.find(principal, resource, context)
-        except Exception:  # noqa: BLE001 - whatever it is, it is found out below
+        except Exception:  # noqa: BLE001 - whatever it is, the code below finds it
             charges = None
     if charges is None:
         charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
@@ -118,7 +117,7 @@ def straight(
     if placed:
         id_ = place(tenant) + id_[4:]
     if plan.counted:
-        # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
+        # The real cost is computed from the request as it was, even if its host changes the objects meanwhile.
         principal, action, resource, context = map(copied, (principal, action, resource, context))
         seen = Seen(principal, action, resource, context, snapshot.world)
         memo = kept(plan.counted, seen, context, tenant if way.alerts else "")
@@ -135,13 +134,13 @@ def unrecorded(
     opens: bool,
     known: tuple[Snapshot, Metering],
 ) -> Grant | None:
-    """The grant of a request that concerns no store: no rule about it reads the session, and nothing of it is charged,
-    marked or put to anybody. None for any other, which `authorizing` decides. Never raises for what a request holds."""
+    """The grant of a request that concerns no store: no rule about it reads the session, and it charges, marks and
+    requests nothing. None for any other, which `authorizing` decides. Never raises because of a request's content."""
     snapshot, metering = known
     if type(action) is not str or type(resource) is not dict:
         return None
     if session is not None and (opens or not snapshot.blocks.is_empty):
-        # Which sessions may begin by being named, or are stopped, is asked there.
+        # Whether a session may begin this way, or is blocked, is decided there.
         return None
     if context is not None and (
         type(context) is not dict or SESSION in context or APPROVAL in context or "cost" in context
@@ -156,8 +155,8 @@ def unrecorded(
 
 
 def _way(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingPlan | None:
-    """The way of a decision that allows and names limits; None for any other, and as long as nobody has found out what
-    those limits read."""
+    """The plan of a decision that allows and names limits; None for any other, and until it is known what those limits
+    read."""
     ways = metering.ways
     way: ChargingPlan | None = ways.get(id(decided))
     if way is None or way.decided is not decided:
@@ -180,10 +179,10 @@ def _way(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingP
 
 
 def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
-    """The grant of what was committed, or the denial."""
+    """The grant for what was committed, or the denial."""
     metering, way = asked.known[1], asked.way
     if type(outcome) is Done:
-        # As `granted` has it, for what has been charged and nothing else.
+        # As in `granted`, for requests that only charge.
         expires = outcome.expires_at / SECOND
         grant = Grant(way.metered, asked.id, None, outcome.uses, expires, asked, metering.prices)
     else:
@@ -196,7 +195,7 @@ def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
 
 
 def away(asked: ChargingRequest, error: StoreError) -> Grant:
-    """The answer where the store cannot be asked."""
+    """The answer if the store is unavailable."""
     if all(one.limit.spec.fails_open for one in asked.metered):
         return unmetered(asked.way.metered, error.told)
     return denied_by_store(codes.STORE_AWAY.id, error.told, asked.known[0])

@@ -1,6 +1,6 @@
 """The answer to an authorized request: the decision, and everything that belongs to this request alone.
 
-Decisions are shared by all requests with the same decision; ids, charges, times and leases are here.
+Decisions are shared by all requests with the same decision; ids, charges, times and leases are kept here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from policyengine.state.windows import SECOND
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The state of one meter of a limit, in the numbers of the policy. `resets_at` is when it would be empty if nothing
-    else came, in seconds since 1970."""
+    """The state of one meter of a limit, in the numbers of the policy. `resets_at` is when it would be empty without
+    further requests, in seconds since 1970."""
 
     rule: str
     used: float
@@ -55,7 +55,7 @@ class SettleError(Exception):
 
 
 class Terms(Protocol):
-    """What a grant needs to be settled, renewed and given back."""
+    """What a grant needs to be settled, renewed and cancelled."""
 
     @property
     def store(self) -> Store: ...
@@ -68,7 +68,7 @@ class Terms(Protocol):
 
 
 class KnownTerms(Struct, frozen=True, gc=False):
-    """All of them at hand."""
+    """Terms that are already computed."""
 
     store: Store
     owner: str
@@ -77,41 +77,41 @@ class KnownTerms(Struct, frozen=True, gc=False):
 
 
 class Grant(Struct, eq=False, gc=False):
-    """A decision that has been recorded. `allowed` is as strict as the decision's: nothing may be owed.
+    """A decision that has been recorded. `allowed` is as strict as the decision's: there must be no obligations.
 
-    decision: the decision, in which a limit without room denies.
-    id: the reservation; empty where nothing is metered.
-    limits: what each limit that applies says, after this request.
+    decision: the decision; a limit without room makes it a deny.
+    id: the reservation; empty if nothing is metered.
+    limits: the state of each applicable limit after this request.
     denied_by: the limits without room.
-    retry_after: after how many seconds the request would succeed if nothing else came; None where it was not denied for
-        want of room, and where it could never fit.
+    retry_after: after how many seconds the request would succeed without further requests; None if it was not denied
+        for lack of room, or could never fit.
     replayed: whether it was granted before, under the same idempotency key.
-    metered: False where the store was away and every limit says `on failure allow`.
-    access_request: what to ask for, where nothing but approvals is missing.
+    metered: False if the store was unavailable and every limit says `on failure allow`.
+    access_request: what to request, if only approvals are missing.
     approval: the approval that was used.
-    approval_denied: why an approval that was presented did not help.
-    expires_at: the end of the lease, in seconds since 1970. Then the estimate stays charged and concurrency comes back.
+    approval_denied: why a presented approval did not help.
+    expires_at: the end of the lease, in seconds since 1970. Then the estimate stays charged and concurrency is freed.
     """
 
     decision: Decision
     id: str = ""
-    # What meters said, and what that is in the policy's own numbers, once somebody asks.
+    # The state of the meters, and the same in the policy's own numbers, on demand.
     _limits: tuple[Limit, ...] | None = ()
     _uses: tuple[MeterUse, ...] = ()
     expires_at: float = 0.0
     _terms: Terms | None = None
-    # What is settled in tokens costs so much.
+    # The prices of tokens that are settled.
     prices: Prices = NO_PRICES
     denied_by: tuple[str, ...] = ()
     retry_after: int | None = None
     replayed: bool = False
     metered: bool = True
-    # What to ask for, or what makes it once somebody asks.
+    # What to request, or a function that makes it on demand.
     _access: AccessRequest | Callable[[], AccessRequest] | None = None
     approval: Used | None = None
     approval_denied: Why | None = None
     _done: bool = False
-    # Whoever wants to know what more counts once it is settled; and by meter, what counts until now.
+    # Called with the additional usage when the grant is settled; and by meter, the amount that counts so far.
     told: Callable[[Sequence[MeterUse], Mapping[str, int]], None] | None = None
     counted: dict[str, int] | None = None
 
@@ -121,7 +121,7 @@ class Grant(Struct, eq=False, gc=False):
 
     @property
     def approvable(self) -> bool:
-        """Whether nothing but approvals is missing."""
+        """Whether only approvals are missing."""
         return self._access is not None
 
     @property
@@ -145,9 +145,9 @@ class Grant(Struct, eq=False, gc=False):
     # ---- what becomes of it: each has a sync and an async form around one operation ----
 
     def settle(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
-        """Records the real cost, in the words of `context.cost`; what it does not mention stays as estimated. Returns
+        """Records the real cost, with the keys of `context.cost`; what it does not mention stays as estimated. Returns
         the state of the limits. Raises SettleError if it is not a cost, or if the reservation has ended or belongs to
-        somebody else; StoreError if the store is unavailable: settle again then."""
+        somebody else; StoreError if the store is unavailable: then settle again."""
         asked = self._settle(cost or {}, True)
         return self._settled(self._run(asked), asked)
 
@@ -156,7 +156,8 @@ class Grant(Struct, eq=False, gc=False):
         return self._settled(await self._run_async(asked), asked)
 
     def add(self, cost: Mapping[str, Any]) -> bool:
-        """Records what has been spent so far, in total, and goes on. False once a limit has been passed: stop then."""
+        """Records the total that has been spent so far; the work goes on. False once a limit has been passed: then
+        stop."""
         asked = self._settle(cost, False)
         return all(limit.used <= limit.ceiling for limit in self._said(self._run(asked), asked))
 
@@ -165,7 +166,7 @@ class Grant(Struct, eq=False, gc=False):
         return all(limit.used <= limit.ceiling for limit in self._said(await self._run_async(asked), asked))
 
     def renew(self, seconds: float | None = None) -> None:
-        """Holds the lease for longer, from now on. Raises SettleError if it has ended."""
+        """Extends the lease to this many seconds from now. Raises SettleError if it has ended."""
         self._renewed(self._run(self._renew(seconds)))
 
     async def renew_async(self, seconds: float | None = None) -> None:
@@ -179,8 +180,8 @@ class Grant(Struct, eq=False, gc=False):
         self._cancelled(await self._run_async(self._cancel()))
 
     def withdraw(self) -> None:
-        """`cancel`, for what was granted and is not done after all. Where it has ended, or the store is away, the lease
-        ends by itself. Never raises."""
+        """`cancel`, for something that was granted and is not done after all. If it has ended, or the store is
+        unavailable, the lease ends by itself. Never raises."""
         if self.id:
             with suppress(StoreError, SettleError):
                 self.cancel()
@@ -196,8 +197,8 @@ class Grant(Struct, eq=False, gc=False):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """A grant that is left unsettled keeps its estimate: whoever crashed has not had it for nothing. Its
-        concurrency is freed now, not when the lease ends."""
+        """A grant that is left unsettled keeps its estimate: a crash must not make the work free. Its concurrency is
+        freed now, not when the lease ends."""
         if not self._done and self._terms is not None and self.id:
             self.settle()
 
@@ -210,7 +211,7 @@ class Grant(Struct, eq=False, gc=False):
         try:
             for metered in terms.metered:
                 if metered.limit.spec.of is not None:
-                    # Of all who act, the largest, as it was estimated.
+                    # The largest amount of all actors, as it was estimated.
                     meter = metered.charge.meter
                     amounts[meter] = max(amounts.get(meter, 0), real_amount(metered, self._cost(metered, cost)))
         except NoPrice as error:
@@ -262,7 +263,7 @@ class Grant(Struct, eq=False, gc=False):
         return limits(uses)
 
     def _more(self, asked: Settle) -> dict[str, int]:
-        """By meter, how much more counts than before."""
+        """By meter, how much its usage has risen."""
         if self.counted is None:
             self.counted = (
                 {metered.charge.meter: metered.charge.amount for metered in self._terms.metered} if self._terms else {}
@@ -270,7 +271,7 @@ class Grant(Struct, eq=False, gc=False):
         more = {}
         for meter, amount in asked.actual:
             before = self.counted.get(meter, 0)
-            # On the way, an estimate counts until more than it has been spent.
+            # Until the end, an estimate counts unless more than it has been spent.
             self.counted[meter] = amount if asked.final else max(amount, before)
             more[meter] = self.counted[meter] - before
         return more
@@ -284,7 +285,7 @@ class Grant(Struct, eq=False, gc=False):
 
 
 def grant_json(grant: Grant) -> dict[str, Any]:
-    """What a grant says beside its decision."""
+    """The fields of a grant besides its decision."""
     said: dict[str, Any] = {}
     if grant.limits:
         said["meters"] = [limit.as_json() for limit in grant.limits]
@@ -298,21 +299,21 @@ def grant_json(grant: Grant) -> dict[str, Any]:
 
 
 def limits(uses: tuple[MeterUse, ...]) -> tuple[Limit, ...]:
-    """What meters say, for people."""
+    """The state of meters, for people."""
     return tuple(
         Limit(use.rule, amounts.number(use.used), amounts.number(use.ceiling), use.resets_at / SECOND) for use in uses
     )
 
 
 def refused(refusals: tuple[LimitRefusal, ...]) -> tuple[Limit, ...]:
-    """What meters without room say."""
+    """The state of meters without room."""
     return tuple(
         Limit(r.rule, amounts.number(r.used), amounts.number(r.ceiling), (r.retry_at or 0) / SECOND) for r in refusals
     )
 
 
 def retry_after(refusals: tuple[LimitRefusal, ...], now: int) -> int | None:
-    """Whole seconds until all of them have room, rounded up; None where one never will."""
+    """Whole seconds until all of them have room, rounded up; None if one never will."""
     ats = [refusal.retry_at for refusal in refusals]
     latest = max((at for at in ats if at is not None), default=now)
     return None if None in ats else max(1, ceil((latest - now) / SECOND))

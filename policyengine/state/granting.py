@@ -56,7 +56,7 @@ def granted(
 
 
 def unmetered(decision: Decision, message: str) -> Grant:
-    """What every limit concerned says is to happen where the store is away, and the answer says that it happened."""
+    """The answer that every concerned limit gives for an unavailable store, which says so."""
     error = RuleError("", codes.STORE_AWAY.id, f"not metered: {message}")
     return Grant(replace(decision, errors=(*decision.errors, error)), metered=False)
 
@@ -75,5 +75,5 @@ def refused_by_errors(decision: Decision, errors: tuple[RuleError, ...]) -> Deci
 
 
 def denied_by_store(code: str, message: str, snapshot: Snapshot) -> Grant:
-    """A denial for another reason than the policies."""
+    """A denial for a reason other than the policies."""
     return Grant(denied(RuleError("", code, message), snapshot.revision))

@@ -1,18 +1,18 @@
-"""Unique ids that nobody can guess: 128 bits from the operating system, as text."""
+"""Unique ids that cannot be guessed: 128 bits from the operating system, as text."""
 
 from __future__ import annotations
 
 import os
 from os import urandom
 
-# So many are drawn at once: asking the system takes longer than all else that makes an id.
+# How many are drawn at once: calling the system takes longer than everything else for an id.
 DRAWN = 64
 
 _pool: list[str] = []
 
 
 def new_id() -> str:
-    """An id, from any thread."""
+    """A new id, from any thread."""
     try:
         return _pool.pop()
     except IndexError:
@@ -23,5 +23,5 @@ def new_id() -> str:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child would go on with the ids of its parent.
+    # A child process would use the same ids as its parent.
     os.register_at_fork(after_in_child=_pool.clear)

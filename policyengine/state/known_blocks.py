@@ -1,8 +1,8 @@
-"""What a node knows of the list of blocks: read from the store four times a second; an older list takes back nothing.
+"""A node's copy of the list of blocks, read from the store four times a second; an older list takes nothing back.
 
-Two threads, and one more for a store of several shards, which a board has only for a store that others write to: one
-reads, the other looks at how long ago it last could; the third looks whether a shard was emptied, and waits for none
-that is away. A list that was never read, or not for `BOUND` seconds, stops everybody until it is read again.
+A store that others write to has two threads, and one more if it has several shards: one reads; the second checks how
+long ago the last successful read was; the third checks whether a shard was emptied, without waiting for unavailable
+ones. A list that was never read, or not for `BOUND` seconds, stops everybody until it is read again.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from policyengine.state.windows import SECOND
 
 log = logger(__name__)
 
-# So often the list is read, in seconds.
+# The interval between reads, in seconds.
 EVERY = 0.25
-# So long a node goes on without having read it.
+# How long a node may go without reading the list, in seconds.
 BOUND = 10.0
 
 
 def behind(snapshot: Snapshot, blocks: Denylist) -> Snapshot:
-    """The snapshot that denies what is blocked."""
+    """The snapshot, which denies what is blocked."""
     if blocks.is_empty:
         return snapshot
     return replace(snapshot, evaluator=Blocking(snapshot.evaluator, blocks), blocks=blocks)
 
 
 class KnownBlocks:
-    """`changed` is told of each list that differs from the one before, and of none at first; `lost` of a store that was
-    emptied, or restored. `since` is from when on sessions and approvals are not void, by the store's clock; `voided` is
-    the same where the store is not new, but has lost what it knew."""
+    """`changed` is called with each list that differs from the one before, but not with an empty first one; `lost` is
+    called if the store was emptied or restored. Sessions and approvals from before `since` are void, by the store's
+    clock; `voided` is the same time if the store has lost data, rather than being new."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class KnownBlocks:
         self._every = every
         self._bound = bound
         self._lock = Lock()
-        # One reads at a time.
+        # Only one thread reads at a time.
         self._reads = Lock()
         self._entries: dict[str, Mapping[str, Any]] = {}
         self._known: dict[str, Block] = {}
@@ -71,19 +71,20 @@ class KnownBlocks:
         self.voided = 0
         self._beat = 0
         self._lost = lost
-        # Whether it could not be asked when it was last.
+        # Whether the last read failed.
         self._is_away = False
         self._read_at: float | None = None
-        # The store's time less that of this machine, which only goes forward.
+        # The store's time minus this machine's monotonic time.
         self._ahead = 0.0
         self._stop = Event()
         self._threads: list[Thread] = []
         self._tenants = tenants
         self._watched = not isinstance(store, Memory)
-        # By a place on each shard: its time, since when it has been there, and what was void already.
+        # By a place on each shard: its last beat, since when it has had one, and until when everything was void
+        # already.
         self._shards: dict[str, tuple[int, int, int]] = {}
         if isinstance(store, Memory):
-            # Nobody else writes to it: it says so when somebody does.
+            # Nobody else writes to this store: it calls the board at each change.
             store.boards.add(self)
             self.read()
             return
@@ -95,24 +96,24 @@ class KnownBlocks:
         self.begin()
 
     def read(self) -> None:
-        """Read the list now. Raises StoreError."""
+        """Reads the list now. Raises StoreError."""
         with self._reads:
             began, lost = monotonic(), False
             outcome = self._asked(ReadBlocks(self._version))
             beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
             if self._watched and self.since and since > max(self.since, _time(outcome.documents[0], "lost")):
-                # A node that knew of nothing has begun the list anew.
+                # A node that knew nothing has started a new list.
                 outcome, lost = self._asked(Beat(void=True)), True
             elif self._watched and (beat < self._beat or beat + BEAT <= outcome.now):
                 outcome = self._asked(Beat(self._beat))
-                # Another node may have said so already, and tells of it.
+                # Another node may have recorded the loss already, and then reports it.
                 lost = beat < self._beat and _time(outcome.documents[0], "since") >= outcome.now
             self.take(outcome.documents[0], outcome.now, began)
         if lost:
             self._tell()
 
     def look(self) -> None:
-        """Look whether a shard was emptied or restored; one that cannot be asked is asked the next time."""
+        """Checks whether a shard was emptied or restored; an unavailable one is checked the next time."""
         assert isinstance(self._store, Sharded)
         for place in self._store.places():
             with suppress(StoreError):
@@ -123,7 +124,7 @@ class KnownBlocks:
         beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
         known = self._shards.get(place)
         if known is not None and (beat < known[0] or since > known[1]):
-            # Another node may have said so already.
+            # Another node may have recorded it already.
             self.read()
             if self.since <= known[2]:
                 began, made = monotonic(), self._asked(Beat(void=True))
@@ -145,7 +146,7 @@ class KnownBlocks:
         return outcome
 
     def take(self, document: Mapping[str, Any] | None, now: int, began: float) -> None:
-        """What the list was at a time of the store, and of this machine."""
+        """Takes over the list as of a time of the store and of this machine."""
         with self._lock:
             self._read_at = began
             self._ahead = now / SECOND - began
@@ -160,13 +161,13 @@ class KnownBlocks:
                 self._set(Denylist(self._known.values(), is_over=self._is_over, tenants=self._tenants))
 
     def judge(self) -> None:
-        """Stop everybody if the list was read too long ago."""
+        """Stops everybody if the list was read too long ago."""
         with self._lock:
             if not self.blocks.unknown and (self._read_at is None or monotonic() - self._read_at > self._bound):
                 self._set(Denylist(unknown=True))
 
     def begin(self) -> None:
-        """Begin the threads."""
+        """Starts the threads."""
         me, steps = ref(self), [KnownBlocks._read_or_tell, KnownBlocks.judge]
         if isinstance(self._store, Sharded):
             steps.append(KnownBlocks._looking)
@@ -178,14 +179,14 @@ class KnownBlocks:
             thread.start()
 
     def tell_tenants(self, tenants: Tenants) -> None:
-        """From now on the tenant of an entity is found so."""
+        """Sets the function that finds the tenants of a request."""
         with self._lock:
             self._tenants = tenants
             self.blocks = self.blocks.with_tenants(tenants)
             self._changed()
 
     def close(self) -> None:
-        """Read no more: when this returns, nothing is being read. What is known goes on."""
+        """Stops reading: when this returns, no read is running. The known blocks stay in force."""
         self._stop.set()
         for thread in self._threads:
             if thread is not current_thread():
@@ -196,12 +197,12 @@ class KnownBlocks:
             self.read()
             self._is_away = False
         except StoreError as error:
-            # Whoever is denied for it is not told where the store is.
+            # The people who are denied because of it must not learn where the store is.
             if not self._is_away and not self._stop.is_set():
                 log.warning("the state store cannot be asked", problem=str(error))
             self._is_away = True
         except Exception:
-            # A store that was closed under it, for one. Whoever cannot read the list denies before long.
+            # For example, the store was closed meanwhile. A node that cannot read the list soon denies everything.
             if not self._stop.is_set():
                 log.exception("the list of blocks cannot be read")
 
@@ -213,7 +214,7 @@ class KnownBlocks:
                 log.exception("the shards of the state store cannot be looked at")
 
     def _merge(self, document: Mapping[str, Any]) -> bool:
-        """Take what is newer than what is known, by its entry. True if anything is."""
+        """Takes over entries that are newer than the known ones. True if there are any."""
         newer = {
             name: entry
             for name, entry in document["entries"].items()
@@ -241,13 +242,13 @@ def _time(document: Mapping[str, Any] | None, name: str) -> int:
 
 
 def block_of(entry: Mapping[str, Any]) -> Block:
-    """The block that an entry of the list is."""
+    """The block in an entry of the list."""
     told = {name: entry[name] for name in ("kind", "id", "type", "until", "why", "by", "at")}
     return Block(**told)
 
 
 def _run(me: ReferenceType[KnownBlocks], step: Callable[[KnownBlocks], None], stop: Event, every: float) -> None:
-    """A step again and again, until the board is closed or gone."""
+    """Repeats a step until the board is closed or gone."""
     while not stop.wait(every):
         board = me()
         if board is None:

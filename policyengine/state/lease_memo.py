@@ -1,6 +1,6 @@
-"""What a lease keeps of its request, so that another process can tell its real cost, and a grant made of it again.
+"""What a lease keeps of its request, so that another process can compute its real cost, and a grant made from it again.
 
-Of a request whose limits count nothing but `cost`, the cost is kept; of any other, the request.
+If the limits count only `cost`, the cost is kept; otherwise the request.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from policyengine.state.store import Store
 from policyengine.state.windows import SECOND, Window, held_window, kind_of
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
-# In a tenth of the time, for what is a cost: of what is not JSON in it, no limit reads anything.
+# Ten times as fast, for a cost: no limit reads values in it that are not JSON.
 _QUICK = msgspec.json.Encoder()
 
-# A request of more characters than this is not kept: its reservation is settled at its estimate.
+# A longer request, in characters, is not kept: its reservation is settled at its estimate.
 LARGEST = 64 * 1024
 
 
 def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: str = "") -> str:
-    """What the lease of these charges keeps. `context` is that of their request; `tenant` is told to people whom its
-    settlement concerns."""
+    """What the lease of these charges keeps. `context` is that of their request; `tenant` is for reports of the
+    settlement."""
     counted = [one for one in metered if one.limit.spec.of is not None]
     return kept([one.limit for one in counted], counted[0].seen, context, tenant) if counted else ""
 
 
 def kept(counted: Sequence[LimitRule], seen: Env | Seen, context: Mapping[str, Any] | None, tenant: str = "") -> str:
-    """As `memo`, for limits that count an amount: some, and what they see."""
+    """As `memo`, for limits that count an amount, with the Env or request that they read."""
     cost = {"cost": context["cost"]} if context and "cost" in context else {}
     told: dict[str, Any] = {"context": cost}
     quick = True
     if (model := _model(seen)) is not None:
-        # What its tokens cost follows from it.
+        # The price of its tokens depends on it.
         told["resource"] = model
     for limit in counted:
         if not limit.counts_cost:
@@ -64,13 +64,13 @@ def kept(counted: Sequence[LimitRule], seen: Env | Seen, context: Mapping[str, A
     try:
         text = _QUICK.encode(told).decode() if quick else _ENCODER.encode(told)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        # It holds what is not JSON, and was not sent by anybody who would settle it elsewhere.
+        # It contains values that are not JSON, so it was not sent by anybody who would settle it elsewhere.
         return ""
     return text if len(text) <= LARGEST else ""
 
 
 def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, store: Store, now: int) -> Grant:
-    """The grant of a lease. What a limit that is gone has counted stays as estimated."""
+    """The grant of a lease. The charge of a limit that no longer exists stays as estimated."""
     metered = []
     for held in (*lease["charges"], *lease.get("elsewhere", ())):
         limit = metering.limits.get(held["rule"])
@@ -124,5 +124,5 @@ def _flat(entity: Any) -> dict[str, Any]:
 
 
 def _same_kind(now: Window, held: Mapping[str, Any]) -> Window:
-    """The window as it lies now, or the one that the charge was made in, where the limit has another kind by now."""
+    """The current window, or the one that the charge was made in, if the limit's kind has changed since."""
     return now if kind_of(now) == held["kind"] else held_window(held)

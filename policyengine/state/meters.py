@@ -1,4 +1,4 @@
-"""The arithmetic of one meter: how much is used, whether there is room, when there will be.
+"""The arithmetic of one meter: how much is used, whether there is room, when there will be room.
 
 In: a meter's document and the time. Out: numbers, and the document after a change. Pure. The documents:
 
@@ -6,12 +6,12 @@ In: a meter's document and the time. Out: numbers, and the document after a chan
     calendar    {"now": time, "start": time, "end": time, "used": amount}
     concurrent  {"now": time, "leases": {id: end of the lease}}
 
-What is held for a commit to come counts until then or until it ends: `holds`, {id: [amount, end]}. `now` is the latest
-time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses everything. `raised` is
-how much more there may be, and until when: [[amount, end], ...]. `reset` is the bucket from before which nothing is
-given back any more, and until when that matters: [index, end]; a calendar meter's period begins a microsecond earlier
-instead, so that no lease from before is of it. `share` and `past` are for ceilings relative to the past:
-`relative_ceilings.py`.
+An amount that is held for a later commit counts until that commit or until the hold ends: `holds`, {id: [amount, end]}.
+`now` is the latest time the meter has seen: its time never runs backwards. `blocked` is until when it refuses
+everything. `raised` are additions to the ceiling, and their ends: [[amount, end], ...]. `reset` is the first bucket
+from which amounts are still given back, and until when that matters: [index, end]; a calendar meter's period is moved a
+microsecond back instead, so that no earlier lease belongs to it. `share` and `past` are for ceilings relative to the
+past: `relative_ceilings.py`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from policyengine.state.amounts import MICRO
 from policyengine.state.operations import Document
 from policyengine.state.windows import BUCKETS, Calendar, Concurrent, Sliding, Window
 
-# A clock that is set back by less than this, in microseconds, finds everything that counts again.
+# If a clock is set back by less than this, in microseconds, everything that counts is still there.
 GRACE = 60_000_000
-# So often a ceiling is raised at the same time.
+# The most simultaneous raises of a ceiling.
 MOST_RAISES = 64
 
 
 class ClockSkew(Exception):
-    """The store's time lies in none of the periods that the host named."""
+    """The store's time is in none of the periods that the host named."""
 
 
 def time_of(document: Document | None, now: int) -> int:
-    """The time for this meter."""
+    """The current time of this meter."""
     return max(now, int(document["now"])) if document is not None else now
 
 
 def place(document: Document, window: Window, now: int) -> int:
-    """Where the amount is counted that has just been charged: the bucket, or the start of the period."""
+    """Where an amount that is charged now is counted: the bucket, or the start of the period."""
     match window:
         case Sliding(width):
             return now // width
@@ -51,21 +51,21 @@ def place(document: Document, window: Window, now: int) -> int:
 
 
 def used(document: Document | None, window: Window, now: int) -> int:
-    """What counts now."""
+    """The amount that counts now."""
     return sum(amount for _, amount in _live(document, window, now))
 
 
 def empty_at(document: Document | None, window: Window, now: int) -> int:
-    """When nothing of it counts any more, if nothing else comes."""
+    """When nothing counts any more, without further requests."""
     return max((end for end, _ in _live(document, window, now)), default=now)
 
 
 def room_at(document: Document | None, window: Window, now: int, amount: int, ceiling: int) -> int | None:
-    """When the amount fits if nothing else comes: now, later, or never (None)."""
+    """When the amount fits, without further requests: now, later, or never (None)."""
     blocked = document.get("blocked", 0) if document is not None else 0
     live = sorted(_live(document, window, now))
     if document is not None and ("share" in document or _raises(document, now)):
-        # The ceiling changes as well, so there may be room for a while only.
+        # The ceiling changes as well, so there may be room only for a while.
         times = {max(now, blocked), *(end for end, _ in live if end > blocked)}
         if "share" in document and (turn := relative_ceilings.turns(document, window, now)) > blocked:
             times.add(turn)
@@ -87,7 +87,7 @@ def room_at(document: Document | None, window: Window, now: int, amount: int, ce
 
 
 def charged(document: Document | None, window: Window, now: int, amount: int, lease: str, until: int) -> Document:
-    """The document with an amount more, counted now."""
+    """The document with this amount added now."""
     made = _charged(document, window, now, amount, lease, until)
     return relative_ceilings.more(made, window, now, amount) if "share" in made else made
 
@@ -106,7 +106,7 @@ def _charged(document: Document | None, window: Window, now: int, amount: int, l
         case Calendar():
             document = _tidy(document, now)
             if document is not None and _lies(document, now):
-                # Within the period that it counts already, whatever else this host thinks of the calendar.
+                # It is in the period that the meter counts already, even if this host knows another calendar.
                 return _with(document, now, used=document["used"] + amount)
             start, end = _period(window, now)
             return _with(document, now, start=start, end=end, used=amount)
@@ -120,7 +120,7 @@ def _charged(document: Document | None, window: Window, now: int, amount: int, l
 def returned(
     document: Document | None, window: Window, now: int, amount: int, where: int, lease: str
 ) -> Document | None:
-    """The document with an amount less, where it had been counted; what has left the window is gone already."""
+    """The document with this amount subtracted where it was counted; nothing changes if that has left the window."""
     if document is None:
         return None
     if "share" in document:
@@ -141,7 +141,7 @@ def returned(
 
 
 def expires(document: Document, window: Window, now: int) -> int:
-    """From when on the document may be forgotten: once it says nothing that matters, and has not for a while."""
+    """When the document may be forgotten: once it has had no meaning for a while."""
     ends = [int(end) for _, end in document.get("raised", ())]
     if "reset" in document:
         ends.append(int(document["reset"][1]))
@@ -154,25 +154,25 @@ def expires(document: Document, window: Window, now: int) -> int:
 
 
 def ceiling_at(document: Document | None, window: Window, ceiling: int, now: int) -> int:
-    """How much there may be now."""
+    """The ceiling as of now."""
     if document is not None and "share" in document:
         ceiling = max(ceiling, relative_ceilings.relative_ceiling(document, window, now))
     return ceiling + raised_by(document, now)
 
 
 def raised_by(document: Document | None, now: int) -> int:
-    """How much more there may be now than the policy says."""
+    """How far the ceiling is raised above the policy's now."""
     return sum(more for more, _ in _raises(document, now))
 
 
 def raised(document: Document | None, now: int, amount: int, until: int) -> Document | None:
-    """The document with an amount more allowed until then; None where too many are."""
+    """The document with the ceiling raised until then; None if there are too many raises."""
     raises = _raises(document, now)
     return None if len(raises) >= MOST_RAISES else _with(document, now, raised=[*raises, [amount, until]])
 
 
 def reset(document: Document, window: Window, now: int) -> Document:
-    """The document in which nothing counts but what is held for a commit to come."""
+    """The document in which only amounts held for a later commit count."""
     told = {name: value for name, value in document.items() if name != "blocked"}
     match window:
         case Sliding(width):
@@ -188,7 +188,7 @@ def reset(document: Document, window: Window, now: int) -> Document:
 
 
 def window_end(document: Document | None, window: Window, now: int) -> int:
-    """When all that can be counted now has left the window."""
+    """When everything that can be counted now has left the window."""
     match window:
         case Sliding(width):
             return (now // width + BUCKETS + 1) * width
@@ -206,7 +206,7 @@ def _raises(document: Document | None, now: int) -> list[list[int]]:
 
 
 def _tidy(document: Document | None, now: int) -> Document | None:
-    """The document without what is over."""
+    """The document without expired parts."""
     if document is None or ("raised" not in document and "reset" not in document):
         return document
     told = {name: value for name, value in document.items() if name not in ("raised", "reset")}
@@ -221,7 +221,7 @@ def _tidy(document: Document | None, now: int) -> Document | None:
 
 
 def held(document: Document | None, window: Window, now: int, amount: int, id_: str, until: int) -> Document:
-    """The document with an amount that counts until it is charged, or until then."""
+    """The document with an amount that counts until it is charged, or until this time."""
     if isinstance(window, Concurrent):
         return charged(document, window, now, amount, id_, until)
     alive = {k: hold for k, hold in _holds(document).items() if hold[1] > now}
@@ -229,7 +229,7 @@ def held(document: Document | None, window: Window, now: int, amount: int, id_: 
 
 
 def unheld(document: Document | None, id_: str) -> Document | None:
-    """The document without what was held under this id."""
+    """The document without the hold of this id."""
     if document is None:
         return None
     told = {k: v for k, v in document.items() if k != "holds"}

@@ -1,6 +1,6 @@
-"""Prices of models as data, from `genai-prices`: `pip install policyengine-ai[prices]`. The only file that knows it.
+"""Prices of models as data, from `genai-prices`: `pip install policyengine-ai[prices]`. The only file that uses it.
 
-A model is one that the table names: what merely begins as one of its names does may cost anything.
+Only models that the table names have a price: a model whose name only begins the same may cost anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from policyengine.state.prices import NoPrice, Table, TokenCounts
 
 
 class NoTable(ValueError):
-    """The library is not there."""
+    """The library is not installed."""
 
 
 def price_table() -> Table:

@@ -1,7 +1,8 @@
-"""What a request costs in money, from its tokens: `cost.usd` for a caller that says only how many tokens there are.
+"""What a request costs in money, from its tokens: `cost.usd` for a caller that gives only the number of tokens.
 
-In: `context.cost` and the model. Out: the cost with `usd` and `tokens`, or NoPrice. What a caller says itself is never
-changed. Own prices go before those of a table; the table is a function, so that nothing here knows a library.
+In: `context.cost` and the model. Out: the cost with `usd` and `tokens`, or NoPrice. A value that the caller gives is
+never changed. Own prices take precedence over those of a table; the table is a function, so that nothing here depends
+on a library.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _MILLION = Decimal(1_000_000)
 
 
 class NoPrice(Exception):
-    """What a request costs cannot be told."""
+    """The cost of a request cannot be determined."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -52,19 +53,19 @@ class Price:
             raise ValueError("a price must be a number of US dollars, and not negative")
 
 
-# The price of some tokens of a model of a provider, which is empty where nobody says it. Raises NoPrice.
+# The price of tokens, from the model, its provider (empty if unknown) and the counts. Raises NoPrice.
 Table = Callable[[str, str, TokenCounts], Decimal]
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """`own` are prices by the id of a model; a text in place of one names the model that costs as much."""
+    """`own` are prices by the id of a model; a text in place of a price names a model with the same price."""
 
     own: Mapping[str, Price | str] = field(default_factory=dict)
     table: Table | None = None
 
     def cost(self, cost: Mapping[str, Any], resource: Any) -> dict[str, Any]:
-        """The cost with what follows from its tokens. Raises NoPrice."""
+        """The cost with the values derived from its tokens. Raises NoPrice."""
         told = _tokens(cost)
         full_cost = {**cost}
         full_cost.setdefault("tokens", told.input + told.output)
@@ -93,7 +94,7 @@ NO_PRICES = Prices()
 
 
 def follows(cost: Any) -> bool:
-    """Whether something follows from what a caller says of its cost."""
+    """Whether further values can be derived from a caller's cost."""
     return isinstance(cost, Mapping) and ("usd" not in cost or "tokens" not in cost) and not _KINDS.isdisjoint(cost)
 
 
@@ -101,8 +102,8 @@ _KINDS = frozenset(KINDS)
 
 
 def priced(context: Any, resource: Any, prices: Prices) -> tuple[Any, RuleError | None]:
-    """The context with the whole cost; and why it has none, where it cannot be told. Then `usd` is missing, which is an
-    error of every rule that reads it."""
+    """The context with the complete cost; and the reason if it cannot be determined. Then `usd` is missing, which is an
+    error in every rule that reads it."""
     cost = context.get("cost") if isinstance(context, Mapping) else None
     if not isinstance(cost, Mapping) or not follows(cost):
         return context, None
@@ -113,7 +114,7 @@ def priced(context: Any, resource: Any, prices: Prices) -> tuple[Any, RuleError 
 
 
 def actual(estimate: Any, said: Mapping[str, Any], resource: Any, prices: Prices) -> Mapping[str, Any]:
-    """What is known of a cost at its end. Whoever says tokens only gets the price of these, and not that of the
+    """The known cost at the end. If the caller gives only tokens, it gets the price of these, and not that of the
     estimate. Raises NoPrice."""
     if not follows(said):
         return said
@@ -123,7 +124,7 @@ def actual(estimate: Any, said: Mapping[str, Any], resource: Any, prices: Prices
 
 
 def _tokens(cost: Mapping[str, Any]) -> TokenCounts:
-    """The tokens of a cost. Raises NoPrice for what is not a number of them, and for a kind that nobody knows."""
+    """The tokens of a cost. Raises NoPrice for a value that is not a number of tokens, and for an unknown kind."""
     unknown = sorted(str(name) for name in cost if name not in _KNOWN)
     if unknown:
         raise NoPrice("a kind of usage in `cost` has no price")

@@ -1,4 +1,4 @@
-"""What became of a reload, and what people are told of it."""
+"""The result of a reload, and its report."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from policyengine.events.event import Event
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What became of a reload. When it is not ok, the last good snapshot goes on answering. `meters_anew` are the
-    limits that count from nothing again: what they counted before was something else. `since` is when the files were
-    first found to be broken that still are."""
+    """The result of a reload. If it is not ok, the last good snapshot stays in force. `meters_anew` are the limits that
+    start counting again, because they counted something else before. `since` is when the files were first found to be
+    broken, if they still are."""
 
     ok: bool
     revision: str

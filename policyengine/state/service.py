@@ -35,14 +35,14 @@ from policyengine.state.usage_calls import Meters
 from policyengine.state.windows import SECOND
 from policyengine.steps import run, run_async
 
-# As long as it takes, in microseconds.
+# For ever, in microseconds.
 FOREVER = 100 * 366 * 86_400 * 1_000_000
 
 Accepts = Callable[[Decision], Decision]
 
 
 class Authorizes:
-    """What an engine does with its store. `events` receives what happened."""
+    """The part of an engine that uses its store. `events` receives reports."""
 
     def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
@@ -59,7 +59,7 @@ class Authorizes:
             self._publish()
 
     def _publish(self, loaded: Snapshot | None = None) -> None:
-        """From now on what was loaded answers, or what answers already, behind the blocks as they are now."""
+        """Puts the loaded snapshot, or the one in force, behind the current blocks."""
         with self._publishing:
             if loaded is not None:
                 self._loaded = loaded
@@ -67,7 +67,7 @@ class Authorizes:
             self._concerns(behind(self._loaded, blocks))
 
     def _concerns(self, snapshot: Snapshot) -> None:
-        """From now on this snapshot answers."""
+        """Puts this snapshot in force."""
         # A pair, so that a reload in between cannot mix two revisions.
         since, voided = (self._board.since, self._board.voided) if self._board is not None else (0, 0)
         metering_found = metering(snapshot.policies, self.events, self._prices, since, self._opened, voided)
@@ -207,7 +207,7 @@ class Authorizes:
         return list(self.authorize_each(requests))
 
     def authorize_each(self, requests: Iterable[Mapping[str, Any]]) -> Iterator[Grant]:
-        """As `authorize_many`; each request is authorized when its grant is asked for."""
+        """As `authorize_many`, but each request is authorized when its grant is consumed."""
         known = self._metering
         for each in requests:
             yield run(self._of_one_snapshot(known, **each), self._store.run)
@@ -243,19 +243,19 @@ class Authorizes:
 
     @property
     def approvals(self) -> Approvals:
-        """Approvals, for hosts that ask for them and for those who give them."""
+        """Approvals, for hosts that request them and for approvers."""
         return Approvals(self._store, lambda: self._metering[0], self.events)
 
     def keep(self, name: str, text: str) -> str:
-        """A text that all who share the store find under this name: this one, unless there is one already. Raises
+        """The text that all users of the store share under this name: this one, unless there is one already. Raises
         StoreError."""
         outcome = self._store.run(Keep(f"kept:{name}", text, FOREVER))
         document = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
         return str(document["text"]) if document is not None else text
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
-        """The reservation that `authorize` granted to this caller, in whichever process, so that it can be settled,
-        renewed or cancelled; None if there is none. Raises StoreError."""
+        """The reservation that `authorize` granted to this caller, in any process, to settle, renew or cancel it; None
+        if there is none. Raises StoreError."""
         key = lease_key(id)
         outcome = self._store.run(Read((key,)))
         if (
@@ -279,19 +279,19 @@ class Authorizes:
             self._publish()
 
     def find_tenants(self, tenants: Tenants) -> None:
-        """Sets how the tenants of a request are found, for those that are blocked. Without it that is the
-        attribute `tenant` of whoever acts, and `context.tenant`."""
+        """Sets the function that finds the tenants of a request, for blocks of tenants. The default are the attribute
+        `tenant` of every actor, and `context.tenant`."""
         if self._board is not None:
             self._board.tell_tenants(tenants)
 
     @property
     def store(self) -> Store:
-        """The store. Anybody else who uses it must choose other names."""
+        """The store. Other users of it must choose other names."""
         return self._store
 
     @property
     def meters(self) -> Meters:
-        """What limits have counted, for operators: usage, and changes to it."""
+        """The meters of limits, for operators: usage, and changes to it."""
         return Meters(self._store, self.events, lambda: self._metering[1].limits)
 
     @property

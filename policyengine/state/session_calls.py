@@ -34,8 +34,8 @@ class UnknownSession(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """What a session holds. `calls` is as rules read it; times are seconds since 1970. `grants` are the grants to which
-    it is narrowed; None if nobody narrowed it."""
+    """The content of a session. `calls` is as rules read it; times are seconds since 1970. `grants` are the grants to
+    which it is narrowed; None if it was not narrowed."""
 
     id: str
     labels: tuple[str, ...]
@@ -47,7 +47,7 @@ class SessionState:
 
 class Sessions:
     """The sessions of one store. `principal` is an entity as in `authorize`, and `context` holds its tenant, if any.
-    `since` is from when on a session is not void, in microseconds."""
+    Sessions that began before `since`, in microseconds, are void."""
 
     def __init__(self, store: Store, since: Callable[[], int] = lambda: 0) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class Sessions:
     def _read(
         self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None
     ) -> Steps[SessionState]:
-        """What the session holds. Raises UnknownSession and StoreError."""
+        """The content of the session. Raises UnknownSession and StoreError."""
         key, tenant, who = _place(id, principal, context)
         return _session(id, (yield ReadSession(key, tenant, who, LIFE, since=self._since())))
 
@@ -94,7 +94,7 @@ class Sessions:
     read, read_async = plain(_read), awaited(_read)
     narrow, narrow_async = plain(narrowed), awaited(narrowed)
 
-    # Each call of a tool ends with this one: it is written out for both, which is faster.
+    # Each call of a tool ends with this, so both forms are written out, which is faster.
 
     def record_result(
         self,
@@ -107,7 +107,7 @@ class Sessions:
         labels: Collection[str] = (),
     ) -> None:
         """Records that a call returned: it counts as completed, and the session has these labels from now on. Labels
-        are only ever added. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
+        are only ever added. Raises UnknownSession, StoreError, and TypeError if `labels` is a text."""
         _done(self._store.run(_result(id, principal, context, tool, action, labels, self._since())))
 
     async def record_result_async(

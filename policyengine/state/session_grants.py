@@ -1,7 +1,8 @@
-"""What a session is narrowed to: grants that a host, a planner or a person leaves it, and never more than before.
+"""The grants that a session is narrowed to: those that a host, a planner or a person leaves it, and never more than
+before.
 
 A narrowing is kept among the labels of a session, which only ever grow: so every store keeps it, in one step, and
-nothing that comes later widens it. In: labels as they are stored. Out: those that rules read, and the grants that all
+nothing later widens it. In: labels as they are stored. Out: the labels that rules read, and the grants that all
 narrowings have in common.
 """
 
@@ -11,14 +12,14 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-# No rule's name, and so no label of a policy, begins like this.
+# No name of a rule, and so no label of a policy, begins like this.
 _MARK = "\x1fgrants:"
 MOST, LONGEST = 256, 65_536
 
 
 def narrowing(grants: Collection[Any]) -> str:
-    """The label that stands for these grants: texts, or objects of JSON, all of one kind. Raises TypeError for anything
-    else, and ValueError for too many."""
+    """The label for these grants: texts, or JSON objects, all of one kind. Raises TypeError for anything else, and
+    ValueError for too many."""
     if isinstance(grants, str | bytes | Mapping):
         raise TypeError("grants must be a collection")
     kinds = {type(grant) for grant in grants}
@@ -36,12 +37,12 @@ def is_reserved(label: str) -> bool:
 
 
 def plain_labels(stored: Iterable[str]) -> tuple[str, ...]:
-    """The labels that policies gave."""
+    """The labels that policies set."""
     return tuple(label for label in stored if not is_reserved(label))
 
 
 def grants_of(stored: Iterable[str]) -> tuple[Any, ...] | None:
-    """What is granted; None for a session that nobody narrowed."""
+    """The grants of the session; None if it was not narrowed."""
     kept: set[str] | None = None
     for label in stored:
         if is_reserved(label):
@@ -51,10 +52,10 @@ def grants_of(stored: Iterable[str]) -> tuple[Any, ...] | None:
 
 
 def as_read(labels: Sequence[str], grants: Sequence[Any] | None) -> dict[str, Any]:
-    """Both as rules read them: `grants` is absent from a session that nobody narrowed."""
+    """Both as rules read them: `grants` is absent if the session was not narrowed."""
     return {"labels": list(labels), **({} if grants is None else {"grants": list(grants)})}
 
 
 def carried(stored: Sequence[str]) -> dict[str, Any]:
-    """The labels as they are stored, as rules read them."""
+    """The stored labels, as rules read them."""
     return as_read(plain_labels(stored), grants_of(stored))

@@ -1,16 +1,16 @@
-"""What a session holds, and what becomes of it.
+"""The content of a session, and the effect of operations on it.
 
-A session is a capability of the tenant and principal that opened it: to anybody else it does not exist. Its labels come
-from the engine alone and only ever grow; what takes one away is an operator. Documents:
+A session is a capability of the tenant and principal that opened it: for anybody else it does not exist. Its labels
+come from the engine alone and only ever grow; only an operator can remove one. Documents:
 
     {"tenant", "principal", "version", "started", "expires", "labels": [label, ...],
      "calls": {name: [attempted, allowed, completed]}}
 
-A document stays for a week after its session has ended (`kept`): until then its id belongs to that session, which is
-over, and nobody begins another one under it.
+A document stays for a week after its session has ended (`kept`): until then its id belongs to the ended session, and
+nobody can begin another one with it.
 
-`version` rises with whatever a rule can read of it, but for attempts: those are counted when the session is read, and
-every reader would be in every other's way.
+`version` rises with every change that a rule can read, except attempts: those are counted whenever the session is read,
+so every reader would conflict with every other.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from policyengine.state.operations import (
     SessionWrite,
 )
 
-# A session is bounded: by its labels, and by the different things that are called in it.
+# Sessions are bounded: in their labels, and in the different calls made in them.
 MAX_LABELS = 256
 MAX_CALLS = 1_024
 
-# A session lives so long after its last use, in microseconds.
+# How long a session lives after its last use, in microseconds.
 LIFE = 86_400 * 1_000_000
 
-# For so long after its end it is known that there was a session, in microseconds.
+# How long after its end a session is remembered, in microseconds.
 ENDED = 7 * 86_400 * 1_000_000
 
 Writes = dict[str, tuple[Document | None, int]]
@@ -48,17 +48,17 @@ def session_key(tenant: str, id_: str) -> str:
 
 
 def kept(expires: int) -> int:
-    """Until when a session that ends then is known."""
+    """Until when a session with this end is remembered."""
     return expires + ENDED
 
 
 def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
-    """What becomes of an operation on one session."""
+    """The result of an operation on one session."""
     mine = own(asked, document, now) if not isinstance(asked, OpenSession) else None
     match asked:
         case OpenSession():
             if _taken(document, now):
-                # Whose it is, or was, makes no difference: an id that is taken cannot be opened again.
+                # Whoever owns or owned it, an id that is taken cannot be opened again.
                 return Rejected(operations.UNKNOWN_SESSION), {}
             begun = fresh(asked, now)
             return DocumentsFound(now, (begun,)), {asked.key: (begun, kept(begun["expires"]))}
@@ -89,7 +89,7 @@ def committed(asked: SessionWrite, document: Document | None, now: int) -> Docum
     """The session after an allowed request, or why the request cannot be recorded in it."""
     mine = own(asked, document, now)
     if mine is None and (_taken(document, now) or asked.version is not None or not asked.opens):
-        # It is somebody else's, or over; it was there when it was read; or it has to be there.
+        # It is somebody else's, or has ended; it existed when it was read; or it must exist.
         return Rejected(operations.UNKNOWN_SESSION)
     session = mine if mine is not None else fresh(asked, now)
     if asked.version is not None and session["version"] != asked.version:
@@ -109,7 +109,7 @@ def own(asked: Label | ReadSession | SessionWrite, document: Document | None, no
 
 
 def _taken(document: Document | None, now: int) -> bool:
-    """Whether the id belongs to a session, or to one that is over."""
+    """Whether the id belongs to a session, even one that has ended."""
     return document is not None and kept(document["expires"]) > now
 
 
@@ -126,7 +126,7 @@ def fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Document
 
 
 def counted(session: Document, call: str, what: int) -> Document | None:
-    """The session with one more call: attempted (0), allowed (1) or completed (2). None where it holds too many."""
+    """The session with one more call: attempted (0), allowed (1) or completed (2). None if it has too many."""
     calls = session["calls"]
     if call not in calls and len(calls) >= MAX_CALLS:
         return None

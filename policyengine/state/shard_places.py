@@ -1,7 +1,7 @@
 """Where a key is kept in a store of several shards: its place, four hexadecimal digits.
 
-All that belongs to a tenant has one place, so that one script can change it in one step. A meter that does not count by
-tenant has a place of its own. A reservation's id begins with the place of its tenant, so that whoever has the id finds
+Everything of a tenant has one place, so that one script can change it in one step. A meter that does not count by
+tenant has a place of its own. A reservation's id begins with the place of its tenant, so that the id is enough to find
 it.
 """
 
@@ -16,7 +16,7 @@ _PLACE = compile("[0-9a-f]{4}", ASCII)
 
 @lru_cache(maxsize=16_384)
 def place(text: str) -> str:
-    """The place of a tenant, or of whatever else has a name."""
+    """The place of a tenant, or of anything else with a name."""
     return sha256(text.encode(errors="surrogatepass")).hexdigest()[:4]
 
 

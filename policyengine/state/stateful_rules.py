@@ -1,4 +1,4 @@
-"""What state a snapshot's rules concern: found once per snapshot, from the checked policies and nothing else."""
+"""The state that a snapshot's rules use: found once per snapshot, from the checked policies and nothing else."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from policyengine.state.sessions import LIFE
 
 SESSION = "session"
 CALLS = "calls"
-# So many sessions are known, for the time after the store was lost.
+# How many sessions are remembered, in case the store loses them.
 SESSIONS = 65_536
 _NOWHERE = Nowhere()
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
-    not by its ceiling, so that a ceiling that changes finds what was used before. `counts_cost` is whether what it
-    counts follows from `context.cost` alone; `tenant` is which of its keys names the tenant. `labels` are its keys, in
+    """A limit rule. `identity` distinguishes its meters from all others: it is made from its name, window, amount and
+    keys, but not its ceiling, so that usage survives a change of the ceiling. `counts_cost` is whether its amount
+    depends on `context.cost` alone; `tenant` is the index of the key that names the tenant. `labels` are its keys, in
     words."""
 
     rule: Rule
@@ -41,9 +41,9 @@ class LimitRule:
 
 @dataclass(frozen=True)
 class Metering:
-    """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets
-    of limits, by their names, and `ways` about decisions, by their identity; under None, about the last. `prices` are
-    what tokens cost. `owing` is whether any rule imposes something on a denial."""
+    """`limits` by name. `readers` are the rules that read the session. `plans` is what is known of sets of limits, by
+    their names, and `ways` of decisions, by their identity; under None, of the last one. `prices` are the prices of
+    tokens. `owing` is whether any rule puts an obligation on a denial."""
 
     limits: Mapping[str, LimitRule]
     readers: tuple[Rule, ...]
@@ -52,15 +52,15 @@ class Metering:
     owing: bool = False
     events: Sink = field(default_factory=Nowhere, compare=False)
     prices: Prices = field(default=NO_PRICES, compare=False)
-    # Sessions and approvals from before are void, in microseconds; and since when a session has been known here.
+    # The time before which sessions and approvals are void, in microseconds; and since when each session is known here.
     since: int = field(default=0, compare=False)
-    # When the store last was known to have lost something.
+    # When the store was last known to have lost data.
     voided: int = field(default=0, compare=False)
     sessions: BoundedCache[str, int] = field(default_factory=lambda: BoundedCache(SESSIONS), compare=False)
 
     def opens(self, session: str, now: int) -> bool:
-        """Whether a session that the store does not know may begin by being named: not where the store has forgotten
-        it. For as long as a session from before could live, any may be one."""
+        """Whether a session that the store does not know may begin by being named. It may not if the store has lost it,
+        which is possible for any session as long as earlier ones could be alive."""
         if now < self.voided + LIFE:
             return False
         known = self.sessions.get(session)
@@ -70,22 +70,22 @@ class Metering:
 
     @cached_property
     def alerting(self) -> bool:
-        """Whether any limit tells people of anything."""
+        """Whether any limit sends alerts."""
         return any(limit.spec.alert_at or limit.spec.advisory or limit.spec.block_for for limit in self.limits.values())
 
     @cached_property
     def follows(self) -> bool:
-        """Whether anything may follow from a grant or a denial."""
+        """Whether a grant or a denial may have consequences."""
         return self.alerting or self.owing
 
     @cached_property
     def counts(self) -> bool:
-        """Whether any rule reads what was called in the session."""
+        """Whether any rule reads the calls of the session."""
         return any(reads_calls(expr) for rule in self.readers for expr in expressions(rule))
 
     def reads_session(self, action: str, resource_type: str) -> bool:
-        """Whether a rule that may apply to such a request reads the session. Generous: a read more costs a round
-        trip, a read less would decide without what is known."""
+        """Whether a rule that may apply to such a request reads the session. Errs on the safe side: one read too many
+        costs a round trip, one too few would decide without knowledge."""
         return any(
             (rule.head.actions is None or action in rule.head.actions)
             and (rule.head.resource.types is None or resource_type in rule.head.resource.types)
@@ -94,7 +94,7 @@ class Metering:
 
 
 def anew(before: Metering, after: Metering) -> tuple[str, ...]:
-    """The limits that count from nothing again, as they count something else, over another time or by other keys."""
+    """The limits that start counting again, because their amount, window or keys have changed."""
     known = {name: limit.identity for name, limit in before.limits.items()}
     return tuple(
         sorted(name for name, limit in after.limits.items() if known.get(name, limit.identity) != limit.identity)
@@ -147,8 +147,8 @@ def _is_tenant(key: Expr) -> bool:
 
 
 def _told(value: Any) -> Any:
-    """What an expression says, and neither where it stands nor of which types it is: a rule that moves, and a schema
-    that grows, leave its meters as they are. The same in every process: sets are in order."""
+    """The meaning of an expression, without places and types: a rule that moves, and a schema that grows, leave its
+    meters unchanged. The same in every process: sets are sorted."""
     if isinstance(value, Node):
         said = (getattr(value, f.name) for f in fields(value) if f.name not in ("span", "type", "owners"))
         return (type(value).__name__, *map(_told, said))
@@ -160,7 +160,7 @@ def _told(value: Any) -> Any:
 
 
 def reads_session(expr: Expr) -> bool:
-    """Whether the session occurs in it: the context as a whole counts as well."""
+    """Whether the expression reads the session, by itself or with the context as a whole."""
     if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root) and expr.base.name == "context":
         return expr.name == SESSION
     if isinstance(expr, Root):
@@ -169,7 +169,7 @@ def reads_session(expr: Expr) -> bool:
 
 
 def reads_calls(expr: Expr) -> bool:
-    """Whether it reads more of the session than its labels."""
+    """Whether the expression reads more of the session than its labels."""
     if isinstance(expr, Attribute | Has) and reads_session(expr.base):
         return expr.name != "labels"
     if isinstance(expr, Attribute) and expr.name == SESSION and isinstance(expr.base, Root):
@@ -178,7 +178,7 @@ def reads_calls(expr: Expr) -> bool:
 
 
 def _only_cost(expr: Expr) -> bool:
-    """Whether it reads nothing of the request but `context.cost`."""
+    """Whether the expression reads nothing of the request except `context.cost`."""
     if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root):
         return expr.base.name == "context" and expr.name == "cost"
     return not isinstance(expr, Root) and all(map(_only_cost, children(expr)))

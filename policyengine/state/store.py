@@ -1,4 +1,4 @@
-"""What a store is: one call that carries out one operation in one atomic step, in a sync and an async form."""
+"""The interface of stores: one call that carries out one operation in one atomic step, in a sync and an async form."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from policyengine.state.operations import Document, DocumentsFound, Operation, O
 
 
 class StoreError(Exception):
-    """The store could not be asked, or did not answer in time. Nothing is known of whether the operation was done.
+    """The store is unavailable, or did not answer in time. Whether the operation was carried out is unknown.
 
-    The text is for operators: it may say where the store is, and for whom it was opened."""
+    The text is for operators: it may show where the store is, and for whom it was opened."""
 
     @property
     def told(self) -> str:
-        """What whoever is denied for it may know."""
+        """The text that those who are denied because of it may see."""
         return str(self).partition(":")[0]
 
 
 class Store(Protocol):
-    """Both forms do the same. They raise StoreError where the store is away, and nothing else."""
+    """Both forms do the same. They raise StoreError if the store is unavailable, and nothing else."""
 
     def run(self, operation: Operation) -> Outcome: ...
 
@@ -28,7 +28,7 @@ class Store(Protocol):
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
         """All documents whose key begins with this and a colon, each once, in any order, a few at a time: one that
-        changes meanwhile is seen before or after. It holds up no operation."""
+        changes meanwhile is seen in its old or new state. Blocks no operation."""
         ...
 
     def close(self) -> None: ...
@@ -36,15 +36,15 @@ class Store(Protocol):
 
 @runtime_checkable
 class Sharded(Protocol):
-    """A store whose parts may be lost one by one."""
+    """A store whose parts may be lost independently."""
 
     def places(self) -> tuple[str, ...]:
-        """A place on each shard, the same for whoever asks."""
+        """A place on each shard, the same for every caller."""
         ...
 
 
 def document_in(outcome: Outcome) -> Document:
-    """The first document of an answer. Raises StoreError for an answer without one."""
+    """The first document of an answer. Raises StoreError if there is none."""
     if isinstance(outcome, Rejected):
         raise StoreError(outcome.reason)
     if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:

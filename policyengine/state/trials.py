@@ -1,4 +1,4 @@
-"""What people are told of rules that are tried: that one would have changed an answer, or could not be evaluated."""
+"""Reports about rules on trial: one would have changed a decision, or could not be evaluated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policyengine.state.grant import Grant
 
 
 def told(grant: Grant, events: Sink, tenant: str) -> Grant:
-    """The grant, once everybody knows."""
+    """The grant, after its report."""
     for trial in grant.decision.tried:
         if trial.changes or trial.error is not None:
             events.send(_event(trial, grant.decision.decision, tenant))

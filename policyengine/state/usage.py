@@ -1,7 +1,7 @@
-"""What limits have counted, for people: from the documents of meters to rows, and rows added up by what they share.
+"""Usage of limits, for people: from the documents of meters to rows, and rows summed by a common attribute.
 
-Pure. What is told is what counts now, by the day on which it was counted, as far back as the limit's window reaches. A
-meter's document says of itself what it is of, so that nobody needs the policies to read it.
+Pure. Usage is what counts now, by the day on which it was counted, as far back as the limit's window reaches. A meter's
+document describes itself, so that nobody needs the policies to read it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _HALF_DAY = 43_200 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one meter says. `key` is what its limit counts by, in the order of the policy: `principal=User::"ann"`;
-    `tenant` and `model` are told from it, and empty where it has none. `days` is what was counted on each, in UTC.
-    `ceiling` has in it what it is raised by now. Times are seconds since 1970; `blocked_until` is 0 for never."""
+    """The usage of one meter. `key` is what its limit counts by, in the order of the policy: `principal=User::"ann"`;
+    `tenant` and `model` are taken from it, and empty if it has none. `days` is what was counted on each day, in UTC.
+    `ceiling` includes current raises. Times are seconds since 1970; `blocked_until` is 0 for never."""
 
     rule: str
     key: tuple[str, ...]
@@ -43,7 +43,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What all that shares something has used; what is not added up by is empty."""
+    """The usage of all meters with a common attribute; the other attributes are empty."""
 
     rule: str
     used: float
@@ -55,7 +55,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an operator did to a meter: `what` is `reset`, `credit` or `raise`. `until` is 0 for a reset."""
+    """An operator's change to a meter: `what` is `reset`, `credit` or `raise`. `until` is 0 for a reset."""
 
     what: str
     rule: str
@@ -69,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which usage: whatever is not None has to be so. `day` is `2026-03-01`."""
+    """Which usage to return: every attribute that is not None must match. `day` is `2026-03-01`."""
 
     rule: str | None = None
     key: Sequence[str] | None = None
@@ -92,7 +92,7 @@ class Wanted:
 
 
 def usage_of(meter: str, document: Document, now: int) -> Usage | None:
-    """What the document of a meter says now; None where it says nothing."""
+    """The usage in the document of a meter, as of now; None if there is none."""
     window = window_of(document)
     if window is None or "rule" not in document:
         return None
@@ -118,7 +118,7 @@ def usage_of(meter: str, document: Document, now: int) -> Usage | None:
 
 
 def shown_key(by: Iterable[str]) -> tuple[str, ...]:
-    """The key of a meter, as people read it."""
+    """The key of a meter, in readable form."""
     return tuple(_shown(*_part(part)) for part in by)
 
 
@@ -140,7 +140,7 @@ def change_tenant(document: Document) -> str:
 
 
 def window_of(document: Document) -> Window | None:
-    """The window of a meter, as far as its document says it."""
+    """The window of a meter, as far as its document describes it."""
     if "leases" in document:
         return Concurrent()
     if "width" in document:
@@ -151,7 +151,7 @@ def window_of(document: Document) -> Window | None:
 
 
 def added_up(found: Iterable[Usage], by: Sequence[str]) -> list[Sum]:
-    """The usage by rule and by whatever is named. Raises ValueError for what nothing is added up by."""
+    """The usage by rule and the named attributes. Raises ValueError for an attribute that usage cannot be summed by."""
     unknown = [name for name in by if name not in BY]
     if unknown:
         raise ValueError(f"usage can be added up by {', '.join(BY)}, not by `{unknown[0]}`")
@@ -171,7 +171,7 @@ def added_up(found: Iterable[Usage], by: Sequence[str]) -> list[Sum]:
 
 
 def row_json(row: Usage | Sum, by: Sequence[str]) -> dict[str, Any]:
-    """A row as people read it: of a sum, only what it is added up by."""
+    """A row for people; for a sum, only the attributes that it is summed by."""
     value = asdict(row)
     if isinstance(row, Usage):
         return {**value, "days": dict(row.days)}
@@ -187,13 +187,13 @@ def _days(document: Document, window: Window, now: int) -> dict[str, float]:
 
 
 def _counted(document: Document, window: Window, now: int) -> Iterator[tuple[int, int]]:
-    """When, and how much: of a ring by its buckets, of a period by its first day."""
+    """When, and how much: the buckets of a ring, or the first day of a period."""
     match window:
         case Sliding(width):
             oldest = now // width - BUCKETS
             yield from ((index * width, amount) for index, amount in document.get("buckets", ()) if index >= oldest)
         case Calendar(((start, end),)):
-            # Well within the first day, in whatever zone it begins.
+            # Well within the first day, in any time zone.
             if start <= now < end and document.get("used", 0):
                 yield start + min((end - start) // 2, _HALF_DAY), document["used"]
         case _:

@@ -1,4 +1,4 @@
-"""Usage for a host and its operators: what limits have counted, and what is done about it.
+"""Usage for a host and its operators: what limits have counted, and changes to it.
 
 Each method has an async form, which runs it in a thread.
 """
@@ -22,7 +22,7 @@ from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, chang
 from policyengine.state.windows import SECOND, Concurrent
 from policyengine.steps import in_thread
 
-# A reason is cut after so many characters.
+# The longest reason, in characters; longer ones are cut.
 LONGEST = 512
 
 
@@ -31,8 +31,8 @@ class NoMeter(LookupError):
 
 
 class Meters:
-    """The meters of one store. `limits` are those that the policies have now, by name; without them only what has been
-    used before can be found."""
+    """The meters of one store. `limits` are the policies' current ones, by name; without them only used meters can be
+    found."""
 
     def __init__(self, store: Store, events: Sink, limits: Callable[[], Mapping[str, LimitRule]] = dict) -> None:
         self._store = store
@@ -48,33 +48,33 @@ class Meters:
         model: str | None = None,
         day: str | None = None,
     ) -> list[Usage]:
-        """What counts now, meter by meter, by rule and key. Raises StoreError, and ValueError for a text that is not a
-        day."""
+        """The current usage, meter by meter, by rule and key. Raises StoreError, and ValueError for a text that is not
+        a day."""
         wanted = Wanted(rule, key, tenant, model, day)
         now = self._now()
-        # Once each, whatever a store says twice.
+        # Each once, even if a store returns one twice.
         usages = {name: usage_of(name, document, now) for name, document in self._store.survey("meter")}
         rows = [one for one in usages.values() if one is not None and wanted.has(one)]
         return sorted(rows, key=lambda one: (one.rule, one.key, one.meter))
 
     def sums(self, *by: str, **wanted: Any) -> list[Sum]:
-        """The usage by rule and by what is named: `key`, `tenant`, `model`, `day`. Else as `usage`."""
+        """The usage by rule and the named attributes: `key`, `tenant`, `model`, `day`. Otherwise as `usage`."""
         added_up((), by)
         rows = added_up(self.usage(**wanted), by)
         day = wanted.get("day")
         return [row for row in rows if day is None or not row.day or row.day == day]
 
     def reset(self, rule: str, *key: Any, why: str = "", by: str = "", tenant: str | None = None) -> Change:
-        """Count nothing of what was charged until now, and let a blocked key ask again. `key` is what the limit counts
-        by, as `usage` shows it or as values. With `tenant` a meter of another one is not found. Raises NoMeter,
-        ValueError and StoreError."""
+        """Discards what was charged until now, and unblocks a blocked key. `key` is what the limit counts by, as
+        `usage` shows it or as values. With `tenant` a meter of another tenant is not found. Raises NoMeter, ValueError
+        and StoreError."""
         return self._changed(self._adjust("reset", rule, key, 0, 0, why, by, tenant))
 
     def credit(
         self, rule: str, *key: Any, amount: float, why: str = "", by: str = "", tenant: str | None = None
     ) -> Change:
-        """Allow an amount more until the window is over: what can be counted now has left it then. Raises as
-        `reset`."""
+        """Raises the ceiling by an amount until everything that can be counted now has left the window. Raises
+        exceptions as `reset`."""
         return self._changed(self._adjust("credit", rule, key, amount, 0, why, by, tenant))
 
     def raise_(
@@ -87,11 +87,11 @@ class Meters:
         by: str = "",
         tenant: str | None = None,
     ) -> Change:
-        """Allow an amount more for so many seconds. Raises as `reset`."""
+        """Raises the ceiling by an amount for this many seconds. Raises exceptions as `reset`."""
         return self._changed(self._adjust("raise", rule, key, amount, seconds, why, by, tenant))
 
     def changes(self, *, tenant: str | None = None) -> list[Change]:
-        """What was done to meters in the last 400 days, the latest first. Raises StoreError."""
+        """The changes to meters in the last 400 days, the latest first. Raises StoreError."""
         kept_changes = dict(self._store.survey(CHANGE)).values()
         mine = [each for each in kept_changes if tenant is None or change_tenant(each) == tenant]
         return [change_of(each) for each in sorted(mine, key=lambda each: (-each["at"], each["rule"]))]
@@ -130,7 +130,7 @@ class Meters:
         )  # fmt: skip
 
     def _by_rule(self, rule: str, key: Sequence[Any], tenant: str | None) -> Adjust | None:
-        """The meter of a limit that the policies have, whether or not it was ever charged."""
+        """The meter of a current limit, even if it was never charged."""
         limit = self._limits().get(rule)
         if limit is None:
             return None
@@ -145,7 +145,7 @@ class Meters:
 
     def _by_usage(self, rule: str, key: Sequence[Any], tenant: str | None) -> Adjust:
         usages = self.usage(rule=rule, key=[str(each) for each in key], tenant=tenant)
-        # Of several that a limit had before and after a change, the one that it counts in now.
+        # If a limit had several before and after a change, the one that it uses now.
         latest = max(usages, key=lambda one: one.resets_at, default=None)
         document = self._document(latest.meter) if latest is not None else None
         lies = window_of(document) if document is not None else None
@@ -173,7 +173,7 @@ class Meters:
 
 
 def _value(label: str, key: Any) -> Any:
-    """A part of a key as a value, where it is given as `usage` shows it."""
+    """A part of a key as a value, if it has the form that `usage` shows."""
     if isinstance(key, Mapping):
         return {"type": str(key.get("type")), "id": str(key.get("id"))}
     if not isinstance(key, str) or not key.startswith(f"{label}="):

@@ -1,9 +1,9 @@
-"""Over which time a meter counts.
+"""The windows of time that meters count over.
 
-A sliding window is a ring of buckets, each a sixtieth of it. A bucket counts whole as long as any part of it lies in
+A sliding window is a ring of buckets, each a sixtieth of it. A bucket counts completely as long as any part of it is in
 the window, so the current bucket and the sixty before it count: a ceiling is never passed within any window, and room
-comes back at most a sixtieth of a window late. A calendar window lies between two local midnights, or their like for
-weeks, months and years; a midnight that does not exist is the first instant after it."""
+returns at most a sixtieth of a window late. A calendar window is between two local midnights, or the like for weeks,
+months and years; a midnight that does not exist is the first instant after it."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Sliding:
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """The periods around now, as (start, end) in microseconds, in order and without gaps. The store picks the one that
-    its own clock is in: zones are known to the host alone."""
+    its own clock is in: only the host knows time zones."""
 
     periods: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Concurrent:
-    """What is in flight: it counts until its lease ends."""
+    """Counts what is in flight, until its lease ends."""
 
 
 Window = Sliding | Calendar | Concurrent
 
 
 def kind_of(window: Window) -> Literal["sliding", "calendar", "concurrent"]:
-    """The word for it in documents."""
+    """The name of the window's kind in documents."""
     match window:
         case Sliding():
             return "sliding"
@@ -56,7 +56,7 @@ def kind_of(window: Window) -> Literal["sliding", "calendar", "concurrent"]:
 
 
 def held_window(held: Mapping[str, Any]) -> Window:
-    """The window of a charge that a lease holds, as far as taking it back needs it."""
+    """The window of a charge that a lease holds, as far as it is needed to give the charge back."""
     match held["kind"]:
         case "sliding":
             return Sliding(held["width"])
@@ -66,23 +66,23 @@ def held_window(held: Mapping[str, Any]) -> Window:
 
 
 def sliding(seconds: float) -> Sliding:
-    """A sliding window of so many seconds; a bucket is rounded up to whole microseconds."""
+    """A sliding window of this many seconds; a bucket is rounded up to whole microseconds."""
     return Sliding(max(1, -(-round(seconds * SECOND) // BUCKETS)))
 
 
-# The length on average of periods that differ, in seconds: so the number of periods between two is told by rounding.
+# The average length of periods that differ, in seconds, so that the number of periods between two is found by rounding.
 MEAN = {"month": 2_629_746, "year": 31_556_952}
 
 
 def mean_length(per: float | str) -> int:
-    """The length of a period, in microseconds; a sliding window's is that of its sixty buckets."""
+    """The length of a period, in microseconds; for a sliding window, that of its sixty buckets."""
     if isinstance(per, str):
         return MEAN.get(per, periods.CALENDAR[per]) * SECOND
     return sliding(per).width * BUCKETS
 
 
 def calendar(period: str, zone: str, around: int) -> Calendar:
-    """The period that the time `around` lies in, with its neighbours, so that clocks may differ by as much as one."""
+    """The period of the time `around`, with its neighbours, so that clocks may differ by up to one period."""
     last = _LAST.get((period, zone))
     if last is not None and last.periods[1][0] <= around < last.periods[1][1]:
         return last
@@ -90,7 +90,7 @@ def calendar(period: str, zone: str, around: int) -> Calendar:
     return computed
 
 
-# By period and zone, which policies name: what was found last holds for as long as the period does.
+# By period and zone, which policies name: the last result holds as long as the period does.
 _LAST: dict[tuple[str, str], Calendar] = {}
 
 
@@ -98,7 +98,7 @@ def _calendar(period: str, zone: str, around: int) -> Calendar:
     tz = zones.zone(zone)
     day = datetime.fromtimestamp(around / SECOND, UTC).astimezone(tz)
     if period in ("minute", "hour"):
-        # Of the time line, not of the wall: an hour is an hour also when the clocks change.
+        # These are exact lengths of time, even if the clocks change.
         length = (60 if period == "minute" else 3600) * SECOND
         start = around // length * length
         edges = [start - length, start, start + length, start + 2 * length]
@@ -137,8 +137,8 @@ def _midnight(day: date, tz: ZoneInfo) -> int:
     local = datetime(day.year, day.month, day.day, tzinfo=tz)
     instant = local.astimezone(UTC)
     if instant.astimezone(tz).replace(tzinfo=None) != local.replace(tzinfo=None):
-        # A midnight within a gap: with fold=1 the offset after the gap is taken, which names an instant before it, so
-        # the instant at which the clocks change is found from both.
+        # A midnight within a gap: fold=1 takes the offset after the gap, which names an instant before it. The instant
+        # at which the clocks change is found from both.
         before, after = instant, local.replace(fold=1).astimezone(UTC)
         low, high = min(before, after), max(before, after)
         while high - low > timedelta(microseconds=1):

@@ -1,6 +1,6 @@
-"""What to write instead: the slips, and the habits of other policy languages, behind a syntax error.
+"""What to write instead: the typical slips, and habits from other policy languages, that cause a syntax error.
 
-In: a text, the place that cannot be read, and the terminals that could have stood there. Out: a help line, or "".
+In: a text, the place of the error, and the terminals that could have been there. Out: a help line, or "".
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _TIME = 'a time is written `time("2026-01-31T12:00:00Z")`'
 
 @dataclass(frozen=True, slots=True)
 class _Slip:
-    """What stands `here`, after `before`, where `allowed` could have stood. `{0}` is what `before` captured."""
+    """The text `here`, after `before`, at a place where `allowed` was possible. `{0}` is what `before` captured."""
 
     here: str
     help: str
     before: str = ""
-    allowed: str = ""  # terminals, all of which could have stood there
+    allowed: str = ""  # terminals, all of which were possible there
 
 
-# The first that fits is the one that helps.
+# The first one that fits is used.
 _SLIPS = (
-    # What no place takes.
+    # Wrong everywhere.
     _Slip(r";", "statements need no `;`"),
     _Slip(r"//|/\*", "comments start with `#`"),
     # Heads.
@@ -118,7 +118,7 @@ _SLIPS = (
 
 
 def advice(text: str, at: int, allowed: frozenset[str]) -> str:
-    """A help line for the text that stands `at` a place where only `allowed` could."""
+    """A help line for the text `at` a place where only `allowed` was possible."""
     before = text[max(0, at - 200) : at]
     for known in _SLIPS:
         if not allowed.issuperset(known.allowed.split()):
@@ -132,7 +132,7 @@ def advice(text: str, at: int, allowed: frozenset[str]) -> str:
 
 
 def _misspelt(text: str, at: int, allowed: frozenset[str]) -> str:
-    """The keyword that could have stood there, where what does is nearly it."""
+    """The possible keyword that the text nearly is."""
     word = _WORD.match(text, at)
     if word is None:
         return ""
@@ -147,6 +147,6 @@ _SIGNS = re.compile(r"&+|\|+|[=!]==|=[=>]?|\?[?.]|//|/\*|.", re.DOTALL)
 
 
 def sign_at(text: str, at: int) -> str:
-    """The whole sign of which a character that cannot be read is the first."""
+    """The whole sign that begins with a character that cannot be read."""
     sign = _SIGNS.match(text, at)
     return sign[0] if sign else ""

@@ -1,6 +1,6 @@
 """The tree that a `.pol` text means, before any name in it is resolved.
 
-Nodes are frozen; spans do not take part in equality, so two trees are equal when they say the same.
+Nodes are frozen; spans do not take part in equality, so two trees are equal if they mean the same.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from policyengine.syntax.ast_types import (
     Use,
 )
 
-# What is declared there is part of the tree as well.
+# The nodes declared there are part of the tree as well.
 __all__ = [
     "ActionDecl", "Bound", "Comment", "ContextClosed", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl",
     "FieldDecl", "GenericType", "Literal", "LiteralType", "MarkedType", "Mode", "Name", "NamedType", "Node",
@@ -53,7 +53,7 @@ class EntityLit(Node):
 
 @dataclass(frozen=True, slots=True)
 class EntityOf(Node):
-    """`File::(tool.args.file_id)`: the entity with an id that is computed."""
+    """`File::(tool.args.file_id)`: the entity with a computed id."""
 
     type: Name
     id: Expr
@@ -90,7 +90,7 @@ class Member(Node):
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Node):
-    """`base[key]`, where the key is computed; with a constant text it is a Member."""
+    """`base[key]` with a computed key; with a constant text it is a Member."""
 
     base: Expr
     key: Expr
@@ -216,7 +216,7 @@ Scope = AnyScope | ScopeOf
 
 @dataclass(frozen=True, slots=True)
 class Head(Node):
-    """`actions` is empty for `any`; `principal` is None where no `for` is written."""
+    """`actions` is empty for `any`; `principal` is None if no `for` is written."""
 
     actions: tuple[Name, ...]
     resource: Scope
@@ -331,8 +331,8 @@ class Approved(Node):
 
 @dataclass(frozen=True, slots=True)
 class Expect(Node):
-    """`rules` is None where the test does not say which rules determine; `obligations` is () for `owing nothing`.
-    `because` is a reason that the decision gives, or a word for what went wrong, such as `missing`."""
+    """`rules` is None if the test does not state the determining rules; `obligations` is () for `owing nothing`.
+    `because` is a reason that the decision gives, or a word for an error, such as `missing`."""
 
     decision: Lit["allow", "deny"]
     rules: tuple[Name, ...] | None
@@ -342,14 +342,15 @@ class Expect(Node):
 
 @dataclass(frozen=True, slots=True)
 class UseFixture(Node):
-    """`use FIXTURE, ...`: what the fixtures state, the test states."""
+    """`use FIXTURE, ...`: the statements of the fixtures apply to the test."""
 
     fixtures: tuple[Name, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Case(Node):
-    """`case { column: value } expect ...`: one line of a table. Elsewhere in the test a column stands for its value."""
+    """`case { column: value } expect ...`: one line of a table. In the rest of the test a column stands for its
+    value."""
 
     values: RecordLit
     expect: Expect
@@ -357,7 +358,7 @@ class Case(Node):
 
 @dataclass(frozen=True, slots=True)
 class After(Node):
-    """`after 1h`: so much time passes before the next step."""
+    """`after 1h`: this much time passes before the next step."""
 
     duration: Literal
 
@@ -367,7 +368,7 @@ TestItem = Given | Approved | UseFixture | Ask | Expect | Case | After
 
 @dataclass(frozen=True, slots=True)
 class Fixture(Node):
-    """`fixture NAME { ... }`: what several tests state. Only what states something may stand in it."""
+    """`fixture NAME { ... }`: statements that several tests share. It may contain only such statements."""
 
     name: Name
     items: tuple[TestItem, ...]
@@ -391,7 +392,7 @@ Statement = Declaration | Rule | Prove | Test | Fixture
 
 @dataclass(frozen=True, slots=True)
 class Module(Node):
-    """`name` is None where the text has no `module` line."""
+    """`name` is None if the text has no `module` line."""
 
     name: Name | None
     uses: tuple[Use, ...]

@@ -1,4 +1,4 @@
-"""The tree of a type as it is written, what is declared with one alone, and what all nodes of a tree have in common."""
+"""The tree of written types, the declarations that need only types, and what all nodes of a tree have in common."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):
-    """A name as written. `quoted` names may hold any text; the formatter writes them back with quotes only if
-    needed."""
+    """A name as written. `quoted` names may hold any text; the formatter writes them with quotes only if needed."""
 
     text: str
 
@@ -27,14 +26,14 @@ class Literal(Node):
     """A boolean, number, string, duration or null."""
 
     value: bool | int | float | str | timedelta | None
-    # 1 == True == 1.0 in Python; the kind keeps such trees apart.
+    # 1 == True == 1.0 in Python; the kind distinguishes such trees.
     kind: Lit["bool", "number", "string", "duration", "null"]
     text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound(Node):
-    """`max: 5` behind a type."""
+    """`max: 5` after a type."""
 
     name: Name
     value: Literal
@@ -57,14 +56,14 @@ class GenericType(Node):
 
 @dataclass(frozen=True, slots=True)
 class EntityType(Node):
-    """`entity "sales-order"`: an entity type whose name is not a word."""
+    """`entity "sales-order"`: an entity type whose name is not an identifier."""
 
     name: Name
 
 
 @dataclass(frozen=True, slots=True)
 class LiteralType(Node):
-    """`"EUR"` or `null`: the type of that value alone."""
+    """`"EUR"` or `null`: the type of this value alone."""
 
     value: Literal
 
@@ -83,14 +82,14 @@ class RecordType(Node):
 
 @dataclass(frozen=True, slots=True)
 class MarkedType(Node):
-    """`String trusted readers`: of the values of the type it is known that only those say them who run the system, or
-    they name who may see what is around them."""
+    """`String trusted readers`: the values of the type come only from those who run the system, or they name who may
+    see the data around them."""
 
     type: TypeExpr
     marks: tuple[str, ...]
 
 
-# What a tool returns may be marked with.
+# The words that may mark the result of a tool.
 MARKS = ("trusted", "readers")
 
 TypeExpr = NamedType | GenericType | EntityType | LiteralType | UnionType | RecordType | MarkedType
@@ -105,7 +104,7 @@ class FieldDecl(Node):
 
 @dataclass(frozen=True, slots=True)
 class Rest(FieldDecl):
-    """`...`: whatever else there is, of type Json."""
+    """`...`: any other members, of type Json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ class ExtendDecl(Node):
 
 @dataclass(frozen=True, slots=True)
 class ActionDecl(Node):
-    """`resources` and `principals` are empty where any type will do."""
+    """`resources` and `principals` are empty if any type is allowed."""
 
     name: Name
     params: tuple[FieldDecl, ...]
@@ -157,7 +156,7 @@ class ContextDecl(Node):
 
 @dataclass(frozen=True, slots=True)
 class ContextClosed(Node):
-    """`context closed`: a request has no other circumstances than those that are declared."""
+    """`context closed`: a request may only have the declared context."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,7 +289,7 @@ class Build(BuildDeclarations):
         return Part(("floor", parts[2]), self._span(parts))
 
     def metered(self, parts: list[Any]) -> Part:
-        """What is counted, per what, and in which zone."""
+        """What is counted, over which period, and in which zone."""
         span = self._span(parts)
         if parts[0].type == "CONCURRENT":
             return Part((None, None, None), span)
@@ -320,7 +320,7 @@ class Build(BuildDeclarations):
         )
 
     def _clauses(self, parts: list[Any]) -> tuple[ast.Clause, ...]:
-        """The clauses as written; one that appears twice is a finding."""
+        """The clauses as written; a clause that appears twice is a finding."""
         kept: dict[str, ast.Clause] = {}
         for part in parts:
             if isinstance(part, ast.When | ast.Because | ast.Mode):

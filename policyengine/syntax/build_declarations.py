@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Parents(Part):
-    """What an entity is in, or what entities of its type can be in; before or behind its attributes."""
+    """What an entity is in, or what entities of its type can be in; before or after its attributes."""
 
 
 class BuildDeclarations(Transformer[Token, Any]):
@@ -88,7 +88,7 @@ class BuildDeclarations(Transformer[Token, Any]):
                 self._report(
                     codes.SYNTAX, word.span, f"unexpected `{word.text}`", f"{known} may stand there, once each"
                 )
-                # One finding says it all of however many words.
+                # One finding covers any number of words.
                 words = words[:number]
                 break
         return ast.MarkedType(type=type_, marks=tuple(word.text for word in words), span=self._span(parts))
@@ -107,7 +107,7 @@ class BuildDeclarations(Transformer[Token, Any]):
         return ast.Bound(name=name, value=self._constant(parts[2:]), span=self._span(parts))
 
     def _constant(self, parts: list[Any]) -> ast.Literal:
-        """A constant as it stands in a type."""
+        """A constant as it is written in a type."""
         first, *rest = parts
         if isinstance(first, ast.Literal):
             return first
@@ -218,7 +218,7 @@ def nodes(parts: list[Any]) -> list[Any]:
 
 
 def parents_first(parts: list[Any]) -> list[Any]:
-    """What something is in, and its attributes, in whichever order they were written; None for what is not there."""
+    """The parents and the attributes, in whichever order they were written; None for what is missing."""
     first, second = parts
     turned = isinstance(second, Parents) or (first is not None and not isinstance(first, Parents))
     return [second, first] if turned else [first, second]
@@ -228,7 +228,7 @@ def value_of(part: Part | None) -> Any:
     return part.value if part is not None else ()
 
 
-# In this order they are kept and written.
+# The order in which they are kept and written.
 CLAUSES = ("when", "unless", "because", "on match log", "on stream cut")
 
 

@@ -14,14 +14,14 @@ from policyengine.diagnostics.safe_text import FILLERS
 from policyengine.diagnostics.source import Source
 
 BLANK_BRAILLE = "\u2800"
-# What no editor shows, shows as the end of a line that is none, or lets reorder what is beside it.
+# Characters that editors do not show, show as the end of a line where there is none, or reorder with their neighbours.
 _INVISIBLE = re.compile(
     f"[{''.join(FILLERS - {BLANK_BRAILLE})}"
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064"
     "\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]|\r(?!\n)"
 )
 _WORD = re.compile(r"[^\W\d_]+")
-# Alphabets whose letters are easily taken for Latin ones, and the languages that rightly mix scripts.
+# Alphabets whose letters are easily taken for Latin ones, and the languages that mix scripts legitimately.
 _LOOKALIKE = {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "FULLWIDTH", "MATHEMATICAL"}
 
 
@@ -60,7 +60,7 @@ def suspicious_characters(source: Source) -> list[Diagnostic]:
     return diagnostics
 
 
-# Cyrillic and Greek letters with a Latin double (from the confusables table of Unicode TR 39).
+# Cyrillic and Greek letters that look like Latin ones (from the confusables table of Unicode TR 39).
 _DOUBLES = set("аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοαρνΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")
 
 

@@ -1,15 +1,15 @@
 """Where each comment of a text belongs in its tree.
 
-In: a tree with its spans. Out: Notes, which say for nodes (by identity) what stands before, behind and between them.
-Every comment gets exactly one place:
+In: a tree with its spans. Out: Notes, with the comments before, after and between nodes (by identity). Every comment
+gets exactly one place:
 
 * on a line of its own, it stays before the statement, clause, item or `and`/`or` operand that follows it;
-* at the end of a line, it stays behind the item that ends there, or behind the bracket that opens there;
+* at the end of a line, it stays after the item that ends there, or after the bracket that opens there;
 * anywhere else it moves to a line of its own before the smallest clause or item that it is in.
 
-These places are what a reader expects, but some comments would so change their order. `reorder` is told in which order
-they came out, and gives those another place: behind what they are in or, where that is taken, before what they are in
-together.
+These places are what a reader expects, but they would change the order of some comments. `reorder` gets the order in
+which the comments came out, and gives those another place: after the item that they are in or, if that is taken, before
+the innermost item that contains both.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from policyengine.diagnostics.source import Source
 from policyengine.syntax import ast
 from policyengine.syntax.walk import chain, is_logical
 
-# A text in quotes, which may hold the sign of a comment, or a comment.
+# A quoted text, which may contain the sign of a comment, or a comment.
 COMMENT = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|(#[^\n]*)')
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A comment on a line of its own; `gap` is true where an empty line stands above it."""
+    """A comment on a line of its own; `gap` is true if an empty line is above it."""
 
     text: str
     gap: bool
@@ -38,7 +38,8 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a text says beyond its tree. Keys are the `id` of a node, or of a tuple for what stands between brackets."""
+    """What a text contains beyond its tree. Keys are the `id` of a node, or of the tuple of the items between
+    brackets."""
 
     before: dict[int, list[Lead]] = field(default_factory=dict)
     behind: dict[int, str] = field(default_factory=dict)
@@ -75,14 +76,15 @@ class Placement:
     breaks: frozenset[int]
 
     def notes(self, numbered: bool = False) -> Notes:
-        """As the layout wants them; `numbered` with numbers instead of texts, to see in which order they come out."""
+        """The notes for the layout; `numbered` with numbers instead of texts, to see the order in which they come
+        out."""
         notes = Notes(gaps=set(self.gaps), breaks=set(self.breaks))
         for number, one in enumerate(self.placed):
             _note(one, f"#{number}" if numbered else one.comment.text, notes)
         return notes
 
     def reorder(self, order: list[int]) -> None:
-        """Other places for comments that came out in another order than that of the text."""
+        """Gives other places to comments that came out in a different order from that of the text."""
         at = {number: position for position, number in enumerate(order)}
         taken = {one.slot.end for one in self.placed if one.where == "behind"}
         for number in range(len(self.placed) - 1):
@@ -107,7 +109,7 @@ class Placement:
 
 
 def without_comments(text: str) -> str:
-    """The text of an expression in one line, with nothing but its comments left out."""
+    """The text of an expression in one line, without its comments."""
     bare = COMMENT.sub(lambda found: "" if found[1] is not None else found[0], text)
     lines = (line.replace("\t", " ").strip() for line in bare.split("\n"))
     return " ".join(line for line in lines if line)
@@ -128,8 +130,8 @@ def place(module: ast.Module) -> Placement:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """An item, or a sequence of items. A comment may stand on a line before it (`leads`), behind it (`trails`), or
-    behind its opening bracket (`opens`)."""
+    """An item, or a sequence of items. A comment may be on a line before it (`leads`), after it (`trails`), or after
+    its opening bracket (`opens`)."""
 
     key: int
     start: int
@@ -160,7 +162,7 @@ _SEQUENCES = {
     (ast.ObligationCall, "args"), (ast.RecordType, "fields"), (ast.EntityDecl, "fields"), (ast.ExtendDecl, "fields"),
     (ast.ActionDecl, "params"), (ast.ToolDecl, "params"), (ast.ObligationDecl, "params"), (ast.Define, "params"),
 }  # fmt: skip
-# Written with brackets only if there are several.
+# These have brackets only if there are several items.
 _LISTS = {(ast.ScopeOf, "items"), (ast.ScopeOf, "within"), (ast.EntityValue, "parents")}
 _ITEMS = (ast.When, ast.Because, ast.Mode, ast.Head, ast.ObligationCall, ast.LimitBody)
 
@@ -191,7 +193,7 @@ def _order(root: _Slot, source: Source, notes: Notes) -> None:
 
 
 def _branches(node: ast.Node, slot: _Slot, brackets: _Brackets) -> list[tuple[ast.Node, _Slot]]:
-    """The nodes below a node, each with the slot that it makes or else the one that it is in."""
+    """The nodes below a node, each with its own slot or else the enclosing one."""
     match node:
         case ast.Module():
             return _module_items(node, slot)
@@ -212,7 +214,7 @@ def _module_items(node: ast.Module, slot: _Slot) -> list[tuple[ast.Node, _Slot]]
     if node.name is None:
         return list(items)
     named = slot.item(node.name)
-    # The node is the name alone; its line starts with the first word of the text.
+    # The node is only the name; its line starts with the first word of the text.
     first_word = _BLANK.match(node.span.source.text)
     named.start = first_word.end() if first_word else 0
     return [(node.name, named), *items]
@@ -299,7 +301,7 @@ def _place(comment: ast.Comment, slot: _Slot, source: Source, opened: set[int]) 
 
 
 def _behind(comment: ast.Comment, slot: _Slot, left: _Slot) -> _Placed:
-    # Clauses may change places, and their comments with them.
+    # Clauses may be reordered, together with their comments.
     while left.children and left.children[-1].clause and left.children[-1].end == left.end:
         left = left.children[-1]
     if left.trails:
@@ -316,7 +318,7 @@ def _on_own_line(comment: ast.Comment, slot: _Slot, right: _Slot | None) -> _Pla
 
 
 def _leading(slot: _Slot) -> _Slot:
-    """The smallest slot around it that comments can stand before."""
+    """The smallest slot around it that can have comments before it."""
     while not slot.leads:
         assert slot.parent is not None
         slot = slot.parent
@@ -324,7 +326,7 @@ def _leading(slot: _Slot) -> _Slot:
 
 
 def _together(left: _Slot, right: _Slot) -> _Slot:
-    """The smallest slot with both in it that comments can stand before."""
+    """The smallest slot that contains both and can have comments before it."""
     around = set()
     slot: _Slot | None = left
     while slot is not None:
@@ -361,6 +363,6 @@ def _starts_line(source: Source, at: int) -> bool:
 
 
 def _gap_above(source: Source, at: int) -> bool:
-    """Whether what stands at an offset is the first on its line, and the line above is empty."""
+    """Whether the text at an offset is the first on its line, and the line above is empty."""
     line, _ = source.line_col(at)
     return line > 1 and _starts_line(source, at) and not source.line(line - 1).strip()

@@ -1,8 +1,8 @@
 """The one layout of `.pol` text.
 
-In: a Source, or one node. Out: text that means the same: formatting parses what it wrote, and refuses to hand it out if
-the tree differs, or a comment is missing or in another order. Formatting twice changes nothing more. Never reads or
-writes a file.
+In: a Source, or one node. Out: text with the same meaning: formatting parses its own result, and raises if the tree
+differs, or a comment is missing or in another order. Formatting twice changes nothing more. Never reads or writes a
+file.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from policyengine.syntax.layout_statements import module, statement
 from policyengine.syntax.parse import parse
 from policyengine.syntax.walk import same_tree
 
-# The width of a page on which no line is too long.
+# A page so wide that no line is too long.
 _ENDLESS = 2**31
 
 
 class FormatFault(RuntimeError):
-    """The formatter wrote something that means another thing. A bug in the engine, never a mistake in the text."""
+    """The formatter wrote a text with a different meaning. A bug in the engine, never a mistake in the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formatted:
-    """`text` is None where the source has errors; `diagnostics` are those of the source."""
+    """`text` is None if the source has errors; `diagnostics` are those of the source."""
 
     text: str | None
     changed: bool
@@ -39,7 +39,7 @@ class Formatted:
 
 
 def format_source(source: Source) -> Formatted:
-    """The text of a module in its one layout. Raises FormatFault rather than return a text that means another thing."""
+    """The text of a module in its one layout. Raises FormatFault rather than return a text with a different meaning."""
     parsed = parse(source)
     if has_errors(parsed.diagnostics):
         return Formatted(None, False, parsed.diagnostics)
@@ -47,7 +47,7 @@ def format_source(source: Source) -> Formatted:
     written = parse(Source(source.path, text))
     too_deep = [d for d in written.diagnostics if d.code is codes.TOO_DEEP]
     if too_deep:
-        # One more pair of parentheses, put in for clarity, was one too many.
+        # One more pair of parentheses, added for clarity, was one too many.
         diagnostic = Diagnostic(codes.TOO_DEEP, source.span(0, 0), too_deep[0].message, "", too_deep[0].help)
         return Formatted(None, False, (*parsed.diagnostics, diagnostic))
     _verify(source.path, parsed.module, written.module, written.diagnostics)
@@ -64,7 +64,7 @@ def format_expression(node: ast.Expr) -> str:
 
 
 def one_line(node: ast.Expr) -> str:
-    """An expression, as `format_expression` has it but however long its line becomes."""
+    """An expression as in `format_expression`, but on one line of any length."""
     return render(expression(node, NO_NOTES), width=_ENDLESS)
 
 
@@ -76,7 +76,7 @@ def format_declaration(node: ast.Statement) -> str:
 def _module_text(node: ast.Module) -> str:
     places = place(node)
     if len(node.comments) > 1:
-        # Each round takes comments further out, so that in the end all of a statement are before it.
+        # Each round moves comments further out, until all comments of a statement are before it.
         while (order := _order(render(module(node, places.notes(numbered=True))))) != sorted(order):
             places.reorder(order)
     text = render(module(node, places.notes()))
@@ -87,7 +87,7 @@ _NUMBERED = re.compile(r'"(?:[^"\\\n]|\\.)*"|#([0-9]+)')
 
 
 def _order(text: str) -> list[int]:
-    """The numbers of the comments, as they came out."""
+    """The numbers of the comments, in the order of the text."""
     return [int(number[1]) for number in _NUMBERED.finditer(text) if number[1] is not None]
 
 

@@ -1,4 +1,4 @@
-"""Documents that know where they may break, and how to print them within a width (after Wadler, "A prettier printer").
+"""Documents that know where they may break, and printing them within a width (after Wadler, "A prettier printer").
 
 In: a document. Out: text without trailing blanks. Knows nothing of policies; never recurses, so documents may be deep.
 """
@@ -14,8 +14,8 @@ WIDTH = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A newline where the group around it is broken, else `flat`. `shift` moves the next line left of the indent;
-    `hard` breaks always; `blank` leaves one empty line."""
+    """A newline if the enclosing group is broken, otherwise `flat`. `shift` moves the next line left of the indent;
+    `hard` always breaks; `blank` leaves one empty line."""
 
     flat: str = " "
     shift: int = 0
@@ -48,7 +48,7 @@ class Align:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Broken at every line of its own, or at none if it fits. What must break breaks every group around it."""
+    """Broken at all of its own lines, or at none if it fits. A hard break breaks every enclosing group."""
 
     body: Doc
     forced: bool
@@ -56,21 +56,21 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IfBroken:
-    """Text that stands only in a broken group."""
+    """Text that appears only in a broken group."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Suffix:
-    """Text for the end of the current line, whatever else still comes on it. Not counted against the width."""
+    """Text for the end of the current line, whatever follows on it. Not counted against the width."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Break:
-    """Nothing, but the groups around it break."""
+    """Nothing, but the enclosing groups break."""
 
 
 Doc = str | Line | Concat | Nest | Align | Group | IfBroken | Suffix | Break

@@ -1,7 +1,7 @@
 """Expressions and types as documents.
 
-In: a node and the Notes of its text. Out: a document with the fewest parentheses that keep the tree, and those that
-keep a reader from guessing: around a comparison after `not`.
+In: a node and the Notes of its text. Out: a document with the fewest parentheses that keep the tree, plus those that
+help a reader: around a comparison after `not`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from policyengine.syntax.quoting import bare_or_quoted, literal, member, quoted,
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A finished expression. `closed` is how it looks where an operator follows, which it must not swallow."""
+    """A finished expression. `closed` is its form if an operator follows, which it must not absorb."""
 
     level: int
     doc: Doc
@@ -74,7 +74,8 @@ def attributes(record: ast.RecordLit, notes: Notes, brackets: str) -> Doc:
 
 
 def bracketed(brackets: str, items: Sequence[ast.Node], docs: Sequence[Doc], notes: Notes, hugs: bool = False) -> Doc:
-    """Items on one line, or one per line with a comma after each. A lone bracketed item `hugs` those around it."""
+    """Items on one line, or one per line with a comma after each. A lone bracketed item `hugs` the enclosing
+    brackets."""
     opening, closing = brackets[0], brackets[1]
     if not items:
         return brackets
@@ -187,7 +188,7 @@ def _whole(doc: Doc, level: int = walk.POSTFIX) -> _Part:
 
 
 def _greedy(doc: Doc) -> _Part:
-    """An expression whose last part reaches as far as it can."""
+    """An expression whose last part extends as far as it can."""
     return _Part(walk.PREFIX, align(doc), concat("(", align(doc), ")"))
 
 
@@ -206,7 +207,7 @@ def _entry(entry: ast.Entry, value: Doc) -> Doc:
 def _unary(node: ast.Unary, operand: _Part) -> _Part:
     if node.op == "-":
         return _whole(concat("-", operand.at(walk.MINUS)), walk.MINUS)
-    # A comparison needs no parentheses after `not`; a reader does.
+    # The grammar needs no parentheses for a comparison after `not`, but a reader does.
     level = walk.POSTFIX if operand.level != walk.PREFIX else walk.PREFIX
     return _Part(walk.PREFIX, concat("not ", operand.at(level)), concat("not ", operand.at(level, last=False)))
 
@@ -233,7 +234,7 @@ def _logical(node: ast.Binary, parts: list[_Part], notes: Notes, hanging: bool =
 
 
 def _joined(op: str, shift: int, operands: list[ast.Expr], docs: list[Doc], notes: Notes) -> Doc:
-    """Operands on one line, or one per line; what the author put on one line stays together if it fits."""
+    """Operands on one line, or one per line; those that the author put on one line stay together if they fit."""
     soft, hard = Line(shift=shift), Line(shift=shift, hard=True)
     segments: list[list[Doc]] = [[docs[0], behind(notes.behind.get(id(operands[0])))]]
     for operand, doc in zip(operands[1:], docs[1:], strict=True):

@@ -27,7 +27,7 @@ from policyengine.syntax.layout_expressions import (
 from policyengine.syntax.quoting import bare_or_quoted, literal
 from policyengine.syntax.terminal_names import KEYWORDS
 
-# Words that mean something else than an action where one starts. In a test an item also ends where any keyword stands.
+# Words that mean something other than an action at its place. In a test an item also ends before any keyword.
 _NOT_IN_HEADS = frozenset({"any"})
 _NOT_IN_TESTS = frozenset(word for words in KEYWORDS.values() for word in words)
 
@@ -36,7 +36,7 @@ _Item = ast.Name | ast.Use | ast.Statement
 
 
 def module(node: ast.Module, notes: Notes) -> Doc:
-    """Statements with an empty line between them; declarations of one sort may stand together."""
+    """Statements with an empty line between them; declarations of one kind may be together."""
     items: list[_Item] = [*([node.name] if node.name else []), *node.uses, *node.statements]
     docs: list[Doc] = []
     for i, item in enumerate(items):
@@ -265,7 +265,7 @@ def _limit(body: ast.LimitBody, notes: Notes) -> Doc:
 
 
 def _noted(node: ast.Node, doc: Doc, notes: Notes) -> Doc:
-    """A line with the comments before and behind it."""
+    """A line with the comments before and after it."""
     return concat(before(notes.before.get(id(node), [])), doc, behind(notes.behind.get(id(node))))
 
 

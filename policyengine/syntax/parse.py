@@ -1,7 +1,7 @@
 """Text to tree.
 
-In: a Source. Out: a Parsed with the tree and the findings. Never raises for what the text says; where the text has
-errors the tree holds the statements that could be read.
+In: a Source. Out: a Parsed with the tree and the findings. Never raises because of the text; if it has errors, the tree
+holds the statements that could be read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from policyengine.syntax.table import parser
 from policyengine.syntax.terminal_names import KEYWORDS, expected_words, unexpected_word
 
 MAX_NESTING = 200
-# Characters of one file, and of one text in quotes or comment in it.
+# The most characters of one file, and of one quoted text or comment in it.
 MAX_FILE, MAX_TEXT = 16_000_000, 65_536
 MAX_SYNTAX_ERRORS = 20
 
@@ -65,7 +65,7 @@ def parse(source: Source) -> Parsed:
 
 
 def grammar() -> str:
-    """The text of `policy.lark`: beside this file in an installed package, in `grammar/` in a checkout."""
+    """The text of `policy.lark`: next to this file in an installed package, in `grammar/` in a checkout."""
     here = Path(__file__).parent
     for path in (here / "policy.lark", here.parent.parent / "grammar" / "policy.lark"):
         if path.exists():
@@ -115,7 +115,7 @@ _STATEMENT = re.compile(rf"^(?:{'|'.join(KEYWORDS['statement'])})\b", re.MULTILI
 
 
 def _around(text: str, begin: int, at: int) -> tuple[int, int | None]:
-    """Where the statement that holds an error starts, and where the next one does. Statements start a line."""
+    """The start of the statement that contains an error, and of the next one. Statements start a line."""
     starts = [statement.start() for statement in _STATEMENT.finditer(text)]
     before = max((s for s in starts if begin <= s <= at), default=begin)
     after = min((s for s in starts if s > max(at, before)), default=None)
@@ -158,7 +158,7 @@ _CLAUSE = re.compile(r"\b(?:when|unless|because)\b")
 
 
 def _in_condition(text: str, at: int) -> bool:
-    """Whether an expression stands before the place: the parser forgets that it could have gone on."""
+    """Whether an expression precedes the place: the parser forgets that it could have continued."""
     begin, _ = _around(text, 0, at)
     clauses = _CLAUSE.findall(text[begin:at])
     return bool(clauses) and clauses[-1] != "because"
@@ -173,8 +173,8 @@ _TOKENS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|#[^\n]*|[(\[{]|[)\]}]|\b(?:n
 
 
 def _beyond(source: Source) -> Diagnostic | None:
-    """What is too long, or nested beyond what any reader, or the parser, would follow: found before anything is made of
-    it."""
+    """Reports texts that are too long, or nested more deeply than any reader, or the parser, could follow, before they
+    are parsed."""
     if len(source.text) > MAX_FILE:
         message = f"the file has more than {MAX_FILE:,} characters"
         return Diagnostic(codes.TOO_LONG, source.span(0, 0), message, "", "split it into several files")

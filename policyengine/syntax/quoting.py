@@ -22,13 +22,13 @@ _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|.)", re.DO
 
 
 def bare_or_quoted(name: ast.Name, reserved: frozenset[str] = frozenset()) -> str:
-    """A name where both forms are allowed. `reserved` words mean something else there unless quoted."""
+    """A name, if both forms are allowed. `reserved` words have another meaning there unless quoted."""
     if _IDENTIFIER.fullmatch(name.text) and name.text not in reserved:
         return name.text
     return quoted(name)
 
 
-# Words that start another expression than an entity; in a test, `on` begins what is asked.
+# Words that start an expression other than an entity; in a test, `on` begins the request.
 _NO_TYPES = frozenset({"not", "if", "any", "all", "true", "false", "null", "on"})
 
 
@@ -38,12 +38,12 @@ def type_of_entity(name: ast.Name) -> str:
 
 
 def is_identifier(text: str) -> bool:
-    """Whether a name needs no quotes where both forms are allowed."""
+    """Whether a name needs no quotes if both forms are allowed."""
     return _IDENTIFIER.fullmatch(text) is not None
 
 
 def member(name: ast.Name) -> str:
-    """`.name`, or `["name"]` for what is not an identifier. After a dot every word is a name, keywords too."""
+    """`.name`, or `["name"]` for a name that is not an identifier. After a dot every word is a name, even a keyword."""
     return f".{name.text}" if _IDENTIFIER.fullmatch(name.text) else f"[{quoted(name)}]"
 
 
@@ -90,7 +90,7 @@ def _hidden(char: str) -> bool:
 
 
 def _escaped_by_author(written: str) -> frozenset[str]:
-    """Characters beyond ASCII that the text wrote as escapes: an author does so to tell look-alikes apart."""
+    """Characters beyond ASCII that the text wrote as escapes: authors do so to distinguish look-alikes."""
     codes = (int(escape[1] or escape[2], 16) for escape in _ESCAPE.finditer(written) if escape[1] or escape[2])
     return frozenset(chr(code) for code in codes if 0x7F < code <= 0x10FFFF)
 

@@ -1,6 +1,6 @@
-"""Nodes of a tree that no text was read for: what the engine says in the words of the language.
+"""Nodes that come from no text: for output of the engine in the syntax of the language.
 
-Their places are in an empty text. The formatter writes them (`syntax/format.py`), so that nothing here knows of
+Their places are in an empty text. The formatter writes them (`syntax/format.py`), so that nothing here deals with
 parentheses, quotes or escapes.
 """
 
@@ -80,5 +80,5 @@ def joined(op: str, operands: Sequence[ast.Expr]) -> ast.Expr:
 
 
 def like(base: ast.Expr, pattern: Iterable[str]) -> ast.LikeOp:
-    """A pattern of pieces, between which there may be anything."""
+    """A pattern of pieces, with anything between them."""
     return ast.LikeOp(base=base, pattern=text("*".join(pattern)), span=NOWHERE)

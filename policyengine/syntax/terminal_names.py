@@ -33,7 +33,7 @@ _KINDS = {
 _OPERATORS = frozenset(
     {"EQ", "NE", "LE", "LT", "GE", "GT", "PLUS", "MINUS", "STAR", "DOT", "LSQB"} | {word.upper() for word in _OPERATOR}
 )
-# Several terminals that mean one thing to a reader: all of the first set, and whatever is there of the second.
+# Several terminals that mean one thing to a reader: all of the first set, and any of the second.
 _GROUPS: tuple[tuple[frozenset[str], frozenset[str], str], ...] = (
     (frozenset(w.upper() for w in _STATEMENT[2:]), frozenset({"$END"}), "the next statement"),
     (
@@ -42,12 +42,12 @@ _GROUPS: tuple[tuple[frozenset[str], frozenset[str], str], ...] = (
         "an expression",
     ),
 )
-# What may also go on where an operator can, but is seldom what was meant.
+# These may also follow where an operator can, but are rarely intended.
 _WITH_OPERATOR = frozenset({"LPAR", "COLONS"})
 
 
 def unexpected_word(token: Token) -> str:
-    """The token that cannot stand where it does, in words."""
+    """The token that is not allowed at its place, in words."""
     if token.type == "$END":
         return "end of the text"
     if token.type == "STRING":
@@ -58,10 +58,10 @@ def unexpected_word(token: Token) -> str:
 
 
 def expected_words(terminals: Iterable[str], after_condition: bool = False) -> str:
-    """What could have stood there: `a name, "," or the next statement`."""
+    """What could have been there: `a name, "," or the next statement`."""
     left = set(terminals) - {"COMMENT", "WHITESPACE"}
     if "WHEN" in left and "NAME" not in left:
-        # `on match log` is seldom what was meant.
+        # `on match log` is rarely intended.
         left.discard("ON")
     words: list[str] = []
     for members, others, name in _GROUPS:

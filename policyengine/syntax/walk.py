@@ -1,6 +1,6 @@
-"""Expressions and types bottom up, without recursion: a chain of a thousand operators is as deep as a tree can be.
+"""Expressions and types bottom up, without recursion: a chain of a thousand operators is a thousand nodes deep.
 
-Operators of one precedence that follow each other are seen as one chain, an `else if` as part of the `if` before it.
+Consecutive operators of one precedence are treated as one chain, an `else if` as part of the `if` before it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEVELS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT}
 
 
 def fold(root: N, below: Callable[[N], tuple[N, ...]], build: Callable[[N, list[T]], T]) -> T:
-    """`build` of a node and of what was built for the nodes below it."""
+    """`build` of a node and of the results for the nodes below it."""
     todo = [(root, False)]
     done: list[T] = []
     while todo:
@@ -56,7 +56,7 @@ def chain(node: ast.Binary) -> list[tuple[str, ast.Expr]]:
 
 
 def arms(node: ast.Conditional) -> tuple[list[tuple[ast.Expr, ast.Expr]], ast.Expr]:
-    """`if a then b else if c then d else e` as its pairs, and what is left."""
+    """`if a then b else if c then d else e` as its pairs, and the last alternative."""
     pairs = []
     otherwise: ast.Expr = node
     while isinstance(otherwise, ast.Conditional):
@@ -112,7 +112,7 @@ def below_type(node: ast.TypeExpr) -> tuple[ast.TypeExpr, ...]:
 
 
 def mentions(root: ast.Expr, name: str) -> bool:
-    """Whether an expression reads what is called so."""
+    """Whether an expression reads this name."""
     todo = [root]
     while todo:
         node = todo.pop()
@@ -123,7 +123,7 @@ def mentions(root: ast.Expr, name: str) -> bool:
 
 
 def same_tree(left: ast.Node, right: ast.Node) -> bool:
-    """Whether two trees say the same: `==`, for trees of any depth."""
+    """Whether two trees are equal: `==`, for trees of any depth."""
     todo: list[tuple[object, object]] = [(left, right)]
     while todo:
         a, b = todo.pop()

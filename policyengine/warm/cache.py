@@ -22,14 +22,14 @@ from secrets import token_hex
 
 import platformdirs
 
-# Not structlog, which prints what nobody has told it to drop: a command's output is none of these.
+# Not structlog, which prints unless it is configured: this must not show in a command's output.
 log = logging.getLogger(__name__)
 
 # The environment variable that names the directory; empty for none.
 SETTING = "POLICYENGINE_CACHE_DIR"
-# Bytes in the directory; past that the oldest files go.
+# The most bytes in the directory; beyond that the oldest files are removed.
 MOST_BYTES = 256 << 20
-# Bytes in one file; more are not kept.
+# The most bytes in one file; larger results are not kept.
 MOST_IN_FILE = 64 << 20
 _SUFFIX = ".policyengine"
 _DIGEST = 32
@@ -46,7 +46,7 @@ class Cache:
         self._directory = directory
 
     def get(self, key: bytes) -> bytes | None:
-        """The bytes that were put under the key, if they are there unharmed. Never raises."""
+        """The bytes that were put under the key, if they are there undamaged. Never raises."""
         data = None
         with self._opened() as opened:
             data = _read(_name(key), opened) if opened is not None else None
@@ -59,7 +59,7 @@ class Cache:
         return body
 
     def put(self, key: bytes, data: bytes) -> None:
-        """Keeps the bytes. Never raises; whoever reads meanwhile gets all of the old or all of the new."""
+        """Keeps the bytes. Never raises; concurrent readers get all of the old or all of the new."""
         if len(data) > MOST_IN_FILE:
             return
         with self._opened() as opened:
@@ -87,7 +87,7 @@ class Cache:
 
     @contextmanager
     def _opened(self) -> Iterator[int | None]:
-        """The directory, held open so that it cannot be exchanged for another; None if it is not to be trusted."""
+        """The directory, held open so that it cannot be replaced; None if it is not to be trusted."""
         try:
             opened = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
@@ -106,8 +106,8 @@ class Cache:
 
 
 def open_cache(directory: Path | None = None) -> Cache | None:
-    """The cache in a directory, which is made if it is not there: by default the one that POLICYENGINE_CACHE_DIR
-    names, or one of the user's own. None where there is to be none, or where nobody could tell who else may write to
+    """The cache in a directory, which is created if it does not exist: by default the one that POLICYENGINE_CACHE_DIR
+    names, or one of the user's own. None if there should be none, or if it cannot be determined who else may write to
     it."""
     if not hasattr(os, "geteuid"):
         return None
@@ -127,8 +127,8 @@ def open_cache(directory: Path | None = None) -> Cache | None:
 
 @cache
 def engine_digest() -> bytes | None:
-    """Stands for the code that turns texts into typed policies: this engine's own, with its grammar and built-in
-    schema, its libraries' and Python's. None where that code cannot be read."""
+    """Represents the code that turns texts into typed policies: this engine's own, with its grammar and built-in
+    schema, its libraries' and Python's. None if that code cannot be read."""
     here = Path(__file__).parents[1]
     files = [path for room in _ROOMS for path in sorted((here / room).rglob("*")) if path.suffix in (".py", ".pol")]
     grammar = [here / "syntax" / "policy.lark", here.parent / "grammar" / "policy.lark"]
@@ -157,7 +157,7 @@ def _digest(key: bytes, data: bytes) -> bytes:
 
 def _read(name: str, directory: int) -> bytes | None:
     try:
-        # Without O_NONBLOCK a pipe of that name would be waited for without end.
+        # Without O_NONBLOCK, opening a pipe of that name would wait for ever.
         opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError:
         return None

@@ -1,7 +1,7 @@
 """Trees, typed policies and findings as plain data, and back.
 
 In: values of the classes listed here. Out: nested lists of plain scalars, which any data format can hold. Reading them
-makes values of these classes and no others, so that what is read is data and never code. Reading anything that was not
+makes values of these classes and no others, so that the result is data and never code. Reading anything that was not
 written here raises, or returns values of unexpected types, but has no other effect.
 """
 
@@ -27,7 +27,7 @@ class Unstorable(Exception):
     """A value that cannot be written as plain data."""
 
 
-# Tags of what is not a dataclass; those of dataclasses follow.
+# Tags for everything that is not a dataclass; those of dataclasses follow.
 _TUPLE, _SET, _SPAN, _FOREIGN, _SHARED, _TIME, _DURATION, _IP, _UID, _ENTITY, _CODE, _CLASSES = range(12)
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _TYPES = (Prim, SetT, ListT, RecordT, EntityT, RefinedT)
@@ -42,11 +42,11 @@ _NAMES = {cls: tuple(f.name for f in fields(cls)) for cls in _STORED}
 
 @dataclass(slots=True)
 class Writer:
-    """Writes what is said in one text. `home` is that text; `modules` names the others that places may be in."""
+    """Writes the values of one text. `home` is that text; `modules` names the others that places may be in."""
 
     home: Source
     modules: Mapping[Source, str]
-    # Types, frozen sets and footprints, each written once.
+    # Types, frozensets and footprints, each written once.
     shared: list[Any] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class Writer:
         return [_FOREIGN, span.start, span.end, self.modules[span.source]]
 
     def share(self, value: Any) -> int:
-        """The number of a type, frozen set or footprint among those that are written once."""
+        """The number of a type, frozenset or footprint among those that are written once."""
         cls = value.__class__
         number = self._numbers.get(value)
         if number is None:
@@ -111,12 +111,12 @@ class Reader:
     shared: list[Any] = field(default_factory=list)
 
     def read_shared(self, data: list[Any]) -> None:
-        """What others refer to by its number, to be read before them."""
+        """Reads the values that others refer to by number; must come before these."""
         for one in data:
             self.shared.append(self.get(one))
 
     def get(self, data: Any) -> Any:
-        """The value. Raises for what no Writer wrote."""
+        """The value. Raises for anything that no Writer wrote."""
         if data.__class__ is not list:
             return data
         tag, get = data[0], self.get

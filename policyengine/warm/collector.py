@@ -1,6 +1,6 @@
 """The garbage collector of the process, kept out of the way while policies are loaded and served.
 
-The collector belongs to the host, so only the owner of a process asks for this: `Engine.load` does not.
+The collector belongs to the host, so only the owner of a process calls this: `Engine.load` does not.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Objects that are made until the young ones are looked through, and then how often the older: less often than Python
-# does it, which would look through an answer of very many parts time and again while it is made.
+# The number of new objects before a collection of the young generation, and how often the older ones follow: less often
+# than Python's default, which would traverse a very large answer again and again while it is built.
 THRESHOLDS = (10_000, 500, 100)
 
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """What was loaded stays while a service runs, so that no request waits for a look through it. What a service that
-    has stopped leaves behind does not stay frozen: each load would count it."""
+    """Keeps loaded objects out of collections while a service runs, so that no request waits for them. When the service
+    has stopped they are unfrozen: otherwise each load would add to them."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -31,7 +31,7 @@ def settled() -> Iterator[None]:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Loading makes many small objects that all live on: looking through them for garbage takes half of its time."""
+    """Loading makes many small objects that all stay alive: collections would take half of its time."""
     if not gc.isenabled():
         yield
         return
@@ -40,7 +40,8 @@ def paused() -> Iterator[None]:
         yield
     finally:
         if not gc.get_freeze_count():
-            # Straight to the oldest generation, or the first thing made after loading would pay for a look at it all.
+            # Moved to the oldest generation at once; otherwise the first objects made after loading would trigger a
+            # traversal of all.
             gc.freeze()
             gc.unfreeze()
         gc.enable()

@@ -1,4 +1,4 @@
-"""A rule that is read in two steps: its head at once, and the rest when somebody needs it.
+"""A rule that is read in two steps: its head at once, and the rest on first use.
 
 Only a few of many rules ever concern a request, and the index finds them by their heads.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Expr, Footprint, Head, LimitSpec, ObligationSpec, Rule
 
-# What is read in the second step: Rule's fields of these names.
+# The fields of Rule that are read in the second step.
 Rest = tuple[Expr, tuple[ObligationSpec, ...], LimitSpec | None]
 
 
@@ -19,7 +19,7 @@ MODES = ("on_deny", "tried", "cuts")
 
 
 class _Deferred:
-    """A field of Rule that is read with the rest when it is first asked for."""
+    """A field of Rule that is read, with the rest, on first use."""
 
     def __init__(self, name: str) -> None:
         self._slot = Rule.__dict__[name]
@@ -72,8 +72,8 @@ def deferred(
     footprint: Footprint,
     rest: Callable[[], Rest],
 ) -> Rule:
-    """The rule whose other fields `rest` gives; `modes` are those that MODES names. `rest` always gives the same and
-    does not raise."""
+    """The rule whose other fields `rest` returns; `modes` are those that MODES names. `rest` always returns the same
+    and does not raise."""
     rule = object.__new__(DeferredRule)
     for put, value in zip(_FIRST, (kind, name, head, span, reason, *modes, footprint), strict=True):
         put(rule, value)

@@ -1,9 +1,9 @@
-"""What is known of modules already, from earlier in this process or from earlier processes.
+"""What is already known of modules, from earlier in this process or from earlier processes.
 
 In: texts. Out: their trees and the results of checking them, the same as if each had been parsed and checked now. A
-result from disk counts only where all that it depends on is the same: the text, the name of its module, the modules it
-can see, every text that declares something, every definition it can see, and the engine itself. One from this process
-counts for the very same tree, under an equal schema and the same definitions.
+result from disk is used only if everything that it depends on is the same: the text, the name of its module, the
+modules it can see, every text that declares something, every definition it can see, and the engine itself. One from
+this process is used for the very same tree, under an equal schema and the same definitions.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from policyengine.warm.stored import Stored, module_rules, pack, unpack
 
 log = logging.getLogger(__name__)
 
-# Texts, and results, that a process knows. A reload parses and checks only what changed.
+# The most texts, and results, that a process remembers. A reload parses and checks only what changed.
 MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """What is known of one text: what parsing it gives and, if it comes from disk, what was kept there with it. The
-    tree is then an outline, without rules and claims."""
+    """What is known of one text: the result of parsing it and, if it comes from disk, what was stored there with it.
+    The tree is then an outline, without rules and claims."""
 
     parsed: Parsed
     stored: Stored | None
@@ -44,7 +44,7 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What checking a module came to, and what that was made from."""
+    """The result of checking a module, and what it was made from."""
 
     module: ModuleTree
     schema: Schema
@@ -52,7 +52,7 @@ class _Result:
     rules: ModuleRules
 
     def is_for(self, module: ModuleTree, schema: Schema, defines: Defines) -> bool:
-        # Comparing that is cheap, as an unchanged file keeps its tree.
+        # This comparison is cheap, because an unchanged file keeps its tree.
         if self.module.tree is not module.tree or self.module.visible != module.visible:
             return False
         known = self.defines
@@ -60,14 +60,14 @@ class _Result:
         return same and (self.schema is schema or self.schema == schema)
 
 
-# By path and by name of the module, the newest of each: nothing is kept of what is no more.
+# By path and by name of the module, the newest of each: old versions are not kept.
 _texts: LRUCache[str, _Text] = LRUCache(maxsize=MOST)
 _results: LRUCache[str, _Result] = LRUCache(maxsize=MOST)
 _lock = Lock()
 
 
 class Modules:
-    """The texts of one load. `cache` is where to look for them, and where to keep what is new."""
+    """The texts of one load. `cache` is where to look for them, and where to keep new ones."""
 
     def __init__(self, cache: Cache | None) -> None:
         self._cache = cache if engine_digest() is not None else None
@@ -80,12 +80,12 @@ class Modules:
         return text.parsed
 
     def is_empty(self, tree: ast.Module) -> bool:
-        """Whether the text of a tree that `parse` gave says nothing at all."""
+        """Whether the text of a tree from `parse` has no content."""
         said = tree.name is not None or tree.uses or tree.statements
         return not said and self._texts[tree.span.source].stored is None
 
     def results(self, modules: Sequence[ModuleTree]) -> ModuleResults:
-        """What is known of these modules, which are all of a bundle."""
+        """The known results for these modules, which are all of a bundle."""
         return ModuleResults(modules, self._texts, self._cache)
 
 
@@ -120,7 +120,7 @@ class ModuleResults:
         return module.tree if text is None or text.stored is None else parse(source).module
 
     def write(self) -> None:
-        """Keeps on disk what was found out. For bundles without errors only."""
+        """Keeps new results on disk. Only for bundles without errors."""
         if self._cache is None or self._around is None or not self._fresh:
             return
         names = {source: name for name, source in self._sources.items()}
@@ -138,7 +138,7 @@ class ModuleResults:
             _results[module.name] = _Result(module, schema, defines, result)
 
     def _stored(self, module: ModuleTree) -> ModuleRules | None:
-        """What is known from disk."""
+        """The known result from disk."""
         text = self._texts.get(module.tree.span.source)
         if text is None or text.stored is None or self._around is None:
             return None
@@ -162,7 +162,7 @@ def _text(source: Source, cache: Cache | None) -> _Text:
 
 
 def _kept(source: Source, cache: Cache | None) -> _Text | None:
-    """What was kept on disk of an equal text."""
+    """The stored result for an equal text on disk."""
     data = cache.get(_key(source)) if cache is not None else None
     if data is None:
         return None
@@ -175,24 +175,25 @@ def _kept(source: Source, cache: Cache | None) -> _Text | None:
 
 
 def forget() -> None:
-    """Forget what earlier loads found out, as a new process would know nothing of it."""
+    """Forgets the results of earlier loads, like a new process."""
     with _lock:
         _texts.clear()
         _results.clear()
 
 
 def _key(source: Source) -> bytes:
-    """Stands for a text and the name that its module has where the text gives it none."""
+    """Represents a text and the name that its module has if the text gives none."""
     name = Path(source.path).stem.encode("utf-8", "surrogatepass")
     return _digest(engine_digest() or b"", zones.VERSION.encode(), name, _bytes(source))
 
 
 def _surroundings(modules: Sequence[ModuleTree]) -> Callable[[ModuleTree], bytes]:
-    """A function that gives a digest of all that checking one of these modules depends on besides its text."""
+    """A function that gives a digest of everything besides its text that the check of one of these modules depends
+    on."""
     declaring: list[bytes] = []
     defining: dict[str, bytes] = {}
     for module in sorted(modules, key=lambda m: m.name):
-        # Rules, claims, tests and fixtures of one module mean nothing to the others.
+        # Rules, claims, tests and fixtures of one module do not affect the others.
         kinds = {type(statement) for statement in module.tree.statements} - {ast.Rule, ast.Prove, ast.Test, ast.Fixture}
         if kinds:
             digest = _digest(module.name.encode(), _bytes(module.tree.span.source))

@@ -1,8 +1,8 @@
 """The result of reading and checking one module, as bytes, and back.
 
 In: a Parsed and its ModuleRules. Out: bytes that hold the tree without its rules and claims, the findings, and the
-meaning of the rules. Reading them back gives the same, under the texts given. It raises, with any exception, for bytes
-that `pack` did not write.
+typed rules. Reading them back gives the same, under the texts given. It raises, with any exception, for bytes that
+`pack` did not write.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _decode = msgspec.msgpack.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is known of a text: its outline and findings, and, for when its surroundings are the same, the rest."""
+    """What is known of one text: its outline and findings, and the rest, for use if its surroundings are the same."""
 
     parsed: Parsed
     surroundings: bytes
@@ -37,8 +37,8 @@ class Stored:
 
 
 def pack(parsed: Parsed, result: ModuleRules, surroundings: bytes, modules: Mapping[Source, str]) -> bytes | None:
-    """The bytes; None where something has no form as bytes. `surroundings` stands for all that `result` depends on
-    besides the text; `modules` has the names of the modules by their texts."""
+    """The bytes; None if something has no form as bytes. `surroundings` represents everything besides the text that
+    `result` depends on; `modules` has the names of the modules by their texts."""
     home = parsed.module.span.source
     head, rest = Writer(home, modules), Writer(home, modules)
     try:

@@ -1,1 +1,1 @@
-"""Where state is kept. Each store carries out the operations of `state.operations` as `state.apply` says."""
+"""The stores of state. Each carries out the operations of `state.operations` as `state.apply` defines."""

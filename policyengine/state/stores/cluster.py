@@ -1,8 +1,8 @@
 """State in Redis Cluster: the keys of a tenant are on one shard, and a script there is the commit point.
 
-Limits that do not count by tenant are kept where their keys happen to be. Room for them is held there first, on all
-shards at the same time; then the commit is made on the tenant's shard, and with it what was held is charged. What is
-held is given back where the commit is refused, and by itself after `HOLD` where whoever held it is gone.
+Limits that do not count by tenant are kept wherever their keys are. Room for them is held there first, on all shards at
+the same time; then the commit is made on the tenant's shard, and the held amounts are charged with it. Holds are given
+back if the commit is refused, and expire after `HOLD` if their owner is gone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.shards import home, steps
 from policyengine.steps import run, run_async
 
-# So many places are looked at to find one on each shard: many more than there are shards.
+# How many places are tried to find one on each shard: many more than there are shards.
 MOST_PLACES = 1_024
 
 Answer = Outcome | StoreError
@@ -57,7 +57,7 @@ class Cluster(Redis):
         return tuple(shard_places)
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
-        # What stands in braces is the place, of four digits.
+        # The part in braces is the place, of four digits.
         pattern = f"{escaped(self._prefix)}{{????}}{kind}:*"
         return self._survey(pattern, len(self._prefix_at("0000")), self._client.mget_nonatomic)
 
@@ -67,7 +67,7 @@ class Cluster(Redis):
             self._threads.shutdown()
 
     def _all(self, asked: Sequence[Operation]) -> list[Answer]:
-        """What each of them answers; they are asked at the same time."""
+        """The answers to these operations, which are sent at the same time."""
         if len(asked) == 1:
             return [self._tried(asked[0])]
         if self._threads is None:
@@ -94,7 +94,7 @@ class Cluster(Redis):
         return self._client.get_redis_connection(node)
 
     def _prefix_at(self, place: str) -> str:
-        # What stands in braces is all that Redis tells shards by.
+        # Redis chooses the shard by the part in braces alone.
         return f"{self._prefix}{{{place}}}"
 
     def _more_failures(self, library: Any) -> tuple[type[BaseException], ...]:

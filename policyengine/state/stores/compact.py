@@ -1,6 +1,6 @@
-"""Plain commits on the wire: what `commit.lua` takes and answers, in a few bytes.
+"""Plain commits on the wire: the arguments and answers of `commit.lua`, in a few bytes.
 
-In: a commit. Out: the arguments of the script, or None for a commit that is not plain; and the outcome of its answer.
+In: a commit. Out: the arguments of the script, or None for a commit that is not plain; and the outcome from its answer.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _ENCODER = msgspec.msgpack.Encoder()
 _HEAD, _CHARGE, _TIME = Struct(">dd"), Struct(">BddddddH"), Struct(">d")
 _USE, _ONE, _REFUSAL = Struct(">dd"), Struct(">ddd"), Struct(">ddd")
 
-# So many charges are remembered as they are written.
+# How many charges are remembered in their written form.
 REMEMBERED = 16_384
 
 
 class Compact:
-    """Writes plain commits. `prefix` stands before every key, and is the same for a meter each time."""
+    """Writes plain commits. `prefix` is put before every key, and is the same for a meter each time."""
 
     def __init__(self) -> None:
-        # By identity: charges are shared by all requests that ask the same of a meter.
+        # By identity: requests with the same charge to a meter share the object.
         self._known: dict[int, tuple[Charge, bytes, bytes, bytes]] = {}
-        # By how many keys a script is given, how its call begins.
+        # The beginning of a script's call, by the number of keys.
         self._begins: dict[int, bytes] = {}
 
     def asked(self, commit: Commit, prefix: str) -> tuple[list[bytes], bytes, bytes] | None:
@@ -68,7 +68,7 @@ class Compact:
         return keys, b"".join(parts), lease
 
     def sent(self, commit: Commit, prefix: str, digest: str, time: str) -> bytes | None:
-        """The call of the script, as it is sent."""
+        """The call of the script, in wire format."""
         if (asked := self.asked(commit, prefix)) is None:
             return None
         keys, charges, lease = asked
@@ -111,13 +111,13 @@ def _charge(charge: Charge) -> bytes | None:
     meta = _ENCODER.encode((charge.rule, charge.by, charge.ceiling, *([window.width] if kind == 1 else [])))  # type: ignore[union-attr]
     if len(meta) > 0xFFFF:
         return None
-    # What denies nothing has room for whatever can be counted.
+    # A charge that is never refused has room for any amount.
     ceiling = MOST if charge.advisory else charge.ceiling
     return _CHARGE.pack(kind, charge.amount, ceiling, *edges, len(meta)) + meta
 
 
 def outcome(told: bytes, commit: Commit) -> Outcome | None:
-    """The outcome; None where nothing was done, and the other script has to be asked."""
+    """The outcome; None if nothing was done, and the other script has to be called."""
     kind = told[:1]
     if kind == b"D":
         charges = commit.charges
@@ -137,7 +137,7 @@ def outcome(told: bytes, commit: Commit) -> Outcome | None:
         for place, used, free in _REFUSAL.iter_unpack(told[9:]):
             charge = commit.charges[int(place)]
             if charge.advisory or charge.block_for:
-                # The other script knows what a refusal leaves behind, and what is never refused.
+                # The other script handles the effects of a refusal, and charges that are never refused.
                 return None
             at = None if free < 0 else int(free)
             refusals.append(LimitRefusal(charge.rule, charge.meter, int(used), charge.ceiling, at))

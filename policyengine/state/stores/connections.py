@@ -1,9 +1,9 @@
-"""Commands to a Redis over the connections of redis-py, without what its client does around each command.
+"""Commands to a Redis over the connections of redis-py, without its client's work for each command.
 
-In: commands. Out: what each is answered. redis-py opens connections and signs in; what goes over them is written and
-read here. A connection that was used a moment ago is used again as it is; one that was not is looked at first, whether
-the server has closed it. In an event loop all commands go over one connection (`pipe.py`). `Plainly` and `PlainlyAsync`
-go through the client, which tells the nodes of a cluster apart.
+In: commands. Out: the answer to each. redis-py opens connections and signs in; the traffic on them is written and read
+here. A connection that was used a moment ago is used again at once; otherwise it is first checked whether the server
+has closed it. In an event loop all commands go over one connection (`pipe.py`). `Plainly` and `PlainlyAsync` use the
+client, which knows the nodes of a cluster.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 from policyengine.state.stores.pipe import Pipe
 from policyengine.state.stores.resp import ErrorReply, answer, packed
 
-# For so long after its last answer a connection is not looked at, in seconds.
+# How long after its last answer a connection is not checked, in seconds.
 FRESH = 1.0
-# So many bytes are read at once.
+# How many bytes are read at once.
 READ = 65_536
 
 
 class Plainly:
-    """Each command by the client."""
+    """Sends each command through the client."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -33,7 +33,7 @@ class Plainly:
 
 
 class Connections(Plainly):
-    """From any thread."""
+    """Sends commands from any thread."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)
@@ -45,12 +45,12 @@ class Connections(Plainly):
         return self.send(packed(command))
 
     def send(self, command: bytes) -> Any:
-        """As `ask`, for a command as it is sent."""
+        """As `ask`, for a command in wire format."""
         connection = self._take()
         try:
             said = _asked(connection._sock, command)
         except BaseException:
-            # What was not read yet would be the answer to the next who asks.
+            # An unread answer would be taken for the answer to the next command.
             connection.disconnect()
             self._pool.release(connection)
             raise
@@ -61,7 +61,7 @@ class Connections(Plainly):
 
     def _take(self) -> Any:
         if self._process != os.getpid():
-            # They are the parent's.
+            # The connections belong to the parent process.
             self._free, self._process = [], os.getpid()
         while self._free:
             try:
@@ -75,7 +75,7 @@ class Connections(Plainly):
 
 
 def _asked(socket: Any, command: bytes) -> Any:
-    """What a command is answered; the socket has its own deadline, and is None where the client has been closed."""
+    """The answer to a command; the socket has its own deadline, and is None if the client has been closed."""
     if socket is None:
         raise ConnectionError("the connection was closed")
     socket.sendall(command)
@@ -83,7 +83,7 @@ def _asked(socket: Any, command: bytes) -> Any:
     while came:
         if (reply := answer(came, 0)) is not None:
             if reply[1] != len(came):
-                # Nobody asked for the rest, which would be taken for the next answer.
+                # The rest belongs to no command, and would be taken for the next answer.
                 raise ConnectionError("the server said more than it was asked")
             return reply[0]
         more = socket.recv(READ)
@@ -94,13 +94,13 @@ def _asked(socket: Any, command: bytes) -> Any:
 
 
 def _refused(connection: Any, message: str) -> Exception:
-    """What redis-py raises for it."""
+    """The exception that redis-py raises for this message."""
     error: Exception = connection._parser.parse_error(message)
     return error
 
 
 class PlainlyAsync:
-    """Each command by the client."""
+    """Sends each command through the client."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -112,12 +112,12 @@ class PlainlyAsync:
         await self._client.aclose()
 
     def leave(self) -> None:
-        """Close what can be closed without the event loop, which is over."""
+        """Closes what can be closed without the event loop, which has ended."""
 
 
 class ConnectionsAsync(PlainlyAsync):
-    """In one event loop, over one connection. Where the server cannot be asked, that is raised for all who wait: nobody
-    waits for longer than it takes to connect, and for one command to be answered."""
+    """In one event loop, over one connection. If the server is unavailable, all who wait get the error: nobody waits
+    longer than it takes to connect and to answer one command."""
 
     def __init__(self, client: Any, deadline: float) -> None:
         super().__init__(client)
@@ -130,7 +130,7 @@ class ConnectionsAsync(PlainlyAsync):
         return await self.send(packed(command))
 
     async def send(self, command: bytes) -> Any:
-        """As `ask`, for a command as it is sent."""
+        """As `ask`, for a command in wire format."""
         pipe = self._pipe
         if pipe is None or not pipe.open or pipe.rested(FRESH):
             pipe = await self._opened()
@@ -147,7 +147,7 @@ class ConnectionsAsync(PlainlyAsync):
             self._pipe.leave()
 
     async def _opened(self) -> Pipe:
-        """A pipe that is open; one for all who ask for it at the same time. Whoever gives up does not stop it."""
+        """An open pipe, shared by all who need it at the same time. It goes on opening if one of them gives up."""
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_task(self._open())
             self._opening.add_done_callback(self._is_open)
@@ -156,12 +156,12 @@ class ConnectionsAsync(PlainlyAsync):
     def _is_open(self, task: asyncio.Task[Pipe]) -> None:
         self._opening = None
         if not task.cancelled():
-            # Whoever waited is told, if anybody still does.
+            # Those who still wait get the error from the task.
             task.exception()
 
     async def _open(self) -> Pipe:
         if (pipe := self._pipe) is not None:
-            # What the server did meanwhile is only heard once the event loop has looked.
+            # What the server did meanwhile only arrives after a turn of the event loop.
             for _ in range(2):
                 await asyncio.sleep(0)
             if pipe.open:

@@ -1,4 +1,4 @@
-"""Documents as `form.lua` writes them, read in this process: where all of them are looked at, the server is spared it.
+"""Documents in the format of `form.lua`, decoded in this process: a scan of all documents does not burden the server.
 
 `form.lua` is the specification.
 """
@@ -21,7 +21,7 @@ _PAIR = ">dd"
 
 
 def opened(text: bytes) -> Document:
-    """The document of a meter, or of whatever else is MessagePack."""
+    """The document of a meter, or any other MessagePack document."""
     match text[:1]:
         case b"S":
             now, _, _, last, newest, blocked, length = unpack_from(_SLIDING, text, 1)
@@ -46,13 +46,13 @@ def _said(text: bytes, blocked: float) -> dict[str, Any]:
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items, so many at a time."""
+    """The items in lists of this size."""
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
 
 
 def escaped(text: str) -> str:
-    """A text that matches itself and nothing else, in a pattern of Redis."""
-    # A tenant may be called `*`.
+    """The text as a Redis pattern that matches only this text."""
+    # A tenant may have the name `*`.
     return "".join(f"\\{each}" if each in "\\*?[]^-" else each for each in text)

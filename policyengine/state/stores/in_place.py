@@ -1,9 +1,9 @@
-"""Plain operations on documents that one process holds: what `state.apply` does, without making everything anew.
+"""Plain operations on documents of one process: the results of `state.apply`, without copying everything.
 
-In: a session that begins, a call in one that came back, or a commit without session, approval or idempotency key, whose
-charges are of sliding and calendar windows that have room. Out: the outcome that `apply` gives, with the documents
-changed in place to what `apply` would have written. None, with nothing charged, for anything else: `apply` is the
-specification and then does the work.
+In: a session that begins, a call in one that returned, or a commit without session, approval or idempotency key, whose
+charges are to sliding and calendar windows with room. Out: the outcome that `apply` gives, with the documents changed
+in place to what `apply` would have written. For anything else, None with nothing charged: then `apply`, the
+specification, does the work.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from policyengine.state.operations import (
 from policyengine.state.sessions import counted, fresh, kept, own
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
-# What the keys of leases begin with (`operations.lease_key`).
+# The prefix of lease keys (`operations.lease_key`).
 LEASE = lease_key("")
 
 
 class Charging(Protocol):
-    """What is charged and does nothing else, as a commit has it. There is at least one charge."""
+    """The charges of an operation that does nothing else, like those of a commit. There is at least one."""
 
     @property
     def id(self) -> str: ...
@@ -51,8 +51,8 @@ class Charging(Protocol):
 
 
 class OpenLease(Struct, frozen=True, gc=False):
-    """A lease that nothing has become of yet, of which most say nothing more: its document is made when it is read. It
-    has what that takes of its commit, and no more, since there are many. `opened` is when, and `places` are where its
+    """A lease that has not changed since it was opened, as most never do: its document is made when it is read. It
+    keeps only what that needs of its commit, because there are many. `opened` is when, and `places` are where its
     charges were counted."""
 
     id: str
@@ -66,7 +66,7 @@ class OpenLease(Struct, frozen=True, gc=False):
 
     @property
     def kept(self) -> int:
-        """From when on it may be forgotten."""
+        """The time from which it may be forgotten."""
         return self.opened + self.keep
 
     def document(self) -> dict[str, Any]:
@@ -78,10 +78,10 @@ class OpenLease(Struct, frozen=True, gc=False):
 
 
 class Ring(Struct, gc=False):
-    """A sliding meter of which nothing is known but what was charged. `charge` was the last one, `place` is the bucket
-    that it was counted in, `turns` when the next one begins, `end` when it leaves the window, and `used` what counts as
-    long as time lies there; of that, `earlier` is what the buckets before it hold. `places` is the place of a request
-    that charges nothing else. Of a ring that has just been read, all buckets are earlier ones."""
+    """A sliding meter that has only been charged. `charge` was the last one, `place` is the bucket that it was counted
+    in, `turns` when the next one begins, `end` when it leaves the window, and `used` what counts as long as time is in
+    that bucket; of that, `earlier` is the sum of the buckets before it. `places` are the places of a request that
+    charges nothing else. In a ring that has just been read, all buckets are earlier ones."""
 
     charge: Charge
     now: int
@@ -95,7 +95,7 @@ class Ring(Struct, gc=False):
     blocked: int = 0
 
     def all_buckets(self) -> list[list[int]]:
-        """With the one that charges go to."""
+        """The buckets, including the one that charges go to."""
         earlier = [[index, amount] for index, amount in self.buckets]
         return [*earlier, [self.place, self.used - self.earlier]] if self.places else earlier
 
@@ -110,26 +110,27 @@ class Ring(Struct, gc=False):
 
 class OpenLeases:
     """The open leases of a store, by the ids of their reservations, and in the order in which they may be forgotten.
-    They stand apart from all other documents, since most requests leave one and nobody ever asks for most: each takes
-    an entry here, and none of a heap."""
+    They are kept apart from all other documents, because most requests leave one and most are never read: each takes
+    one entry here, and none in a heap."""
 
     def __init__(self) -> None:
         self.known: dict[str, OpenLease] = {}
         self.ending: deque[OpenLease] = deque()
-        # The end of the last one: nobody is added who would be forgotten earlier.
+        # The end of the last one: leases with an earlier end are not added.
         self.last = 0
 
     def named(self, key: str) -> OpenLease | None:
-        """The lease of a document's key."""
+        """The lease with this document key."""
         return self.known.get(key[len(LEASE) :]) if key.startswith(LEASE) else None
 
     def end(self, key: str) -> None:
-        """From now on the document of this key is another one, or none."""
+        """Removes the lease: the document of this key is a different one from now on, or does not exist."""
         if key.startswith(LEASE):
             self.known.pop(key[len(LEASE) :], None)
 
     def forget(self, now: int, most: int) -> int | None:
-        """Forget those whose time has come, but not more than `most`. When the next one's comes; None without one."""
+        """Forgets those whose time has come, at most `most`. Returns when the next one's comes; None if there is
+        none."""
         ending, known = self.ending, self.known
         for _ in range(most):
             if not ending or ending[0].kept > now:
@@ -140,12 +141,12 @@ class OpenLeases:
         return ending[0].kept if ending else None
 
 
-# What a document of a sliding meter says that a ring can say.
+# The members of a sliding meter's document that a ring can represent.
 _SAID = {"now", "buckets", "rule", "by", "ceiling", "width", "blocked"}
 
 
 class InPlace:
-    """Works on the documents of a store, on when they may be forgotten, and on the heap of what is due."""
+    """Works on the documents of a store, on their expiry times, and on the heap of what is due."""
 
     def __init__(
         self, documents: dict[str, Any], expires: dict[str, int], due: list[tuple[int, str]], leases: OpenLeases
@@ -156,7 +157,7 @@ class InPlace:
         self._leases = leases
 
     def done(self, asked: Operation, now: int) -> Done | DocumentsFound | None:
-        """The outcome, of what is one of these."""
+        """The outcome, if the operation is one of these."""
         if isinstance(asked, Commit):
             return self.commit(asked, now)
         if isinstance(asked, Label):
@@ -164,7 +165,7 @@ class InPlace:
         return self.begin(asked, now) if isinstance(asked, OpenSession) else None
 
     def begin(self, asked: OpenSession, now: int) -> DocumentsFound | None:
-        """As `sessions.apply`, of an id that nobody has."""
+        """As `sessions.apply`, for an id that is free."""
         if asked.key in self._documents:
             return None
         document = fresh(asked, now)
@@ -173,13 +174,13 @@ class InPlace:
         return DocumentsFound(now, (document,))
 
     def came_back(self, asked: Label, now: int) -> Done | None:
-        """As `sessions.apply`, of a call that came back and leaves no label."""
+        """As `sessions.apply`, for a call that returned without a label."""
         if asked.add or asked.remove or not asked.completed:
             return None
         document = self._documents.get(asked.key)
         if type(document) is not dict or (mine := own(asked, document, now)) is None:
             return None
-        # Whoever read the session before reads it as it was then.
+        # Those who read the session before keep their version.
         counted_now = counted({**mine, "version": mine["version"] + 1}, asked.completed, 2)
         if counted_now is None:
             return None
@@ -201,7 +202,7 @@ class InPlace:
             or asked.approval is not None
             or asked.held
             or asked.elsewhere
-            # A clock that was set back, or another time to be kept.
+            # The clock was set back, or the lease is kept for a different time.
             or kept < self._leases.last
         ):
             return None
@@ -231,7 +232,7 @@ class InPlace:
                     place, used = at // width, 0
                 else:
                     if type(document) is not Ring and (document := _ring(document, charge)) is None:
-                        # Something else was done to it than charging.
+                        # It was changed by more than charges.
                         return None
                     if document.charge is not charge and document.charge.window != window:
                         return None
@@ -293,8 +294,8 @@ class InPlace:
 
 
 def _ring(document: Any, charge: Charge) -> Ring | None:
-    """The ring of a document that `apply` has written; None where it says more. It has no place: what counts is added
-    up first."""
+    """The ring of a document that `apply` has written; None if a ring cannot represent it. It has no place yet: the sum
+    of what counts comes first."""
     if type(document) is not dict or not document.keys() <= _SAID or "buckets" not in document:
         return None
     if document.get("width") != charge.window.width:  # type: ignore[union-attr]
@@ -314,5 +315,5 @@ def _only_charged(document: dict[str, Any], at: int) -> bool:
 
 
 def _sum(buckets: list[list[int]], oldest: int) -> int:
-    """What counts: all that has not left the window."""
+    """The sum of everything that has not left the window."""
     return sum([amount for index, amount in buckets if index >= oldest])

@@ -1,6 +1,6 @@
 """State in this process: as fast as it gets, gone when the process ends, and shared with no other.
 
-Every key is forgotten once it says nothing any more: each operation sweeps a few that are due.
+Every key is forgotten once it has no meaning any more: each operation sweeps a few that are due.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from policyengine.state.block_operations import KEY, Beat, Impose
 from policyengine.state.operations import Document, DocumentsFound, Done, MeterUse, Operation, Outcome, Read, lease_key
 from policyengine.state.stores.in_place import LEASE, Charging, InPlace, OpenLease, OpenLeases, Ring
 
-# So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
+# How many due keys each operation looks at: more than one operation can write, so that they never pile up.
 SWEEP = 64
 
 
@@ -28,8 +28,7 @@ def clock() -> int:
 
 
 class Takes(Protocol):
-    """Whoever wants to know of the list of blocks: what it is, and when that was, by the store's clock and by the one
-    that only goes forward."""
+    """Receives the list of blocks: its document, and its time by the store's clock and by the monotonic clock."""
 
     def take(self, document: Document | None, now: int, began: float) -> None: ...
 
@@ -44,13 +43,13 @@ class Memory:
         self._leases = OpenLeases()
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
-        # Those who are told of each change of the list of blocks, as it happens.
+        # The boards that are called with each change of the list of blocks.
         self.boards: WeakSet[Takes] = WeakSet()
         self._in_place = InPlace(self._documents, self._expires, self._due, self._leases)
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
-            # Nothing is called for what nearly all stores go by.
+            # The usual clock is read without a function call.
             now = time_ns() // 1_000 if self._now is clock else self._now()
             due = self._due
             if due and due[0][0] <= now:
@@ -78,13 +77,13 @@ class Memory:
             ):
                 for board in list(self.boards):
                     board.take(applied.outcome.documents[0], now, monotonic())
-            # What others look at later is changed in place here.
+            # Later operations change documents in place.
             return deepcopy(applied.outcome) if type(operation) is Read else applied.outcome
 
     def charge(self, asked: Charging, keep: int) -> Done | None:
-        """As `run` of its commit, which is kept for so many microseconds, where it charges one meter what was charged
-        to it last, within the same bucket, as nearly all do. None, with nothing charged, for anything else, and where
-        there is no room: that is for `run`."""
+        """As `run` of its commit, kept for this many microseconds, if it repeats the last charge to one meter within
+        the same bucket, as nearly all do. For anything else, and if there is no room, None with nothing charged: then
+        use `run`."""
         charges = asked.charges
         if len(charges) != 1:
             return None
@@ -95,7 +94,7 @@ class Memory:
             if due and due[0][0] <= now:
                 self._sweep(now)
             ring, leases, kept = self._documents.get(charge.meter), self._leases, now + keep
-            # What has become a ring is not blocked any more.
+            # A meter that has become a ring is not blocked any more.
             if (
                 type(ring) is not Ring
                 or ring.charge is not charge
@@ -107,7 +106,7 @@ class Memory:
             if used > ceiling:
                 return None
             ring.now, ring.used = now, used
-            # As `InPlace` opens one, without a call of it.
+            # The lease is opened as in `InPlace`, without a call.
             id_, lasting = asked.id, asked.lease
             lease = OpenLease(id_, asked.owner, charges, lasting, keep, asked.memo, now, ring.places)
             leases.known[id_] = lease
@@ -134,7 +133,7 @@ class Memory:
                 yield key, held
 
     def close(self) -> None:
-        """Nothing to close."""
+        """There is nothing to close."""
 
     def _found(self, key: str) -> Document | None:
         if (lease := self._leases.named(key)) is not None:
@@ -143,7 +142,7 @@ class Memory:
         return document.document() if isinstance(document, Ring) else document
 
     def _ends(self, key: str) -> int | None:
-        """From when on a document may be forgotten; None where there is none."""
+        """The time from which a document may be forgotten; None if it does not exist."""
         lease = self._leases.named(key)
         return lease.kept if lease is not None else self._expires.get(key)
 
@@ -156,7 +155,7 @@ class Memory:
                 return
             _, key = heappop(self._due)
             if key == LEASE:
-                # All of them, whose turn comes one after the other.
+                # All open leases share one entry, for the next one that is due.
                 if (following := self._leases.forget(now, SWEEP)) is not None:
                     heappush(self._due, (following, LEASE))
                 continue
@@ -164,7 +163,7 @@ class Memory:
             if expires is None:
                 continue
             if expires > now:
-                # It was written again since: it is due later.
+                # It was written again meanwhile, and is due later.
                 heappush(self._due, (expires, key))
             else:
                 del self._documents[key]

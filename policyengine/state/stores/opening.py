@@ -18,8 +18,7 @@ SCHEMES = (
 def open_store(url: str) -> Store:
     """The store of a URL: `memory://`, `sqlite:///state.db` (a fourth slash begins an absolute path),
     `redis://host:6379/0` (or `rediss://`, `unix://`), `redis+cluster://host:6379` (any node of it),
-    `postgresql://host/database`. Raises ValueError for another
-    URL, StoreError for a store that cannot be used."""
+    `postgresql://host/database`. Raises ValueError for another URL, StoreError for a store that cannot be used."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
         known = ", ".join(f"`{name}://`" for name in SCHEMES)

@@ -1,8 +1,8 @@
-"""One connection of an event loop, over which commands go as they come, and are answered in their order.
+"""One connection of an event loop. Commands are sent as they come, and answered in their order.
 
-redis-py opens it and signs in; from then on its bytes are read and written here, which takes a fraction of the time.
-What was not answered in time ends the connection: nobody knows whether it was done, and what comes later would be taken
-for the answer of the next.
+redis-py opens it and signs in; from then on its bytes are read and written here, which takes a fraction of the time. A
+command that is not answered in time ends the connection: whether it was carried out is unknown, and a late answer would
+be taken for the next command's.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 from policyengine.state.stores.resp import ErrorReply, answer
 
-# So many commands are sent at once, where others are on their way already.
+# How many commands are sent together while others are on their way.
 GROUP = 8
 
 Asked = tuple["asyncio.Future[Any]", float]
 
 
 class Pipe(asyncio.Protocol):
-    """`connection` is one of redis-py that is connected; `refused` makes an exception of what the server says it cannot
-    do. Whoever asks waits for `deadline` seconds at most. Once it is not `open`, it is of no use to anybody."""
+    """`connection` is a connected one of redis-py; `refused` makes an exception from the server's error. Commands wait
+    for at most `deadline` seconds. Once the pipe is not `open`, it cannot be used again."""
 
     def __init__(self, connection: Any, refused: Callable[[str], Exception], deadline: float) -> None:
         self.connection = connection
@@ -36,12 +36,12 @@ class Pipe(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._used = self._loop.time()
         self._transport: asyncio.Transport = connection._writer.transport
-        # Whoever closes the connection of redis-py waits until this one has heard of it.
+        # Closing the connection of redis-py waits until its own protocol has been notified.
         self._before = self._transport.get_protocol()
         self._transport.set_protocol(self)
 
     def ask(self, command: bytes) -> asyncio.Future[Any]:
-        """The answer, once it comes. Whoever gives up waiting has been asked for all the same."""
+        """The answer, once it comes. The command is sent even if the caller gives up waiting."""
         if not self.open:
             raise ConnectionError("the connection was closed")
         now, future = self._loop.time(), self._loop.create_future()
@@ -50,8 +50,8 @@ class Pipe(asyncio.Protocol):
         if not self._asked:
             self._transport.write(command)
         else:
-            # What is asked in one turn of the event loop goes together, a few at a time: while the server works on
-            # those, this process works on the next.
+            # The commands of one turn of the event loop are sent together, a few at a time: while the server works on
+            # those, this process prepares the next.
             self._unsent.append(command)
             if len(self._unsent) >= GROUP:
                 self._send()
@@ -61,11 +61,11 @@ class Pipe(asyncio.Protocol):
         return future
 
     def rested(self, seconds: float) -> bool:
-        """Whether nobody has asked for so long."""
+        """Whether no command was sent for this long."""
         return not self._asked and self._loop.time() - self._used > seconds
 
     def end(self, error: Exception) -> None:
-        """Whoever waits is told so."""
+        """Fails all waiting commands with this error."""
         self.open = False
         if self._timer is not None:
             self._timer.cancel()
@@ -77,7 +77,7 @@ class Pipe(asyncio.Protocol):
         self._transport.abort()
 
     def leave(self) -> None:
-        """Close what the connection goes over, where its event loop is over and closes nothing any more."""
+        """Closes the transport, because its event loop has ended and will not."""
         self.open = False
         if (socket := getattr(self._transport.get_extra_info("socket"), "_sock", None)) is not None:
             socket.close()
@@ -89,7 +89,7 @@ class Pipe(asyncio.Protocol):
             self._transport.write(text)
 
     def _look(self) -> None:
-        """Whether the oldest command is overdue."""
+        """Checks whether the oldest command is overdue."""
         self._timer = None
         if not self._asked:
             return
@@ -114,14 +114,14 @@ class Pipe(asyncio.Protocol):
                 said, at = reply
                 future, _ = self._asked.popleft()
                 if future.done():
-                    # Who asked has given up.
+                    # The caller has given up.
                     continue
                 if type(said) is ErrorReply:
                     future.set_exception(self._refused(said.message))
                 else:
                     future.set_result(said)
         except (ConnectionError, IndexError) as error:
-            # What is not understood is nobody's answer, and so is what nobody asked for.
+            # An answer that is malformed, or to no command, cannot be matched.
             self.end(ConnectionError(str(error)))
         self._used = self._loop.time()
 

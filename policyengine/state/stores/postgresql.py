@@ -1,7 +1,7 @@
 """State in PostgreSQL: shared by the processes of many machines. Needs `pip install policyengine-ai[postgresql]`.
 
-One table of JSON documents. A transaction locks its keys in order, whether or not they have a row yet, before it reads
-the server's clock.
+One table of JSON documents. A transaction locks its keys in order, even those without a row, before it reads the
+server's clock.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from policyengine.state.apply import apply
 from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
 
-# So long one statement may take, and a free connection be waited for, in seconds.
+# How long one statement may take, and how long to wait for a free connection, in seconds.
 DEADLINE = 5.0
 
-# So many connections at the most.
+# The most connections.
 CONNECTIONS = 10
 
-# So many keys that are due are removed with each operation.
+# How many due keys each operation removes.
 SWEEP = 64
 
-# So many documents are read at a time where all are looked at.
+# How many documents a full scan reads at a time.
 BATCH = 500
 
 _TABLES = """
@@ -51,8 +51,8 @@ delete from policyengine_state where key in
 
 
 class Postgresql:
-    """A store behind a connection string. `now` is a clock for tests, in microseconds; without it the server's own
-    counts. Raises StoreError for a server that cannot be asked."""
+    """A store behind a connection string. `now` is a clock for tests, in microseconds; the default is the server's own
+    clock. Raises StoreError if the server is unavailable."""
 
     def __init__(self, address: str, now: Callable[[], int] | None = None, deadline: float = DEADLINE) -> None:
         try:
@@ -73,7 +73,7 @@ class Postgresql:
         )
         try:
             with self._connection() as connection:
-                # `create table if not exists` fails where two nodes start at the same moment.
+                # `create table if not exists` fails if two nodes start at the same moment.
                 connection.execute("select pg_advisory_xact_lock(hashtextextended('policyengine_state', 0))")
                 connection.execute(_TABLES)
         except StoreError:
@@ -83,7 +83,8 @@ class Postgresql:
     def run(self, operation: Operation) -> Outcome:
         keys = list(operation.keys)
         with self._connection() as connection:
-            # In one order for everybody, or two transactions with the same keys would each wait for the other.
+            # The order is the same for everybody; otherwise two transactions with the same keys could wait for each
+            # other.
             connection.execute(_LOCK, (keys,))
             now = self._now() if self._now is not None else connection.execute(_NOW).fetchone()[0]
             documents = dict(connection.execute(_READ, (keys, now)).fetchall())
@@ -113,7 +114,7 @@ class Postgresql:
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """A connection in a transaction, which is committed unless something is raised."""
+        """A connection in a transaction, which is committed unless an exception is raised."""
         try:
             with self._pool.connection() as connection:
                 yield connection

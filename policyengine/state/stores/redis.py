@@ -1,8 +1,8 @@
 """State in Redis (6.2 or newer, or Valkey): shared by the processes of many machines.
 
-One static script carries out each operation: `approvals.lua` and `transaction.lua` beside this file. Needs `pip install
-policyengine-ai[redis]`. A command that does not answer in time is not sent again: whether it was carried out is not
-known, and a second time would charge twice.
+One static script carries out each operation: `approvals.lua` and `transaction.lua` next to this file. Needs `pip
+install policyengine-ai[redis]`. A command that is not answered in time is not sent again: whether it was carried out is
+unknown, and a second time would charge twice.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ SCRIPT = b"".join(
 )
 DIGEST = sha1(SCRIPT).hexdigest()
 
-# For commits that charge meters and do nothing else, which nearly all are.
+# For commits that only charge meters, as nearly all do.
 PLAIN = Path(__file__).with_name("commit.lua").read_bytes()
 PLAIN_DIGEST = sha1(PLAIN).hexdigest()
 
-# Every key begins with it, so that state can share a database with others.
+# Every key begins with this, so that state can share a database with other data.
 PREFIX = "policyengine:"
 
-# So many documents are read at a time where all are looked at.
+# How many documents a full scan reads at a time.
 BATCH = 500
 
-# So long one command may take, in seconds.
+# How long one command may take, in seconds.
 DEADLINE = 1.0
 
 
 class Redis:
-    """A store behind a URL of redis-py. `now` is a clock for tests, in microseconds; without it the server's own
-    counts. Raises StoreError for a server that cannot be asked, or that would throw away what it is to remember."""
+    """A store behind a URL of redis-py. `now` is a clock for tests, in microseconds; the default is the server's own
+    clock. Raises StoreError if the server is unavailable, or would evict the keys that it has to keep."""
 
     def __init__(
         self, url: str, now: Callable[[], int] | None = None, deadline: float = DEADLINE, prefix: str = PREFIX
@@ -81,11 +81,11 @@ class Redis:
         return ()
 
     def _connect(self, library: Any, retry: Any) -> Any:
-        """A client; `library` is that of the sync or of the async ones."""
+        """A client; `library` is the sync or the async one."""
         return library.Redis.from_url(_in_resp2(self._url), **self._settings(retry), protocol=2)
 
     def _policies(self) -> list[str]:
-        """What each server does when its memory is full."""
+        """The eviction policy of each server."""
         return [self._client.info("memory").get("maxmemory_policy", "noeviction")]
 
     def run(self, operation: Operation) -> Outcome:
@@ -117,7 +117,7 @@ class Redis:
                 if done is not None:
                     return done
             if lasting(operation) and not self._replicas.none(self._client_of(prefix + operation.keys[0])):
-                # It waits for a replica, or asks whether there is one: on a connection that nobody else uses meanwhile.
+                # This waits for a replica, or asks whether there is one, on a connection of its own.
                 return await to_thread(self._run, operation, prefix)
             told = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation, prefix))
         except self._failures as error:
@@ -137,11 +137,11 @@ class Redis:
             raise StoreError(f"the state store cannot be asked: {error}") from error
 
     def _client_of(self, key: str) -> Any:
-        """The client of the server that has a key."""
+        """The client of the server with this key."""
         return self._client
 
     def _charged(self, commit: Commit, prefix: str) -> bytes | None:
-        """What the script for plain commits answers; None for a commit that is not plain."""
+        """The answer of the script for plain commits; None for a commit that is not plain."""
         connections = self._connections
         if isinstance(connections, Connections):
             command = self._compact.sent(commit, prefix, PLAIN_DIGEST, self._time())
@@ -166,7 +166,7 @@ class Redis:
         try:
             return self._connections.ask("EVALSHA", digest, *arguments)
         except self._unknown_script:
-            # A server that was started anew does not know it.
+            # A restarted server does not know the script.
             return self._connections.ask("EVAL", script, *arguments)
 
     async def _call_async(self, client: Any, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
@@ -188,7 +188,7 @@ class Redis:
         loop = get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            # A host may begin a new event loop for each request, and closes nothing.
+            # A host may start a new event loop for each request, and close nothing.
             for known in self._clients.keyrefs():
                 if (one := known()) is not None and one.is_closed() and (over := self._clients.pop(one, None)):
                     over.leave()
@@ -197,11 +197,11 @@ class Redis:
         return client
 
     def _connections_of(self, client: Any) -> Plainly:
-        """How a client is asked."""
+        """How commands are sent to a client's server."""
         return Connections(client)
 
     def _connections_of_async(self, client: Any) -> PlainlyAsync:
-        """How a client of an event loop is asked."""
+        """How commands are sent to the server of a client in an event loop."""
         return ConnectionsAsync(client, self._deadline)
 
     def _settings(self, retry: Any) -> dict[str, Any]:
@@ -216,7 +216,7 @@ class Redis:
         return len(keys), *keys, wire.asked(operation, prefix), self._time()
 
     def _compact_call(self, operation: Commit, prefix: str) -> tuple[Any, ...] | None:
-        """What the script for plain commits is asked; None for a commit that is not plain."""
+        """The call of the script for plain commits; None for a commit that is not plain."""
         if (asked := self._compact.asked(operation, prefix)) is None:
             return None
         keys, charges, lease = asked
@@ -227,7 +227,7 @@ class Redis:
 
 
 def _in_resp2(url: str) -> str:
-    """The URL without a protocol of its own: in any other a server says more than it was asked."""
+    """The URL without its own protocol version: with any other, a server also sends messages that answer no command."""
     address, _, query = url.partition("?")
     kept = [part for part in query.split("&") if part and not part.startswith("protocol=")]
     return f"{address}?{'&'.join(kept)}" if kept else address

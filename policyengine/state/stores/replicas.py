@@ -1,7 +1,8 @@
-"""Waiting for a replica, where a Redis has one: what must outlive the loss of a server is not done before.
+"""Waits for a replica of a Redis, if there is one: an operation that must survive the loss of a server is not done
+before.
 
-A script and `WAIT` go over one connection, as a replica confirms what was written over it. Whether there is a replica
-is asked once a second.
+A script and `WAIT` go over one connection, because `WAIT` confirms what was written over its own connection. Whether
+there is a replica is checked once a second.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from typing import Any
 
 from policyengine.state.store import StoreError
 
-# For so long it is known how many replicas a server has, in seconds.
+# How long the number of a server's replicas is remembered, in seconds.
 KNOWN = 1.0
 
 UNCONFIRMED = "no replica has confirmed it in time, so that a failover could lose it"
 
 
 class Replicas:
-    """What is known of the replicas of servers, by their clients."""
+    """The known replicas of servers, by their clients."""
 
     def __init__(self, deadline: float) -> None:
-        # Half of what a command may take, so that the answer of `WAIT` is heard.
+        # Half of a command's deadline, so that the answer of `WAIT` arrives in time.
         self._patience = max(1, round(deadline * 500))
         self._found: dict[int, tuple[Any, float, bool]] = {}
 
@@ -40,7 +41,7 @@ class Replicas:
         return known[2]
 
     def confirmed(self, client: Any, unknown: type[Exception], digest: str, script: bytes, asked: Sequence[Any]) -> Any:
-        """What the script answers, once a replica has what it wrote. Raises StoreError where none says so in time."""
+        """The answer of the script, once a replica has what it wrote. Raises StoreError if none confirms it in time."""
         told, replicas = self._sent(client, ("EVALSHA", digest, *asked))
         if isinstance(told, unknown):
             told, replicas = self._sent(client, ("EVAL", script, *asked))

@@ -1,7 +1,7 @@
-"""Commands and answers as Redis has them on the wire (RESP2). Pure.
+"""Commands and answers in the wire format of Redis (RESP2). Pure.
 
-In: commands; bytes that came. Out: bytes to send; answers. Only what scripts answer is read here: texts, numbers, and
-what went wrong.
+In: commands; received bytes. Out: bytes to send; answers. Only the answers of scripts are read here: texts, numbers,
+and errors.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Any
 from msgspec import Struct
 
 END = b"\r\n"
-# By how many parts a command has, what it looks like.
+# Formats of commands, by the number of their parts.
 _SHAPES: dict[int, bytes] = {}
 _TEXT, _ERROR, _NUMBER, _STATUS = b"$-:+"
 
 
 class ErrorReply(Struct, frozen=True, gc=False):
-    """The server cannot do what it was asked, and says why."""
+    """The server's reason for not carrying out a command."""
 
     message: str
 
 
 class Garbled(ConnectionError):
-    """What came is not an answer of a script."""
+    """The received bytes are not an answer of a script."""
 
 
 def packed(command: tuple[Any, ...]) -> bytes:
-    """A command as it is sent. Its parts are texts, bytes and whole numbers."""
+    """A command in wire format. Its parts are texts, bytes and whole numbers."""
     texts = [part if type(part) is bytes else str(part).encode() for part in command]
     shape = _SHAPES.get(len(texts))
     if shape is None:
@@ -36,7 +36,7 @@ def packed(command: tuple[Any, ...]) -> bytes:
 
 
 def answer(data: bytes, at: int) -> tuple[Any, int] | None:
-    """The answer that begins here, and where the next one does; None where not all of it has come."""
+    """The answer that begins here, and where the next one begins; None if it is incomplete."""
     line = data.find(END, at)
     if line < 0:
         return None

@@ -1,6 +1,6 @@
 """An operation on several shards, as operations on one shard each: written once, without I/O.
 
-`steps` is a generator: it yields operations that are asked at the same time, and is sent what each of them answered.
+`steps` is a generator: it yields operations to carry out at the same time, and receives their answers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from policyengine.state.operations import (
 from policyengine.state.shard_places import place, place_of
 from policyengine.state.store import StoreError
 
-# For so many microseconds room is held for a commit.
+# How long room is held for a commit, in microseconds.
 HOLD = 10_000_000
 
 Answer = Outcome | StoreError
@@ -47,7 +47,7 @@ Steps = Generator[Sequence[Operation], Sequence[Answer], Outcome]
 
 
 def home(operation: Operation) -> str:
-    """The place of all that an operation on one shard reads and writes."""
+    """The place of everything that an operation on one shard reads and writes."""
     match operation:
         case Commit() | Settle() | Renew() | Cancel() | Release():
             return place_of(lease_key(operation.id))
@@ -69,7 +69,7 @@ def home(operation: Operation) -> str:
 
 
 def steps(operation: Operation) -> Steps | None:
-    """The way of an operation over several shards; None for one that concerns one shard."""
+    """The steps of an operation over several shards; None for one that concerns one shard."""
     match operation:
         case Commit():
             away = _away(operation.charges, home(operation))
@@ -115,14 +115,14 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
         for where, charges in away.items()
     ]
     back = [Release(part.id, part.owner, part.charges) for part in made]
-    # A retry is told what the first attempt was: held for anew, it would find its own charge in the way.
+    # A retry gets the first answer: a new hold would compete with its own charge.
     kept = asked.once is not None and _first((yield [Read((asked.once,))]))
     again = isinstance(kept, DocumentsFound) and kept.documents[0] is not None
     if not again:
-        # Where a shard is away, what the others hold is over by itself: nobody waits for that as well.
+        # If a shard is unavailable, the holds on the others expire by themselves: nobody waits for their release.
         held = _sure((yield [Hold(part.id, part.charges, HOLD) for part in made]))
         if any(not isinstance(answer, Done) for answer in held):
-            # What else has no room is told as well, so that the answer says when all of it will have.
+            # Other limits without room are included, so that the answer says when all of them will have room.
             mine = Hold(asked.id, here, HOLD)
             told = yield [*back, mine] if here else back
             if here and isinstance(told[-1], Done):
@@ -131,7 +131,7 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
     if asked.once is None:
         first, *others = yield [rest, *made]
     else:
-        # Only one of several retries at once is granted: what it holds is nobody else's to charge.
+        # Of several simultaneous retries only one is granted: only its holds may be charged.
         [first] = yield [rest]
         others = list((yield made)) if isinstance(first, Done) else []
     if isinstance(first, StoreError):
@@ -173,7 +173,7 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
         )
         for where, meters in groups.items()
     ]
-    # What this shard keeps does not tell whether the same was said before: what is charged there may.
+    # This shard does not know whether the same was recorded before; the shards with the charges may.
     refused = next((answer for answer in _sure(others) if not isinstance(answer, Done)), None)
     if refused is not None:
         return refused
@@ -189,7 +189,7 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
 
 def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
     away = {meter for meters in groups.values() for meter in meters}
-    # The tenant's shard first: a reservation that has ended there is not kept alive on the others.
+    # The tenant's shard comes first: a reservation that has ended there must not be extended on the others.
     [first] = _sure((yield [replace(asked, meters=tuple(meter for meter in asked.meters if meter not in away))]))
     if isinstance(first, Done):
         _sure((yield [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]))
@@ -198,7 +198,7 @@ def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
 
 def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
     parts = [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]
-    # All are asked before any is cancelled: half of a reservation that was spent could not be put back.
+    # All leases are read before any is cancelled: a partly spent reservation could not be restored.
     leases = _sure((yield [Read((lease_key(part.id),)) for part in parts]))
     for lease in leases:
         document = lease.documents[0] if isinstance(lease, DocumentsFound) else None
@@ -218,7 +218,7 @@ def _read(asked: Read) -> Steps:
 
 
 def _sure(answers: Sequence[Answer]) -> list[Outcome]:
-    """The answers, where all were given."""
+    """The answers; raises if one is missing."""
     for answer in answers:
         if isinstance(answer, StoreError):
             raise answer

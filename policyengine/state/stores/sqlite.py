@@ -1,4 +1,4 @@
-"""State in an SQLite file: shared by the processes of one machine, and there again after a restart.
+"""State in an SQLite file: shared by the processes of one machine, and kept across restarts.
 
 One table of JSON documents. A transaction takes the write lock before it reads the clock.
 """
@@ -20,27 +20,27 @@ from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
 from policyengine.state.stores.memory import clock
 
-# Raised when the form of what is kept changes; `_migrate` knows the way from each earlier one.
+# Raised with each change of the stored format; `_migrate` converts from each earlier version.
 VERSION = 1
 
-# So long one transaction waits for another's lock, in seconds.
+# How long one transaction waits for another's lock, in seconds.
 DEADLINE = 5.0
 
-# Between two attempts at the lock it sleeps so long, in seconds.
+# How long to sleep between two attempts at the lock, in seconds.
 PAUSE = 0.0002, 0.003
 
-# So many keys that are due are removed with each operation.
+# How many due keys each operation removes.
 SWEEP = 64
 
-# So many documents are read at a time where all are looked at.
+# How many documents a full scan reads at a time.
 BATCH = 500
 
 
 class Sqlite:
-    """A store in one file. Each thread has a connection of its own. Raises StoreError where the file cannot be used."""
+    """A store in one file. Each thread has its own connection. Raises StoreError if the file cannot be used."""
 
     def __init__(self, path: str | Path, now: Callable[[], int] = clock, deadline: float = DEADLINE) -> None:
-        # Each thread opens it for itself, whichever directory the process is in by then.
+        # Each thread opens the file itself, and the process may have changed its directory by then.
         self._path = str(Path(path).absolute())
         self._now = now
         self._deadline = deadline
@@ -108,7 +108,7 @@ class Sqlite:
                 )
             connection.execute("COMMIT")
         except BaseException:
-            # Also where the thread is interrupted: the next operation of this connection could not begin.
+            # Even if the thread is interrupted: otherwise the next operation of this connection could not begin.
             connection.execute("ROLLBACK")
             raise
         return applied.outcome
@@ -123,15 +123,15 @@ class Sqlite:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=self._deadline, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
-        # With NORMAL a commit in a write-ahead log can be lost to a power failure: a spent budget would be whole again.
+        # With NORMAL, a power failure can lose a commit in a write-ahead log: a spent budget would be available again.
         connection.execute("PRAGMA synchronous = FULL")
         # From here on `_begin` waits.
         connection.execute("PRAGMA busy_timeout = 0")
         return connection
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Takes the write lock. SQLite's own way of waiting sleeps longer each time, up to a tenth of a second, and so
-        loses again and again to whoever writes without a pause; short sleeps of random length lose to nobody for long.
+        """Takes the write lock. SQLite's own waiting sleeps longer each time, up to a tenth of a second, and so loses
+        again and again to a busy writer; short sleeps of random length lose to nobody for long.
         """
         until = monotonic() + self._deadline
         while True:

@@ -1,6 +1,6 @@
-"""What `transaction.lua` takes and answers: operations and outcomes as MessagePack.
+"""The arguments and answers of `transaction.lua`: operations and outcomes as MessagePack.
 
-In: an operation, and the `prefix` that a store puts before every key. Out: what the script is sent; and the outcome of
+In: an operation, and the `prefix` that a store puts before every key. Out: the script's arguments; and the outcome from
 its answer, with keys as they were.
 """
 
@@ -77,7 +77,7 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
                 "charges": _charges(operation.charges, prefix),
                 "held": operation.held,
             }
-            # What other shards charge is kept with the lease, so that whoever settles it later knows of all.
+            # The charges of other shards are kept with the lease, so that a later settlement includes them all.
             if operation.elsewhere:
                 told["elsewhere"] = [
                     {**held_charge(charge, 0), "meter": prefix + charge.meter} for charge in operation.elsewhere
@@ -162,7 +162,7 @@ _TICKETS: Mapping[type[ApprovalOperation], str] = {
 
 
 def _ticket(operation: ApprovalOperation, prefix: str) -> dict[str, Any]:
-    """The members of an operation on approvals; those that name a key with the prefix, and none that says nothing."""
+    """The members of an operation on approvals; keys get the prefix, and empty members are left out."""
     told = {name: value for name, value in asdict(operation).items() if value is not None}
     for name in ("key", "index", "once", "token"):
         if told.get(name):
@@ -218,7 +218,7 @@ def _window(window: Window) -> dict[str, Any]:
 
 
 def outcome(told: bytes, prefix: int) -> Outcome:
-    """The outcome; keys without the `prefix` characters that this store puts before them."""
+    """The outcome, with keys stripped of the `prefix` characters that this store puts before them."""
     kind, *rest = _DECODER.decode(told)
     match kind:
         case "done":
@@ -242,7 +242,7 @@ def outcome(told: bytes, prefix: int) -> Outcome:
 
 
 def _document(document: Any, prefix: int) -> Document | None:
-    """The document as the other stores have it. Lua does not tell an empty object from an empty list."""
+    """The document as other stores return it. Lua cannot distinguish an empty object from an empty list."""
     if not isinstance(document, Mapping):
         return None
     told = {k: {} if k in ("calls", "leases", "open", "entries") and v == [] else v for k, v in document.items()}
