@@ -68,8 +68,14 @@ class World:
 
     def find(self, entity: Entity, name: str) -> Any:
         """The attribute's value, or ABSENT: the record first, then what came with the request."""
-        value = self.record(entity.uid).get(name, ABSENT)
-        return value if value is not ABSENT else entity.attributes.get(name, ABSENT)
+        type_, id_ = entity.uid
+        by_id = self.records.get(type_)
+        # Of most entities nothing is known.
+        if by_id is not None and id_ in by_id:
+            value = by_id[id_].get(name, ABSENT)
+            if value is not ABSENT:
+                return value
+        return entity.attributes.get(name, ABSENT)
 
     def ancestors(self, entity: Entity) -> frozenset[Uid]:
         """Everything above the entity, at any distance. Raises Fault if a `parents` on the way is malformed."""

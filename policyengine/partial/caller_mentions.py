@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from operator import is_
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policyengine.compile.runtime import plain_pairs
 from policyengine.model.entities import PARENTS
@@ -92,8 +94,7 @@ def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
     return isinstance(element, EntityT) and element.names.isdisjoint(through)
 
 
-@dataclass(frozen=True, slots=True)
-class WholeDocument:
+class WholeDocument(Struct, frozen=True):
     """Merges the statements about a document, for one request.
 
     of: returns a document with everything that is said of it; None for one with a name that is most likely misspelt. It

@@ -12,8 +12,9 @@ of a handful of words, and never the value, so its result cannot contain a calle
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from policyengine.evaluate.interpret import Env
 from policyengine.ir.nodes import Expr
@@ -29,45 +30,38 @@ Kind = Literal["any", "none", "all", "lacks", "only", "other"]
 ID: Path = ("id",)
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(Struct, frozen=True):
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     items: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     items: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OfType:
+class OfType(Struct, frozen=True):
     """The value is there and passes the guard of the type."""
 
     path: Path
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """The last name of the path is in its object; its value may be anything, even null."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """The last name of the path is not in its object, and the object is there."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """The value is of the type and compares so with a constant. Order is for numbers, times and durations."""
 
     path: Path
@@ -76,8 +70,7 @@ class Relation:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(Struct, frozen=True):
     """The value is of the type and is among the constants; if `negated`, it is of the type and is not among them."""
 
     path: Path
@@ -86,8 +79,7 @@ class OneOf:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Elements:
+class Elements(Struct, frozen=True):
     """The value is a collection of the type, each element too, and
 
     any    one of the constants is in it           none   none of them is
@@ -101,8 +93,7 @@ class Elements:
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(Struct, frozen=True):
     """The text consists of the pieces in order with anything between them; if `negated`, it is a text and does not."""
 
     path: Path
@@ -111,8 +102,7 @@ class Matching:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sized:
+class Sized(Struct, frozen=True):
     """Elements of a list, different elements of a set, code points of a text, compared with a number."""
 
     path: Path
@@ -121,8 +111,7 @@ class Sized:
     count: int | float
 
 
-@dataclass(frozen=True, slots=True)
-class TwoFields:
+class TwoFields(Struct, frozen=True):
     """Two values of the thing itself, each of its type, compare so."""
 
     path: Path
@@ -132,8 +121,7 @@ class TwoFields:
     other_type: Type
 
 
-@dataclass(frozen=True, slots=True)
-class Below:
+class Below(Struct, frozen=True):
     """The entity that an attribute refers to is one of the targets or below one; if `negated`, it is neither. `closed`
     are the targets and everything that the entity source knows to be below them. A reference may state its own parents
     for an entity whose parents the source does not state."""
@@ -145,8 +133,7 @@ class Below:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
+class Inside(Struct, frozen=True):
     """A parent of the thing itself is one of the targets or below one (`closed`, as in Below); if `negated`, its
     parents are well formed, or it has none, and none is that. Negated and without targets, it means only that its
     parents are well formed."""
@@ -156,8 +143,7 @@ class Inside:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Opaque:
+class Opaque(Struct, frozen=True, eq=False):
     """Left to evaluation: the expression, with the thing at its place in the request, is `wanted`, or (None) has a
     value. Attributes of the unknown entity in `env` take precedence over the thing's own. `env` is set once the formula
     is a caller's."""
@@ -167,8 +153,7 @@ class Opaque:
     env: Env | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sourced:
+class Sourced(Struct, frozen=True, eq=False):
     """The thing is one of those that the entity source knows, and the formula for that one is true of it."""
 
     ids: frozenset[str]
@@ -195,8 +180,7 @@ Answer = Literal["errs", "odd", "true", "false", "some", "partly", "none", "unfi
 Found = tuple[Answer, Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hole:
+class Hole(Struct, frozen=True, eq=False):
     """Stands in an atom for what `find` returns for a caller: an answer, and with it a value, or (`many`) the values of
     a collection. Equal only to itself. `fixed` is the result for every caller, if it does not depend on the caller."""
 
@@ -211,8 +195,7 @@ class Hole:
         return answer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Deferred:
+class Deferred(Struct, frozen=True, eq=False):
     """Stands in a formula for a part that is made anew for each caller."""
 
     fill: Callable[[Any], Formula]

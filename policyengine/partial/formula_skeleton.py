@@ -155,22 +155,33 @@ class Lowered(Generic[T]):
         self._ways = 0
 
     def of(self, caller: GapCaller) -> T:
+        """The result for a caller."""
         node, known = self._root, caller.found
         while node.__class__ is _Fork:
             hole = node.hole
+            found = known.get(hole)
+            if found is None:
+                found = known[hole] = hole.find(caller)
             # An answer chooses the branch, a value never does: callers with the same answers share the result.
-            node = node.ways.get((known.get(hole) or hole.found(caller))[0])
-        return self._new(caller) if node is None else node
+            node = node.ways.get(found[0])
+        return self._new(lambda hole: hole.found(caller)[0]) if node is None else node
 
-    def _new(self, caller: GapCaller) -> T:
+    def answered(self, ask: Ask) -> T:
+        """The result for these answers, as part of something that is lowered from several."""
+        node = self._root
+        while node.__class__ is _Fork:
+            node = node.ways.get(ask(node.hole))
+        return self._new(ask) if node is None else node
+
+    def _new(self, ask: Ask) -> T:
         asked: dict[Hole, Answer] = {}
 
-        def ask(hole: Hole) -> Answer:
+        def ask_once(hole: Hole) -> Answer:
             if hole not in asked:
-                asked[hole] = hole.found(caller)[0]
+                asked[hole] = ask(hole)
             return asked[hole]
 
-        made = self._lower(ask)
+        made = self._lower(ask_once)
         self._ways += 1
         # Callers with ever new answers must not fill the memory. To start again costs returning callers one lowering.
         if self._root is None or self._ways > MAX_WAYS:

@@ -1,20 +1,20 @@
 """The rules for requests with one gap, lowered: from a caller to what must be true of the unknown entity.
 
 Rules with the same questions about callers are lowered together, once for the same answers. The combined formula of a
-caller's rules is kept by the lowered groups that it is made of. Nothing that is kept contains a caller's value.
+caller's rules is made of these groups, and is kept for the same answers. Nothing that is kept contains a caller's
+value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import count
+from functools import partial
 from typing import Any
 
-from policyengine.bounded_cache import BoundedCache
 from policyengine.ir.nodes import Expr, PolicySet, Rule
 from policyengine.ir.walk import children
 from policyengine.partial.caller_mentions import looks_above
-from policyengine.partial.candidates import Candidates, KeyBucket, candidates, kinds
+from policyengine.partial.candidates import KeyBucket, candidates, kinds
 from policyengine.partial.formula import FALSE, TRUE, All, Formula, Some
 from policyengine.partial.formula_skeleton import Filler, Lowered, filling
 from policyengine.partial.gap import Gap
@@ -24,9 +24,9 @@ from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
 from policyengine.partial.lowering import Ask, Lowering
 from policyengine.partial.rules import allows
 
-# How many combinations of groups are kept.
+# How many combinations of groups are kept; then they are made again.
 MAX_WHOLES = 5_000
-_numbers = count()
+Buckets = tuple[KeyBucket, ...]
 
 
 class LoweredRules:
@@ -38,21 +38,30 @@ class LoweredRules:
         self._permits = candidates(permits, True, gap, self._holes)
         self._others = candidates(others, False, gap, self._holes)
         self._groups: dict[KeyBucket, list[Lowered[_Skeleton]]] = {}
-        # Two threads find the same for one key.
-        self._wholes: BoundedCache[Any, _Whole] = BoundedCache(MAX_WHOLES)
+        # By the buckets that can matter for a caller. Two threads find the same for one key.
+        self._wholes: dict[tuple[Buckets, Buckets], Lowered[_Whole]] = {}
+        self._made = 0
 
     def formula(self, caller: GapCaller) -> tuple[Formula, bool]:
         """The condition for one of the permits to grant the request and no other rule to prevent it; and whether it may
         test a hierarchy."""
-        permits, others = self._skeletons(self._permits, caller), self._skeletons(self._others, caller)
-        key = (*[each.number for each in permits], -1, *[each.number for each in others])
-        whole: _Whole | None = self._wholes.get(key)
-        if whole is None:
-            whole = self._wholes[key] = _Whole(_together(permits, others))
+        found = tuple(self._permits.of(caller)), tuple(self._others.of(caller))
+        lowered = self._wholes.get(found)
+        if lowered is None:
+            lowered = self._wholes[found] = Lowered(partial(self._whole, *found))
+        whole = lowered.of(caller)
         return whole.formula if whole.fill is None else whole.fill(caller), whole.looks_above
 
-    def _skeletons(self, found: Candidates, caller: GapCaller) -> list[_Skeleton]:
-        return [group.of(caller) for bucket in found.of(caller) for group in self._of(bucket, found.permits)]
+    def _whole(self, permits: Buckets, others: Buckets, ask: Ask) -> _Whole:
+        """The combination of these groups. A caller gets each question once, however many groups have it."""
+        self._made += 1
+        # As in `Lowered`: to start again costs returning callers little, because the groups stay.
+        if self._made > MAX_WHOLES:
+            self._wholes, self._made = {}, 0
+        return _Whole(_together(self._skeletons(permits, True, ask), self._skeletons(others, False, ask)))
+
+    def _skeletons(self, buckets: Buckets, permits: bool, ask: Ask) -> list[_Skeleton]:
+        return [group.answered(ask) for bucket in buckets for group in self._of(bucket, permits)]
 
     def _of(self, bucket: KeyBucket, permits: bool) -> list[Lowered[_Skeleton]]:
         groups = self._groups.get(bucket)
@@ -97,7 +106,6 @@ class _Skeleton:
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
         self.is_large = weight(formula) > MAX_WEIGHT
-        self.number = next(_numbers)
 
 
 class _Whole:

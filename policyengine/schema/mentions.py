@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
@@ -33,8 +33,7 @@ _IDENTITY = frozenset({"type", "id"})
 AGENT = "agent"
 
 
-@dataclass(frozen=True, slots=True)
-class Mentioned:
+class Mentioned(NamedTuple):
     """Some mentions: by entity, those with content; and the entities that are only named."""
 
     said: dict[Uid, list[Said]]

@@ -11,9 +11,10 @@ import pytest
 from policyengine import Engine
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World
+from policyengine.partial import lowered_rules
 from policyengine.partial.formula import All, Deferred, Formula, Hole, Opaque, Some
 from policyengine.partial.hierarchy import Hierarchy
-from tests.partial.test_callers import RULES, SCHEMA
+from tests.partial.test_callers import RULES, SCHEMA, callers
 
 MORE = (
     "permit p: read on Doc when any t in principal.teams: t == doc.owner and doc.level > 0",
@@ -78,3 +79,13 @@ def test_a_filled_formula_has_no_hole(rules: str) -> None:
     engine = Engine.from_text(SCHEMA + rules)
     for caller in CALLERS:
         assert holes(engine.filter(principal=caller, action="read", resource_type="Doc").formula) == []
+
+
+def test_no_more_wholes_are_kept_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lowered_rules, "MAX_WHOLES", 3)
+    engine = Engine.from_text(SCHEMA + RULES[-1])
+    most = 0
+    for caller in callers():
+        engine.filter(principal=caller, action="read", resource_type="Doc")
+        most = max(most, sum(isinstance(each, lowered_rules._Whole) for each in kept(engine)))
+    assert most == 3
