@@ -106,8 +106,8 @@ def has(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
         asked = base.expr.span.text.partition(" has ")[0]
         env.place.findings.report(
             codes.HAS_VARIABLE, name.span, f"`has {name.text}` asks for an attribute called `{name.text}`",
-            f"not for what the variable `{name.text}` holds",
-            f"ask by its value: `{asked} has [{name.text}]`; or give the variable another name",
+            f"not for the value of the variable `{name.text}`",
+            f"to use its value, write `{asked} has [{name.text}]`; or rename the variable",
         )  # fmt: skip
         return unknown(span)
     field = _find(base, name, env)
@@ -183,12 +183,12 @@ def _takes_keys(base: Typed, env: TypeEnv) -> bool:
     type_ = base.type
     if type_ in (JSON, UNKNOWN) or (isinstance(type_, RecordT) and type_.open):
         return type_ != UNKNOWN
-    help_ = "only `Json` is asked by a value"
+    help_ = "`[...]` works on `Json` only"
     if element_of(type_) is not None:
         help_ = "a collection has no positions; use `in`, or `any x in xs: ...`"
     elif isinstance(type_, RecordT | EntityT):
-        help_ = "write the name of the attribute; only `Json` is asked by a value"
-    env.place.findings.report(codes.WRONG_TYPE, base.expr.span, f"{type_} cannot be asked by a value", "", help_)
+        help_ = "write the name of the attribute; `[...]` works on `Json` only"
+    env.place.findings.report(codes.WRONG_TYPE, base.expr.span, f"{type_} cannot be read with `[...]`", "", help_)
     return False
 
 

@@ -49,7 +49,7 @@ def check_test(tree: ast.Test, place: Place, known: KnownNames) -> tuple[TestCas
         return (case,) if case is not None else ()
     asks = [item for item in rest if isinstance(item, ast.Ask)]
     for item in [*asks[1:], *(item for item in rest if isinstance(item, ast.Expect | ast.After))]:
-        _bad(place, item.span, "a table is about one request", "each `case` says what it expects")
+        _bad(place, item.span, "a test with a table has only one request", "each `case` says what it expects")
         return ()
     cases = []
     columns = _columns(lines[0], place)
@@ -75,7 +75,7 @@ def check_fixture(tree: ast.Fixture, findings: Findings) -> None:
     """Checks that a fixture only states things and asks nothing."""
     for item in tree.items:
         if not isinstance(item, ast.Given | ast.Approved):
-            message = f"the fixture `{tree.name.text}` states what tests share, and asks nothing"
+            message = f"the fixture `{tree.name.text}` may only state what tests share"
             findings.report(codes.BAD_TEST, item.span, message, "", "move this line to the tests that use it")
 
 
@@ -90,7 +90,7 @@ def _spliced(items: Iterable[ast.TestItem], place: Place, known: KnownNames) -> 
         for name in item.fixtures:
             fixture = known.fixtures.get(name.text)
             if fixture is None:
-                help_ = did_you_mean(name.text, known.fixtures) or "such as `fixture NAME { principal ... }`"
+                help_ = did_you_mean(name.text, known.fixtures) or "declare it: `fixture NAME { principal ... }`"
                 _bad(place, name.span, f"unknown fixture `{name.text}`", help_)
                 whole = False
                 continue
@@ -102,7 +102,7 @@ def _spliced(items: Iterable[ast.TestItem], place: Place, known: KnownNames) -> 
 def _columns(line: ast.Case, place: Place) -> tuple[str, ...]:
     for entry in line.values.entries:
         if entry.key.text in ("true", "false", "null"):
-            _bad(place, entry.key.span, f"`{entry.key.text}` is a value, and no column can be called so")
+            _bad(place, entry.key.span, f"`{entry.key.text}` is a value and cannot name a column")
     return tuple(entry.key.text for entry in line.values.entries)
 
 
@@ -120,7 +120,7 @@ def _check_columns(lines: Sequence[ast.Case], columns: tuple[str, ...], items: S
     for entry in lines[0].values.entries:
         if not any(mentions(record, entry.key.text) for record in records):
             message = f"nothing in this test reads the column `{entry.key.text}`"
-            _bad(place, entry.key.span, message, "write its name where its value belongs")
+            _bad(place, entry.key.span, message, "write its name where its value is needed")
 
 
 def _records(item: ast.TestItem) -> Iterator[ast.RecordLit]:
@@ -183,12 +183,17 @@ def _read(
                 stated.approved = tuple(sorted({*stated.approved, *(_rules(named, place, known) or ())}))
             case ast.After(duration=duration, span=span):
                 if not steps or pending:
-                    _bad(place, span, "`after` stands between two steps", "a step is a request and its `expect`")
+                    _bad(place, span, "`after` belongs between two steps", "a step is a request and its `expect`")
                     return None
                 stated.after += _microseconds(duration)
             case ast.Ask():
                 if pending is not None:
-                    _bad(place, pending.span, "a request without `expect`", "each step says what must come of it")
+                    _bad(
+                        place,
+                        pending.span,
+                        "a request without `expect`",
+                        "each step ends with the decision that it expects",
+                    )
                     return None
                 pending = item
             case ast.Expect():
@@ -196,12 +201,12 @@ def _read(
                     _bad(place, item.span, "`expect` without a request before it", "one `expect` for each request")
                     return None
                 if stated.principal is None:
-                    _bad(place, tree.name.span, "the principal is stated before the first request")
+                    _bad(place, tree.name.span, "the principal must come before the first request")
                     return None
                 steps.append(_step(pending, item, stated, place, known))
                 pending, stated.since, stated.after = None, {}, 0
     if pending is not None:
-        _bad(place, pending.span, "a request without `expect`", "each step says what must come of it")
+        _bad(place, pending.span, "a request without `expect`", "each step ends with the decision that it expects")
         return None
     session = _session(items, place) if several else None
     if several:
@@ -219,14 +224,14 @@ def _given(given: ast.Given, stated: _Stated, begun: bool, place: Place) -> bool
     name, value = given.name.text, given.value
     if name == "entity":
         if begun:
-            _bad(place, given.span, "entities are known before the first request", "move it there")
+            _bad(place, given.span, "entities must come before the first request", "move it there")
             return False
         if isinstance(value, ast.EntityValue):
             stated.entities.append(entity_of(value, place, stated.names))
         return True
     if name == "principal":
         if not isinstance(value, ast.EntityValue):
-            _bad(place, given.span, "the principal is an entity", 'write `principal User::"id" {...}`')
+            _bad(place, given.span, "the principal must be an entity", 'write `principal User::"id" {...}`')
             return False
         entities: dict[str, Any] = {name: entity_of(value, place, stated.names)}
     else:
@@ -280,7 +285,7 @@ def _session(items: Sequence[ast.TestItem], place: Place) -> tuple[str, tuple[st
             for entry in item.value.entries:
                 if entry.key.text == SESSION:
                     help_ = 'write `session Session::"s1"`'
-                    _bad(place, entry.span, "in a test of several steps the session stands by itself", help_)
+                    _bad(place, entry.span, "in a test with several steps the session is stated on its own", help_)
     if not given:
         return None
     if len(given) > 1:
@@ -291,8 +296,8 @@ def _session(items: Sequence[ast.TestItem], place: Place) -> tuple[str, tuple[st
     labels = stated.get("labels", [])
     texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
     if not isinstance(value, ast.EntityValue) or not texts or stated.keys() - {"labels"} or value.parents:
-        help_ = 'such as `session Session::"s1" { labels: ["saw_web"] }`; the steps do the rest'
-        _bad(place, given[0].span, "a session that steps share begins with labels, and nothing else", help_)
+        help_ = 'such as `session Session::"s1" { labels: ["saw_web"] }`; the steps set the rest'
+        _bad(place, given[0].span, "a shared session starts with labels and nothing else", help_)
         return None
     return value.entity.id.text, tuple(labels)
 
@@ -313,7 +318,7 @@ def _because(expect: ast.Expect, place: Place) -> tuple[str | None, Literal["mis
                 _bad(place, span, f"unknown cause `{word}`", help_)
                 return None, None
             if expect.decision == "allow":
-                _bad(place, span, f"nothing is allowed because of what is {word}", "expect `deny`")
+                _bad(place, span, f"`allow` cannot be expected because of what is {word}", "expect `deny`")
             return None, _FAILURES[word]
 
 

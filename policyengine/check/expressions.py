@@ -78,7 +78,7 @@ def check_expression(tree: ast.Expr, env: TypeEnv) -> Typed:
             return Typed(_list(tree, [check_expression(item, env).expr for item in items], env))
         case ast.RecordLit():
             findings.report(
-                codes.NOT_COMPARABLE, tree.span, "a record cannot stand in a condition", "", "test the fields"
+                codes.NOT_COMPARABLE, tree.span, "a condition cannot contain a record", "", "compare its fields"
             )
             return attributes.unknown(tree.span)
         case ast.Ref():
@@ -357,7 +357,10 @@ def _conditional(tree: ast.Conditional, env: TypeEnv) -> Typed:
     type_ = UNKNOWN if UNKNOWN in (left.type, right.type) else join(left.type, right.type)
     if type_ is None:
         env.place.findings.report(
-            codes.WRONG_TYPE, tree.span, f"`then` gives {left.type}, `else` gives {right.type}", "both need one type"
+            codes.WRONG_TYPE,
+            tree.span,
+            f"`then` gives {left.type}, `else` gives {right.type}",
+            "both need the same type",
         )
         return attributes.unknown(tree.span)
     expr = If(condition=condition.expr, then=left, otherwise=right, type=type_, span=tree.span)

@@ -99,7 +99,7 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
         if _count(name, args, tuple(p for p, _ in params), span, env):
             if name == "contains" and element_of(args[0].type) is not None:
                 help_ = f"write `{args[1].span.text} in {args[0].span.text}`"
-                findings.report(codes.WRONG_TYPE, args[0].span, "`contains` looks into a text", "", help_)
+                findings.report(codes.WRONG_TYPE, args[0].span, "`contains` searches a text", "", help_)
                 return Const(value=None, type=UNKNOWN, span=span)
             given = tuple(need(a, t, f"`{p}` of `{name}`", findings) for a, (p, t) in zip(args, params, strict=True))
             if name == "path_under" and not isinstance(given[1], Const):

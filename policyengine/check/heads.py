@@ -106,7 +106,7 @@ def _scope(tree: ast.Scope | None, possible: frozenset[str], env: TypeEnv) -> Sc
     mixed = entities and any(isinstance(item, ast.Name) for item in tree.items)
     if mixed:
         env.place.findings.report(
-            codes.WRONG_SCOPE, tree.span, "types and entities cannot stand in one list", "", "write two rules"
+            codes.WRONG_SCOPE, tree.span, "a list cannot mix types and entities", "", "write two rules"
         )
     within = frozenset(Uid(e.type.text, e.id.text) for e in tree.within)
     for target in tree.within:

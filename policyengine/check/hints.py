@@ -33,7 +33,7 @@ def is_null(expr: Expr) -> bool:
 def about_action(expr: Expr) -> str:
     """What to write instead of comparing the action or its name; empty for any other expression."""
     is_action = isinstance(expr, Root) and expr.name == "action"
-    return "the head of the rule says which actions it is about" if is_action else ""
+    return "name the actions in the head of the rule" if is_action else ""
 
 
 _READERS: dict[Type, str] = {IP: "ip", TIME: "time", DURATION: "duration"}
@@ -46,13 +46,13 @@ def instead_of(expr: Expr, wanted: Type) -> str:
     if isinstance(wanted, EntityT) and isinstance(expr, Const) and type_ == STRING and len(wanted.names) == 1:
         return f"write the entity: `{wanted}::{text}`"
     if wanted == DURATION and is_numeric(type_):
-        return "a length of time has a unit, such as `15m`"
+        return "a duration has a unit, such as `15m`"
     if type_ == STRING and wanted in _READERS:
         return f"write `{_READERS[wanted]}({text})`"
     if element_of(wanted) == type_:
         return f"write `[{text}]`"
     if wanted == BOOL:
-        return "test that it is there with `has`" if is_null(expr) else "compare it with something"
+        return "test with `has` whether it is present" if is_null(expr) else "compare it with a value"
     return ""
 
 

@@ -31,7 +31,7 @@ def lint_known_names(
             values = constant.value if isinstance(constant.value, tuple) else (constant.value,)
             for value in values:
                 if kind == "label" and value in tried:
-                    message = f"label `{value}` is only tried, and marks no session"
+                    message = f"label `{value}` is on trial, so it marks no session"
                     help_ = "put the label in force: by itself it changes no decision"
                     findings.report(codes.ONLY_TRIED, constant.span, message, "", help_)
                 if not isinstance(value, str) or value in known[kind]:

@@ -60,8 +60,8 @@ def _report(found: Iterable[_Found], findings: Findings) -> None:
             if difference == "case" and rule and where == rule:
                 continue
             findings.report(
-                codes.TWINS, span, f"`{text}` differs only in {difference} from another", "they are never equal",
-                "write both in the same way", Note(first, "the other one"),
+                codes.TWINS, span, f"`{text}` differs from another only in {difference}", "they are never equal",
+                "write both the same way", Note(first, "the other one"),
             )  # fmt: skip
             break
         spellings[text] = (span, rule)

@@ -19,14 +19,14 @@ def with_modes(rule: Rule, tree: ast.Rule, place: Place) -> Rule:
     """The rule with its modes. Reports a finding for each mode that such a rule cannot have."""
     for mode in _modes(tree):
         if mode.words == TRIED and tree.kind == "limit":
-            _refuse(mode, "a limit is not tried with `on match log`", "write `then alert` after the limit", place)
+            _refuse(mode, "a limit has no `on match log`", "write `then alert` after the limit", place)
         elif mode.words == TRIED:
             rule = replace(rule, tried=True)
         elif tree.kind != "forbid" or not _releases(rule):
-            help_ = "it is for what ends a text that streams: `forbid NAME: release on Output ... on stream cut`"
+            help_ = "write it after a rule such as `forbid NAME: release on Output ... on stream cut`"
             _refuse(mode, "only a `forbid` of `release` on `Output` can cut a stream", help_, place)
         elif any(map(_is_valid, walk(rule.condition))):
-            message = "whether an output is valid is known at its end alone, so its rule cuts no stream"
+            message = "whether an output is valid is known only at its end, so this rule cannot cut a stream"
             _refuse(mode, message, "leave out `on stream cut`", place)
         else:
             rule = replace(rule, cuts=True)

@@ -139,7 +139,7 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: TypeEnv) -> E
     for side, other in ((left, right), (right, left)):
         if is_null(side) and other.type not in (JSON, UNKNOWN):
             findings.report(
-                codes.NOT_COMPARABLE, span, f"{other.type} is never null", "", "test that it is there with `has`"
+                codes.NOT_COMPARABLE, span, f"{other.type} is never null", "", "test with `has` whether it is present"
             )
             return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
     left, right = aligned(left, right, env.place.schema)
@@ -174,8 +174,8 @@ def _check_canonical(left: Expr, right: Expr, findings: Findings) -> None:
         given = other.value if isinstance(other.value, tuple) else (other.value,)
         if not all(operators.canonical(side.function, text) for text in given if isinstance(text, str)):
             findings.report(
-                codes.NOT_COMPARABLE, other.span, f"`{side.function}` never gives this text", "can never be equal",
-                _FORMS.get(side.function, "write it in lower case, with nothing around it"),
+                codes.NOT_COMPARABLE, other.span, f"`{side.function}` never returns this text", "can never be equal",
+                _FORMS.get(side.function, "write it in lower case, and nothing else"),
             )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def _check_action(left: Expr, right: Expr, env: TypeEnv) -> None:
             known = env.place.schema.actions if side.base.name == "action" else wanted
             for name in wanted:
                 if isinstance(name, str) and name not in known:
-                    help_ = did_you_mean(name, known) or "no action is called so"
+                    help_ = did_you_mean(name, known) or "there is no action with this name"
                     env.place.findings.report(
                         codes.NOT_COMPARABLE, other.span, "`action.name` is never this", "can never be equal", help_
                     )
@@ -344,7 +344,7 @@ def _member_of(item: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
         elif not comparable(item.type, element):
             if help_ := collection_in_collection(item, right):
                 message = f"{shown(item)} is not an item of {right.type}"
-                findings.report(codes.NOT_COMPARABLE, span, message, "`in` asks for one item", help_)
+                findings.report(codes.NOT_COMPARABLE, span, message, "`in` takes a single item", help_)
                 return Contains(item=item, collection=right, type=BOOL, span=span)
             not_comparable(item, Const(value=None, type=element, span=right.span), span, env)
     return Contains(item=item, collection=right, type=BOOL, span=span)

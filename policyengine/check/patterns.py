@@ -36,13 +36,13 @@ def lint_patterns(rule: Rule, findings: Findings) -> None:
         searched = _SEARCHED.fullmatch(pattern.value)
         if call.function == "matches" and searched is not None and searched["part"]:
             findings.report(
-                codes.SEARCHED_PATTERN, pattern.span, "a pattern between two `.*` is searched for", "",
-                f'write `search({call.args[0].span.text}, "...")` with what stands between them',
+                codes.SEARCHED_PATTERN, pattern.span, "a pattern between two `.*` matches anywhere", "",
+                f'write `search({call.args[0].span.text}, "...")` with the pattern between them',
             )  # fmt: skip
         elif grants and _has_wide_dot(pattern.value):
             findings.report(
                 codes.WIDE_DOT, pattern.span, "`.` also matches line breaks, and all that follows them", "",
-                "name what may stand there, such as `[a-z0-9 ]*`, or begin the pattern with `(?-s)`",
+                "name the characters that may occur there, such as `[a-z0-9 ]*`, or begin the pattern with `(?-s)`",
             )  # fmt: skip
 
 

@@ -57,7 +57,10 @@ def quantifier(tree: ast.Quantifier, env: TypeEnv, check: Check) -> Expr:
 
 def _unused(tree: ast.Quantifier) -> tuple[str, str]:
     if tree.kind == "sum":
-        return "what is added is the same for every element", f"write `size({tree.collection.span.text})` to count them"
+        return (
+            "the value added is the same for every element",
+            f"write `size({tree.collection.span.text})` to count them",
+        )
     return (
         "the condition is the same for every element",
         f"use it, or leave out `{tree.kind} {tree.variable.text} in ...:`",

@@ -63,7 +63,7 @@ def seconds(tree: ast.Literal, what: str, findings: Findings) -> float:
     """A length of time that a limit is kept for."""
     length: timedelta = tree.value  # type: ignore[assignment]
     if not timedelta(0) < length:
-        findings.report(codes.BAD_CONSTANT, tree.span, f"{what} must be longer than nothing")
+        findings.report(codes.BAD_CONSTANT, tree.span, f"{what} must be longer than zero")
     elif length > LONGEST:
         findings.report(codes.BAD_CONSTANT, tree.span, f"{what} is at most {LONGEST.days} days")
     return length.total_seconds()

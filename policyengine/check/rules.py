@@ -146,7 +146,7 @@ COUNTS = {"mask": "keep", "truncate": "to"}
 def _check_counts(obligation: str, given: dict[str, Expr], findings: Findings) -> None:
     name = COUNTS.get(obligation)
     if name is not None and name in given:
-        ranges.not_below(given[name], 0, f"`{name}` of `{obligation}` is 0 or more", findings)
+        ranges.not_below(given[name], 0, f"`{name}` of `{obligation}` must be 0 or more", findings)
 
 
 def _property(tree: ast.Expr, field: RecordField, what: str, env: TypeEnv) -> Expr:
@@ -175,17 +175,19 @@ def _check_approval(
     call, spec = approvals[0]
     if len(calls) > 1 or on_deny:
         env.place.findings.report(
-            codes.WRONG_ARGUMENTS, call.span, "an approval stands alone in its rule", "",
+            codes.WRONG_ARGUMENTS, call.span, "an approval must be alone in its rule", "",
             "an approval is for what would be allowed: leave out `on deny`" if on_deny
-            else "write a second `require` for what else is owed",
+            else "write a second `require` for the other obligations",
         )  # fmt: skip
     for name, value in spec.properties if spec is not None else ():
         if not isinstance(value, Const):
             env.place.findings.report(codes.NOT_CONSTANT, value.span, f"`{name}` of `approval` must be a constant")
         elif name in ("uses", "of") and type(value.value) is int and not 1 <= value.value <= MOST[name]:
             most = MOST[name]
-            env.place.findings.report(codes.BAD_CONSTANT, value.span, f"`{name}` of `approval` is 1 to {most}")
+            env.place.findings.report(codes.BAD_CONSTANT, value.span, f"`{name}` of `approval` must be 1 to {most}")
         elif name == "within" and isinstance(value.value, timedelta) and not timedelta(0) < value.value <= LONGEST:
             env.place.findings.report(
-                codes.BAD_CONSTANT, value.span, f"an approval holds for some time, and at most {LONGEST.days} days"
+                codes.BAD_CONSTANT,
+                value.span,
+                f"an approval must hold for more than zero and at most {LONGEST.days} days",
             )

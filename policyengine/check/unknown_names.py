@@ -28,13 +28,13 @@ def unknown_name(tree: ast.Ref, type_name: str | None, env: TypeEnv) -> None:
 def _help(name: str, type_name: str | None, env: TypeEnv) -> str:
     place = env.place
     if type_name is not None and isinstance(place.principal, EntityT) and type_name in place.principal.names:
-        return "who asks is the `principal`"
+        return "write `principal` for whoever asks"
     if type_name is not None and isinstance(place.resource, EntityT) and type_name in place.resource.names:
-        return f"`{name}` names the resource in a rule on `{type_name}` alone; here it is `resource`"
+        return f"`{name}` names the resource only in a rule on `{type_name}` alone; write `resource`"
     if type_name is not None and isinstance(place.resource, EntityT):
         return f"this rule is on {one_of(place.resource.names)}, not on `{type_name}`"
     if name in _ELSEWHERE:
-        return f"a request has the roots {one_of(ROOTS)}; `{name}` is most like `{_ELSEWHERE[name]}`"
+        return f"a request has the roots {one_of(ROOTS)}; for `{name}`, write `{_ELSEWHERE[name]}`"
     context = [n for n, _ in place.context.fields]
     known = [*env.locals, *ROOTS, *context, *place.defines, *_CONSTANTS, *([place.alias] if place.alias else [])]
     near = did_you_mean(name, known)
@@ -61,7 +61,9 @@ def too_deep(tree: ast.HasOp, env: TypeEnv) -> bool:
     while isinstance(base, ast.Member):
         depth, base = depth + 1, base.base
     if depth > MAX_DEPTH:
-        env.place.findings.report(codes.TOO_DEEP, tree.span, f"nested deeper than {MAX_DEPTH}", "", "ask for less")
+        env.place.findings.report(
+            codes.TOO_DEEP, tree.span, f"nested deeper than {MAX_DEPTH}", "", "test fewer names at once"
+        )
     return depth > MAX_DEPTH
 
 

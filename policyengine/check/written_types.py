@@ -40,6 +40,6 @@ def param_type(tree: ast.TypeExpr, env: TypeEnv) -> Type:
             types = [constant_type(m.value) if isinstance(m, ast.LiteralType) else param_type(m, env) for m in members]
             return UNKNOWN if UNKNOWN in types else unrefined(union(types))
     env.place.findings.report(
-        codes.WRONG_TYPE, tree.span, "a parameter has a named type", "", "pass the fields instead"
+        codes.WRONG_TYPE, tree.span, "a parameter needs a named type", "", "pass the fields instead"
     )
     return UNKNOWN

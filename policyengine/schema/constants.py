@@ -35,9 +35,9 @@ def constant(expr: ast.Expr, diagnostics: list[Diagnostic], names: Mapping[str, 
             return constant_record(expr, diagnostics, names)
         case ast.Ref(name=name) if name in names:
             return names[name]
-    help_ = f'a string stands in quotes: `"{expr.name}"`' if isinstance(expr, ast.Ref) else ""
+    help_ = f'write a string in quotes: `"{expr.name}"`' if isinstance(expr, ast.Ref) else ""
     diagnostics.append(
-        Diagnostic(codes.NOT_CONSTANT, expr.span, "constant expected", "only plain values can stand here", help_)
+        Diagnostic(codes.NOT_CONSTANT, expr.span, "constant expected", "only plain values are allowed here", help_)
     )
     return None
 

@@ -142,7 +142,7 @@ class _Declaring:
             return self.named[name].type
         module, decl = self.unread[name]
         if name in self.in_progress:
-            self.report(codes.RECURSIVE, decl.name, f"`{name}` is made of itself", "", "a type has an end")
+            self.report(codes.RECURSIVE, decl.name, f"`{name}` contains itself", "", "types cannot be recursive")
             return JSON
         self.in_progress.add(name)
         type_: Type = JSON
@@ -243,8 +243,8 @@ class _Declaring:
             return
         if name in SOURCES:
             self.report(
-                codes.RESERVED, decl.name, f"`{name}` is a source of arguments", "",
-                "a tool of this name would pass for it in `sources`; choose another name",
+                codes.RESERVED, decl.name, f"`{name}` names a source of arguments", "",
+                "in `sources`, a tool with this name would look like it; choose another name",
             )  # fmt: skip
             return
         if name in self.tools:
@@ -317,7 +317,7 @@ class _Declaring:
                 written = ast.Name(text=name, span=expr.span)
                 return entity(name) if self._visible_type(module, written) else JSON
             case ast.MarkedType(type=inner):
-                self.report(codes.WRONG_TYPE, expr, f"`{expr.marks[0]}` is for what a tool returns")
+                self.report(codes.WRONG_TYPE, expr, f"`{expr.marks[0]}` is only for what a tool returns")
                 return self.type(module, inner)
             case ast.EntityType(name=quoted):
                 return entity(quoted.text) if self._visible_type(module, quoted) else JSON
@@ -353,7 +353,7 @@ class _Declaring:
             if isinstance(decl, ast.Rest):
                 if not open_:
                     help_ = "it is for records and the arguments of tools"
-                    self.report(codes.WRONG_TYPE, decl, "`...` cannot stand here", "", help_)
+                    self.report(codes.WRONG_TYPE, decl, "`...` is not allowed here", "", help_)
             elif nesting(decl.type) > MAX_TYPE_DEPTH:
                 self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
             elif name in reserved:

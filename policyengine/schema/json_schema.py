@@ -75,7 +75,7 @@ def result(imported: ImportedSchema, span: Span) -> ast.TypeExpr | None:
     shape = _read(imported.root, _Place(imported.path), imported)
     type_ = type_of(shape, imported, span)
     if isinstance(type_, ast.NamedType) and type_.name == JSON.name:
-        imported.note(imported.path, "says nothing of what the tool returns that a rule can read")
+        imported.note(imported.path, "describes nothing that a rule can read of what the tool returns")
         return None
     return type_
 
@@ -88,7 +88,7 @@ def _read(schema: object, at: _Place, imported: ImportedSchema) -> Shape:
         imported.note(at.path, f"nested deeper than {MAX_DEPTH}, so its type is `Json`")
         return Shape(path=at.path)
     if len(at.inside) > 1 and not imported.afford():
-        imported.note(imported.path, "references expand to too much, so what is left of them is `Json`")
+        imported.note(imported.path, "references expand too far, so the rest of them is `Json`")
         return Shape(path=at.path)
     if schema is False:
         return Shape(kinds=frozenset(), path=at.path)

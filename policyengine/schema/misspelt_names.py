@@ -38,7 +38,7 @@ def check_own_names(request: Request, mentioned: Mentions, schema: Schema) -> No
         known = context_names(schema)
         _check(request.context, known, known, "the context")
         if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
-            raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
+            raise Fault(codes.CLOSED_CONTEXT.id, "the context is closed, and has an undeclared name")
     # The principal may have it, whatever its type declares.
     _check_said(mentioned.own, schema, _check_parents, _DELEGATES)
 
@@ -67,7 +67,7 @@ def _check_said(
         names = names_of(uid.type, schema)
         for entity in mentioned.said[uid]:
             for name in sorted(names.sourced & entity.keys()):
-                raise Fault(codes.CLAIMED.id, f"only the entity source may say what `{name}` of a `{uid.type}` is")
+                raise Fault(codes.CLAIMED.id, f"only the entity source may supply `{name}` of a `{uid.type}`")
             if not entity.keys() <= names.members:
                 _check(entity, names.members, names.weighty | more, "an entity")
             look_above(entity.get(PARENTS), schema)

@@ -90,17 +90,17 @@ def _bounds_of(base: Type) -> Mapping[str, _Try]:
 
 
 def _number(value: ast.Literal) -> str:
-    return "" if value.kind == "number" else "a bound of numbers is a number"
+    return "" if value.kind == "number" else "a bound of numbers must be a number"
 
 
 def _count(value: ast.Literal) -> str:
     fine = isinstance(value.value, int) and value.kind == "number" and value.value >= 0
-    return "" if fine else "a size is a whole number that is not negative"
+    return "" if fine else "a size must be a whole number, and not negative"
 
 
 def _pattern(value: ast.Literal) -> str:
     if not isinstance(value.value, str):
-        return "a pattern is a string"
+        return "a pattern must be a string"
     try:
         pattern(value.value)
     except Fault as fault:

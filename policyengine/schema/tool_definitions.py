@@ -97,11 +97,11 @@ def _of_object(item: dict[str, object], path: str, name: str | None, depth: int)
         yield _alone(item, path, name)
         return
     if holder.get("nextCursor") is not None:
-        yield Skipped(f"{inside}/nextCursor", "the list goes on: its next page has to be imported too")
+        yield Skipped(f"{inside}/nextCursor", "the list goes on: import its next page too")
     if any(key in _GEMINI_LISTS for key in lists):
         others = ", ".join(f"`{one_line(key, 40)}`" for key in holder if key not in _LISTS)
         if others:
-            yield Skipped(inside, f"beside its functions, tools that are not described here: {others}")
+            yield Skipped(inside, f"has other tools beside its functions, which are not described here: {others}")
     elif depth and any(key in item for key in (*_SCHEMA_KEYS, *_INNER)):
         yield _definition(item, path, name)
 

@@ -185,7 +185,7 @@ def _reaches_outside(found: Definition, imported: ImportedSchema, trust: bool) -
         imported.note(f"{path}/openWorldHint", "not a boolean, so taken as true")
         return True
     if not hint and not trust:
-        imported.note(f"{path}/openWorldHint", "false is only the server's word, so the facts stay true")
+        imported.note(f"{path}/openWorldHint", "false is only the server's claim, so the facts stay true")
     return hint or not trust
 
 

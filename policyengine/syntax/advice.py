@@ -16,8 +16,8 @@ _KEYWORD = r"\b(?:permit|forbid|require|limit|label|prove|test|define|entity|ext
 _CONDITION = "a condition starts with `when`"
 _ONE_ACTION = "declare each action in a line of its own: `action {0} on TYPE`"
 _DEFINITION = "a definition is written `define NAME: EXPRESSION`"
-_LIST = "a list stands in brackets: `[A, B]`"
-_QUOTES = 'strings stand in `"`'
+_LIST = "write a list in brackets: `[A, B]`"
+_QUOTES = 'write strings in `"`'
 _NAMES = "names are made of a to z, digits and `_`"
 _TIME = 'a time is written `time("2026-01-31T12:00:00Z")`'
 
@@ -38,7 +38,7 @@ _SLIPS = (
     _Slip(r";", "statements need no `;`"),
     _Slip(r"//|/\*", "comments start with `#`"),
     # Heads.
-    _Slip(r"\w+\s*:", "the statement before this one lacks its end", r"\n" + _RULE[2:] + r"\s+"),
+    _Slip(r"\w+\s*:", "the statement before this one is incomplete", r"\n" + _RULE[2:] + r"\s+"),
     _Slip(r"\(", "every rule has a name: `permit NAME: ACTION on TYPE`", _RULE + r"\s+"),
     _Slip(r'"', "the name of a rule is a plain word", _RULE + r"\s+"),
     _Slip(r"-", _NAMES, _RULE + r"\s+\w+"),
@@ -49,11 +49,11 @@ _SLIPS = (
     _Slip(r"\{", f"{_CONDITION} and has no braces", allowed="WHEN"),
     _Slip(
         r"\{",
-        'a value names an entity; in a test a line of its own states it: `entity {0} {{ ... }}`',
+        'a value only names an entity; in a test, state it on its own line: `entity {0} {{ ... }}`',
         r"([A-Z]\w*::\"[^\"\n]*\")\s*",
     ),
     _Slip(r"", "name the action first: `ACTION on TYPE`", r":\s*on\s+", "ON"),
-    _Slip(r"\w", "write `on` before what the rule is about: `{0} on TYPE`", r":\s*(\w+)\s+", "ON"),
+    _Slip(r"\w", "write `on` before the type of the resource: `{0} on TYPE`", r":\s*(\w+)\s+", "ON"),
     _Slip(r"=(?!=)", _DEFINITION, r"\bdefine\s+\w+\s*(?:\([^()\n]*\)\s*)?"),
     # Statements.
     _Slip(r"allow\b", "a rule that grants is `permit`", allowed="PERMIT"),
@@ -67,14 +67,14 @@ _SLIPS = (
     _Slip(r"(module|use)\b", "`module` comes first, then each `use`, then everything else"),
     _Slip(r"@", "there are no annotations; rules have names and a `because`"),
     _Slip(r"per\b", "write `at most 60 requests per 1m` or `at most 5 of cost.usd per day`", allowed="REQUESTS"),
-    _Slip(r"$|\w", "say what is counted together, such as `by principal`", allowed="BY"),
+    _Slip(r"$|\w", "say what to count by, such as `by principal`", allowed="BY"),
     _Slip(r"\w", _DEFINITION, r"\bdefine\s+\w+\s+", "COLON"),
     _Slip(r"", "a field is written `NAME: TYPE`", allowed="COLON QUESTION"),
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RPAR"),
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RSQB COMMA"),
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RBRACE COMMA"),
     _Slip(r"\)|\]|\}", "there is no bracket to close", allowed="WHEN"),
-    _Slip(r"\w+\b(?!\s*\()|$", "say what is owed, such as `approval(by: Group::\"x\")`", allowed="ON WHEN NAME"),
+    _Slip(r"\w+\b(?!\s*\()|$", "name an obligation, such as `approval(by: Group::\"x\")`", allowed="ON WHEN NAME"),
     # Words of other languages.
     _Slip(r"not\s+in\b", "write `not (a in b)`"),
     _Slip(r"", "write `not (a is T)`", r"\bis\s+not\s+"),
@@ -89,12 +89,12 @@ _SLIPS = (
         r"(matches|search|starts_?[wW]ith|ends_?[wW]ith)\b", "it is a function: `matches(a, b)`, `starts_with(a, b)`"
     ),
     _Slip(r"(==|!=|<=|>=|<|>|in\b|has\b|is\b|like\b)", "join comparisons with `and`", allowed="AND"),
-    _Slip(r"\w+\s*\(", "what is owed stands in a rule of its own, a `require`", allowed="WHEN"),
+    _Slip(r"\w+\s*\(", "write an obligation in a rule of its own, a `require`", allowed="WHEN"),
     # Constants.
-    _Slip(r"\w", 'an identifier stands in quotes: `{0}::"..."`', r"(\w+)::"),
+    _Slip(r"\w", 'write an identifier in quotes: `{0}::"..."`', r"(\w+)::"),
     _Slip(r"\d\d", _TIME, r"\d{4}-(?:\d\d-)?"),
-    _Slip(r"\d+[a-z]+\b", "a length of time is a whole number and one of ms, s, m, h, d, w"),
-    _Slip(r"", "a pattern is a string, such as `like \"draft-*\"`", r"\blike\s+"),
+    _Slip(r"\d+[a-z]+\b", "a duration is a whole number and one of ms, s, m, h, d, w"),
+    _Slip(r"", "a pattern must be a string, such as `like \"draft-*\"`", r"\blike\s+"),
     _Slip(r"", "a reason is a string, such as `because \"it is not yours\"`", r"\bbecause\s+"),
     _Slip(r"[^\W\d_a-zA-Z]", _NAMES),
     # Signs.

@@ -267,8 +267,8 @@ class Build(BuildDeclarations):
             span=self._span(tail),
         )
         if share is None and (floor := ends.get("floor")) is not None:
-            help_ = "only `PERCENT% of the average over TIME` has one"
-            self._report(codes.SYNTAX, floor.span, "a ceiling that is not relative has no floor", help_)
+            help_ = "a floor is for `PERCENT% of the average over TIME`"
+            self._report(codes.SYNTAX, floor.span, "only a relative ceiling has a floor", help_)
         return ast.Rule(
             kind="limit",
             name=parts[1],

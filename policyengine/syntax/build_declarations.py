@@ -86,7 +86,7 @@ class BuildDeclarations(Transformer[Token, Any]):
             if word.text not in MARKS or word.text in {one.text for one in words[:number]}:
                 known = " and ".join(f"`{mark}`" for mark in MARKS)
                 self._report(
-                    codes.SYNTAX, word.span, f"unexpected `{word.text}`", f"{known} may stand there, once each"
+                    codes.SYNTAX, word.span, f"unexpected `{word.text}`", f"{known} are allowed here, once each"
                 )
                 # One finding covers any number of words.
                 words = words[:number]
@@ -139,7 +139,7 @@ class BuildDeclarations(Transformer[Token, Any]):
         listed_fields = tuple(nodes(parts))
         for field in listed_fields[:-1]:
             if isinstance(field, ast.Rest):
-                self._report(codes.SYNTAX, field.span, "`...` stands behind everything else", "move it to the end")
+                self._report(codes.SYNTAX, field.span, "`...` must come last", "move it to the end")
         return Part(listed_fields, self._span(parts))
 
     params = type_names = bounds = fields

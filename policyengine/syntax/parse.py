@@ -143,7 +143,7 @@ def _syntax_error(source: Source, at: int, error: UnexpectedInput) -> Diagnostic
             return Diagnostic(codes.BAD_STRING, source.span(at, end), message, "", 'close it with `"`')
         if not re.match(r"\w", text[at : at + 1]):
             sign = sign_at(text, at)
-            message = "a backtick cannot stand here" if sign == "`" else f"`{sign}` cannot stand here"
+            message = "a backtick is not allowed here" if sign == "`" else f"`{sign}` is not allowed here"
             span = source.span(at, at + len(sign))
             return Diagnostic(
                 codes.BAD_CHARACTER, span, message, "not part of the language", advice(text, at, frozenset(allowed))

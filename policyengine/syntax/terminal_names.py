@@ -28,7 +28,7 @@ _KINDS = {
     "NAME": "a name",
     "STRING": "a string",
     "NUMBER": "a number",
-    "DURATION_LITERAL": "a length of time such as `15m`",
+    "DURATION_LITERAL": "a duration such as `15m`",
 }
 _OPERATORS = frozenset(
     {"EQ", "NE", "LE", "LT", "GE", "GT", "PLUS", "MINUS", "STAR", "DOT", "LSQB"} | {word.upper() for word in _OPERATOR}

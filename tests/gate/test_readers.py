@@ -125,7 +125,7 @@ def test_findings() -> None:
     for text, message in {
         'permit p: call on Tool::"send" when "a" in readers("b")': "`readers` takes the path of a tool argument",
         'permit p: call on Tool::"send" when any r in tool.args.to: r in readers(r)': "`readers` takes the path",
-        "tool a(x: String readers)": "`readers` is for what a tool returns",
+        "tool a(x: String readers)": "`readers` is only for what a tool returns",
         "tool a() returns String readers readers": "unexpected `readers`",
     }.items():
         with pytest.raises(InvalidPolicies) as found:

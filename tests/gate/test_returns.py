@@ -161,7 +161,7 @@ def test_a_trusted_tool_may_have_doubted_items() -> None:
 
 def test_findings_about_returns() -> None:
     wrong = {
-        "tool a(x: String trusted)": "`trusted` is for what a tool returns",
+        "tool a(x: String trusted)": "`trusted` is only for what a tool returns",
         "tool a() returns String reliable": "unexpected `reliable`",
         "tool a() gives String": "unexpected `gives`",
         "tool a() returns List<Strin trusted>": "unknown type `Strin`",

@@ -563,7 +563,7 @@ def test_references_that_multiply_end() -> None:
     schema = {"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": defs}
     imported = import_tools([{"name": f"t{i}", "inputSchema": schema} for i in range(40)])
     assert len(imported.tools) == 40
-    assert any("expand to too much" in note.message for note in imported.notes)
+    assert any("expand too far" in note.message for note in imported.notes)
     assert len(to_source(imported, "tools")) < 5_000_000
 
 

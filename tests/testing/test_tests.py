@@ -106,7 +106,9 @@ def test_a_missing_argument_is_missing_and_an_undeclared_one_is_not() -> None:
 
 def test_an_unknown_cause_is_told() -> None:
     assert findings(reading("", "deny because mising")) == ["POL224 unknown cause `mising`"]
-    assert findings(reading("", "allow because missing")) == ["POL224 nothing is allowed because of what is missing"]
+    assert findings(reading("", "allow because missing")) == [
+        "POL224 `allow` cannot be expected because of what is missing"
+    ]
 
 
 # ---- tables ----
@@ -147,8 +149,8 @@ def test_one_line_fails_by_itself() -> None:
         ("classification: level", "classification: levels", "POL216 constant expected"),
         ("level: 9 }", "level: mine }", "POL216 constant expected"),
         ("level: 9 }", "level: 9, level: 8 }", "POL210 `level` appears twice"),
-        ("  case {", "  expect allow\n  case {", "POL224 a table is about one request"),
-        ("  case {", '  invoke on Model::"m"\n  case {', "POL224 a table is about one request"),
+        ("  case {", "  expect allow\n  case {", "POL224 a test with a table has only one request"),
+        ("  case {", '  invoke on Model::"m"\n  case {', "POL224 a test with a table has only one request"),
     ],
 )
 def test_a_table_that_is_not_square_is_told(was: str, becomes: str, finding: str) -> None:
@@ -187,7 +189,7 @@ def test_a_fixture_that_nobody_knows_or_uses_is_told() -> None:
         "POL330 no test uses the fixture `ann`",
         "POL330 no test uses the fixture `board`",
     ]
-    assert "POL224 the fixture `x` states what tests share, and asks nothing" in findings("fixture x { expect deny }")
+    assert "POL224 the fixture `x` may only state what tests share" in findings("fixture x { expect deny }")
     assert "POL210 fixture `ann` is declared twice" in findings(FIXTURES + "fixture ann {}")
 
 
@@ -334,12 +336,16 @@ test "approved at last" {
         ("  expect deny by exf", "  expect deny\n  expect deny by exf", "`expect` without a request before it"),
         ("  expect deny by exfiltration because", "  #", "a request without `expect`"),
         ('  principal User::"ann" { tenant: "acme" }\n', "", "a test needs a principal"),
-        ("  session", "  after 1s\n  session", "`after` stands between two steps"),
-        ('Session::"s1"', 'Session::"s1" { calls: [] }', "a session that steps share begins with labels"),
-        ('Session::"s1"', "{ labels: [] }", "a session that steps share begins with labels"),
-        ("  expect deny by", '  entity Group::"a"\n  expect deny by', "entities are known before the first request"),
+        ("  session", "  after 1s\n  session", "`after` belongs between two steps"),
+        ('Session::"s1"', 'Session::"s1" { calls: [] }', "a shared session starts with labels"),
+        ('Session::"s1"', "{ labels: [] }", "a shared session starts with labels"),
+        ("  expect deny by", '  entity Group::"a"\n  expect deny by', "entities must come before the first request"),
         ("  expect deny by", '  session Session::"b"\n  expect deny by', "the steps of a test share one session"),
-        ('session Session::"s1"', "context { session: 1 }", "in a test of several steps the session stands by itself"),
+        (
+            'session Session::"s1"',
+            "context { session: 1 }",
+            "in a test with several steps the session is stated on its own",
+        ),
     ],
 )
 def test_steps_that_cannot_run_are_told(was: str, becomes: str, finding: str) -> None:
