@@ -53,13 +53,16 @@ class Keyring:
     grace: float = 60.0
     known: KnownKey = field(init=False)
     problem: str | None = field(init=False, default=None)
-    _seen: float = field(init=False)
+    # How long what was read may be relied on.
+    read_until: float = field(init=False)
+    # How often the uses of keys have been taken.
+    taken: int = field(init=False, default=0)
     _uses: dict[str, list[Any]] = field(init=False, default_factory=dict)
     _untold: dict[str, KeyUse] = field(init=False, default_factory=dict)
     _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self._seen = self.clock()
+        self.read_until = self.clock() + self.grace
         self.known = _load(self.store)
 
     def refresh(self) -> None:
@@ -69,7 +72,7 @@ class Keyring:
             if self.store.mark() != self.known.mark:
                 self.known = _load(self.store)
             self.problem = None
-            self._seen = asked
+            self.read_until = asked + self.grace
         except KeyStoreError as error:
             self.problem = str(error)
 
@@ -94,14 +97,14 @@ class Keyring:
 
     def is_stale(self, now: float) -> bool:
         """Whether the store has not been read for too long, be it broken or hanging."""
-        return now - self._seen > self.grace
+        return now > self.read_until
 
     def uses(self, key: Key, known: object, address: str | None, now: float) -> bool:
         """Counts one use of a key that was good in the moment `known`. False, and nothing is counted, if that is over,
         the store has not been read for too long, or the key may not be used from the address. Called by the thread that
         answers requests, and by no other, as are `used` and `take_uses`."""
         # As `is_stale`, without a call of it.
-        if self.known is not known or now - self._seen > self.grace or (key.addresses and not admits(key, address)):
+        if self.known is not known or now > self.read_until or (key.addresses and not admits(key, address)):
             return False
         self.used(key.id, address, now)
         return True
@@ -111,38 +114,24 @@ class Keyring:
     ) -> Callable[[], Caller | None]:
         """As `uses`, for one connection, from which a key was good that its text is until some time: the caller, for
         as long as all of that holds."""
-        clock, id_ = self.clock, key.id
-        if not admits(key, address):
-            return lambda: None
-
-        def recognized() -> Caller | None:
-            now = clock()
-            if now >= until or self.known is not known or now - self._seen > self.grace:
-                return None
-            use = self._uses.get(id_)
-            if use is None:
-                self._uses[id_] = [1, now, address]
-            else:
-                use[0] += 1
-                use[1] = now
-                use[2] = address
-            return caller
-
-        return recognized
+        return _KeyOfConnection(self, caller, key.id, known, until, address).good if admits(key, address) else _nobody
 
     def used(self, key_id: str, address: str | None, now: float) -> None:
         """Counts one use."""
-        use = self._uses.get(key_id)
-        if use is None:
-            self._uses[key_id] = [1, now, address]
-        else:
-            use[0] += 1
-            use[1] = now
-            use[2] = address
+        use = self.counted(key_id)
+        use[0] += 1
+        use[1] = now
+        use[2] = address
+
+    def counted(self, key_id: str) -> list[Any]:
+        """Where the uses of a key are counted until they are taken: their number, the last one, and its address. Counts
+        one at least."""
+        return self._uses.setdefault(key_id, [0, 0.0, None])
 
     def take_uses(self) -> Mapping[str, KeyUse]:
         """The uses since the last time."""
         uses, self._uses = self._uses, {}
+        self.taken += 1
         return {key_id: KeyUse(count, last, address or "") for key_id, (count, last, address) in uses.items()}
 
     def keep_uses(self, uses: Mapping[str, KeyUse]) -> None:
@@ -153,6 +142,38 @@ class Keyring:
             if self._untold:
                 self.store.add_uses(self._untold)
                 self._untold = {}
+
+
+class _KeyOfConnection:
+    """A key that was good, on one connection. Nearly every request of a caller with a key takes this path."""
+
+    __slots__ = ("_address", "_caller", "_clock", "_id", "_known", "_ring", "_taken", "_until", "_use")
+
+    def __init__(
+        self, ring: Keyring, caller: Caller, key_id: str, known: object, until: float, address: str | None
+    ) -> None:
+        self._ring, self._clock = ring, ring.clock
+        self._caller, self._id, self._known, self._until, self._address = caller, key_id, known, until, address
+        # Where its uses are counted, until those of all keys are taken.
+        self._use: list[Any] = []
+        self._taken = -1
+
+    def good(self) -> Caller | None:
+        """The caller, and one use is counted; None if it is not known to be good any more."""
+        now, ring = self._clock(), self._ring
+        if now >= self._until or ring.known is not self._known or now > ring.read_until:
+            return None
+        if ring.taken != self._taken:
+            self._use, self._taken = ring.counted(self._id), ring.taken
+        use = self._use
+        use[0] += 1
+        use[1] = now
+        use[2] = self._address
+        return self._caller
+
+
+def _nobody() -> Caller | None:
+    return None
 
 
 def _load(store: KeyStore) -> KnownKey:

@@ -141,10 +141,7 @@ class Authentication:
 
     def known(self, peer: Peer, headers: Headers) -> Caller | None:
         """Whoever has shown the same credentials a moment ago."""
-        header = headers.get(b"authorization")
-        if header is None or self.proxies:
-            return None
-        shown = peer.shown
+        header, shown = headers.get(b"authorization"), peer.shown
         if shown is not None and shown[0] == header:
             # Most connections show the same time after time.
             caller = shown[1]()
@@ -152,6 +149,8 @@ class Authentication:
                 return caller
             # It may be good again by now, for another reason.
             peer.shown = None
+        if header is None or self.proxies:
+            return None
         good = self.authenticator.good(header)
         if good is None:
             return None

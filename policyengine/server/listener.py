@@ -104,7 +104,6 @@ class Listener(HttpToolsProtocol):
     _is_long = False
     # A request that waits for its peer to read the answer to the one before: until then it takes nobody's place.
     _held: tuple[Any, Any] | None = None
-    _resuming = False
     # What it is at, and what the deadline is for.
     _at: _At = _At.HEADERS
     _timed: _At | None = None
@@ -118,6 +117,7 @@ class Listener(HttpToolsProtocol):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self._resuming = False  # here, as each part of a request asks for it: a default of the class is slower
         self._deadline = Deadline(self.loop, self._late)
         self._found: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
@@ -182,11 +182,12 @@ class Listener(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._resuming:
             return
-        self.headers.append((name.lower(), value))
-        self._size += len(name) + len(value)
-        if self._size > MAX_HEADER_BYTES:
+        headers = self.headers
+        headers.append((name.lower(), value))
+        self._size = size = self._size + len(name) + len(value)
+        if size > MAX_HEADER_BYTES:
             self._count(0)
-        if len(self.headers) > MAX_HEADERS:
+        if len(headers) > MAX_HEADERS:
             self._fail(431, f"there are more than {MAX_HEADERS} headers")
 
     def on_headers_complete(self) -> None:

@@ -156,3 +156,23 @@ def test_one_that_has_expired_and_a_store_that_is_away(service: Service, monkeyp
     assert service.at_once(long) is None
     service.ring.refresh()
     assert service.at_once(long) == long.id
+
+
+def test_uses_are_counted_from_one_time_that_they_are_taken_to_the_next(service: Service) -> None:
+    one, other = service.keys
+    for key in service.keys:
+        assert service.in_full(key) == key.id
+    taken = []
+    for _ in range(3):
+        service.clock.now += 2
+        assert service.at_once(one) == service.at_once(one, service.far) == service.in_full(one) == one.id
+        assert service.at_once(one) == one.id
+        taken.append(service.ring.take_uses())
+        assert service.ring.take_uses() == {}
+    near = service.near.client[0] if service.near.client else ""
+    assert [uses[one.id].count for uses in taken] == [5, 4, 4]
+    assert [(uses[one.id].last, uses[one.id].address) for uses in taken] == [(1000.0 + 2 * n, near) for n in (1, 2, 3)]
+    # What nobody has used since is in none.
+    assert [other.id in uses for uses in taken] == [True, False, False]
+    assert service.at_once(one, service.far) == one.id
+    assert service.ring.take_uses()[one.id].address == "10.0.0.2"
