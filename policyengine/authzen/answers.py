@@ -1,4 +1,4 @@
-"""What an answer is: the types of the contract. Names are AuthZEN's."""
+"""The types of answers in the contract. Names are AuthZEN's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RuleError(_Out):
 
 
 class TrialError(_Out):
-    """Why a rule that is tried could not be evaluated."""
+    """Why a rule on trial could not be evaluated."""
 
     code: str
     message: str
@@ -61,7 +61,7 @@ class Error(_Out):
 
 
 class MeterReading(_Out):
-    """What a limit says after the request. `resets_at` is when it would be empty if nothing else came."""
+    """The state of a limit after the request. `resets_at` is when it would be empty if nothing else came."""
 
     rule: str
     used: float
@@ -112,14 +112,14 @@ class DecisionContext(_Out):
 
 
 class EvaluationResponse(_Out):
-    """`decision` is true for every allow; with `context.obligations`, only for a caller that does them all."""
+    """`decision` is true for every allow; with `context.obligations`, only for a caller that fulfils them all."""
 
     decision: bool
     context: DecisionContext
 
 
 class EvaluationsResponse(_Out):
-    """The answers, in the order of the requests; fewer where the semantic stopped early."""
+    """The answers, in the order of the requests; fewer if the semantic stopped early."""
 
     evaluations: list[EvaluationResponse]
 
@@ -160,7 +160,7 @@ class ActionSearchResponse(_Out):
 
 class FilterResponse(_Out):
     """`always`: all may be seen; `never`: none. Unless `exact` is true, the query may find more than may be seen, and
-    each find must be put to an evaluation; it never finds less."""
+    each result must be evaluated; it never finds less."""
 
     kind: Literal["always", "never", "conditional"]
     exact: bool | None = Field(description="null where no backend is named")
@@ -173,7 +173,7 @@ class FilterResponse(_Out):
 
 class ExplainResponse(_Out):
     """The decision of an evaluation and, for each who must be allowed, what each rule about the action said, which is
-    `withheld` where it would say something of another tenant."""
+    `withheld` if it would reveal something of another tenant."""
 
     decision: dict[str, Any]
     why: str
@@ -209,7 +209,7 @@ class Health(_Out):
 
 
 class NotWatched(_Out):
-    """Nobody says when files change, as `sources` cannot be watched: they are looked at twice a second."""
+    """Changes of files are not reported, as `sources` cannot be watched; the files are checked twice a second."""
 
     since: str
     why: str | None = Field(None, description="for administrators only")

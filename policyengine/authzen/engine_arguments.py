@@ -1,4 +1,4 @@
-"""What is read from the wire: the arguments of the engine, with flat entities."""
+"""The result of reading the wire: the arguments of the engine, with flat entities."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def arguments(parts: Parts) -> DecideArguments:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The items of an evaluations request. `order` has an index into `items` for each of them, as equal ones are read
-    once; an item is a request, or the reason why it is none. `sizes` are their lengths as text, with the defaults, and
-    `elements` how many elements collections in them can have at most: one more than there are commas."""
+    """The items of an evaluations request. `order` has an index into `items` for each of them, as equal items are read
+    once; an item is a request, or the reason why it is not one. `sizes` are their lengths as text, with the defaults,
+    and `elements` how many elements collections in them can have at most: one more than there are commas."""
 
     items: Sequence[DecideArguments | Malformed]
     sizes: Sequence[int]
@@ -53,8 +53,8 @@ class Batch:
 class Search:
     """What a search asks for. The entity that is sought has a type and no id; for actions `action` is "".
 
-    `limit` and `token` are None where the request does not name them; `paged` is whether it has a `page` at all.
-    `question` is all that decides what is found, as plain JSON.
+    `limit` and `token` are None if the request does not have them; `paged` says whether it has a `page` at all.
+    `question` is everything that determines the result, as plain JSON.
     """
 
     sought: Sought

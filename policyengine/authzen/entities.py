@@ -1,8 +1,8 @@
 """AuthZEN's entity and the engine's.
 
-On the wire attributes are in `properties`, beside `id`, or some here and some there. The engine's entity is flat:
+On the wire attributes are in `properties`, beside `id`, or in both places. The engine's entity is flat:
 `{"type", "id", ...attributes}`. A property named `type` or `id` (of an action, `name`) is not read, so that it cannot
-pass for the identity.
+replace the identity.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-# An entity in an entity in an entity, no further.
+# An entity in an entity in an entity, no deeper.
 MAX_NESTED = 64
 IDENTITY = ("type", "id")
 _NONE: dict[str, Any] = {}
@@ -20,7 +20,7 @@ _NONE: dict[str, Any] = {}
 
 
 def flat(entity: Mapping[str, Any], identity: Collection[str] = IDENTITY) -> dict[str, Any]:
-    """The engine's entity, or its action. `identity` are the names that a property cannot stand for."""
+    """The engine's entity, or its action. `identity` are the names that a property cannot have."""
     properties = entity.get("properties", _NONE)
     made = {name: value for name, value in members(properties).items() if name not in identity}
     made.update(members({name: value for name, value in entity.items() if name != "properties"}))
@@ -30,12 +30,12 @@ def flat(entity: Mapping[str, Any], identity: Collection[str] = IDENTITY) -> dic
 
 
 def flat_action(action: Mapping[str, Any]) -> str | dict[str, Any]:
-    """The engine's action: its name alone, where it has no attributes."""
+    """The engine's action: its name alone, if it has no attributes."""
     return action["name"] if len(action) == 1 else flat(action, ("name",))
 
 
 def members(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Attributes whose entities, at any depth, are read; the same dict if there are none."""
+    """The attributes, with entities at any depth read; the same dict if there are none."""
     changed = {}
     for name, value in attributes.items():
         if value.__class__ is dict or value.__class__ is list:
@@ -46,7 +46,7 @@ def members(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def nested(value: Any) -> Any:
-    """A value in which every entity has its attributes beside `id`; itself if that is so already."""
+    """The value, with the attributes of every entity beside `id`; itself if that is already so."""
     if value.__class__ is dict:
         if not looks_like_entity(value):
             return members(value)
@@ -71,7 +71,7 @@ def looks_like_entity(value: Mapping[str, Any]) -> bool:
 
 
 def problem(value: Any, place: str, depth: int = 0) -> str:
-    """Why a value in properties or the context cannot be read, or an empty text. Every entity in it must be one."""
+    """Why a value in properties or the context cannot be read, or an empty text. Every entity in it must be valid."""
     if value.__class__ is list:
         for number, each in enumerate(value):
             if reason := problem(each, f"{place}[{number}]", depth):
@@ -91,7 +91,8 @@ def problem(value: Any, place: str, depth: int = 0) -> str:
 
 
 def members_problem(attributes: Mapping[str, Any], place: str, depth: int = 0) -> str:
-    """As `problem`, for the values of attributes; these as such are not an entity, whatever their names."""
+    """Like `problem`, for the values of attributes; the attributes themselves are not an entity, whatever their
+    names."""
     for name, value in attributes.items():
         if (value.__class__ is dict or value.__class__ is list) and (
             reason := problem(value, f"{place}.{shown(name)}" if place else shown(name), depth)
@@ -127,11 +128,11 @@ def _entity_problem(value: Mapping[str, Any], place: str) -> str:
 
 
 def both_places(properties: Collection[str], beside: Collection[str], identity: Collection[str] = IDENTITY) -> str:
-    """A name that stands both beside and in `properties`, or an empty text."""
+    """A name that is both beside and in `properties`, or an empty text."""
     known = ("properties", *identity)
     return next((name for name in properties if name in beside and name not in known), "")
 
 
 def shown(name: str) -> str:
-    """A name that a caller has chosen, fit for a message: plain and short."""
+    """A name that a caller has chosen, made plain and short for a message."""
     return name if len(name) <= 40 and name.isascii() and name.isprintable() and "`" not in name else "..."

@@ -12,5 +12,5 @@ class Malformed(Exception):
 
 
 class Misspelt(Malformed):
-    """It has a request's shape, and a member whose name is nearly one that is known. Ignoring it, as unknown members
-    are, would ask something else than was meant."""
+    """It has a request's shape, and a member whose name is almost a known one. If it were ignored, as unknown members
+    are, something else would be asked than was meant."""

@@ -1,4 +1,4 @@
-"""Requests and answers to show. The tests send every request."""
+"""Example requests and answers. The tests send every request."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The usual request, read from its bytes straight into the engine's entities.
 
-In: the body of an evaluation or of a batch. Out: what `read.py` makes of it, or None for whatever is not plainly a
-request: that is left to `read.py`, which knows how to refuse it, and how to read what is rare. A law holds the two
-together.
+In: the body of an evaluation or of a batch. Out: what `read.py` makes of it, or None for anything unusual or wrong:
+that is left to `read.py`, which knows how to refuse it, and how to read rare forms. A law holds that the two agree.
 """
 
 from __future__ import annotations
@@ -69,13 +68,13 @@ _Found = tuple[dict[str, Any] | None, str | dict[str, Any] | None, dict[str, Any
 
 
 def evaluation(body: bytes) -> DecideArguments | None:
-    """The arguments of `Engine.decide`; None where `read` has to look."""
+    """The arguments of `Engine.decide`; None if `read` has to read the body."""
     asked = parts(body)
     return None if asked is None else arguments(asked)
 
 
 def parts(body: bytes) -> Parts | None:
-    """The parts of an evaluation; None where `read` has to look."""
+    """The parts of an evaluation; None if `read` has to read the body."""
     if _has_escapes(body):
         return None
     try:
@@ -92,8 +91,8 @@ def parts(body: bytes) -> Parts | None:
 
 
 def few(body: bytes, most: int) -> list[Parts] | None:
-    """The parts of each item of a batch of at most so many that are all to be answered; None where `batch` has to
-    look. Equal items are read each for itself."""
+    """The parts of each item of a batch with at most `most` items that are all to be answered; None if `batch` has to
+    read it. Equal items are read separately."""
     if _has_escapes(body):
         return None
     try:
@@ -104,7 +103,7 @@ def few(body: bytes, most: int) -> list[Parts] | None:
             items = _whole(body, asked.evaluations)
             if items is not None:
                 return items
-            # It has used them up.
+            # `_whole` has emptied them.
             asked = _decode_batch(body)
         read = _read(body, asked, [asked, *asked.evaluations])
     except _UNREADABLE:
@@ -122,12 +121,12 @@ def few(body: bytes, most: int) -> list[Parts] | None:
 
 
 def _is_bare(asked: _Batch) -> bool:
-    """Whether there is nothing that items could leave out."""
+    """Whether there are no defaults that items could use."""
     return asked.subject is UNSET and asked.action is UNSET and asked.resource is UNSET and asked.context is UNSET
 
 
 def _is_simple(item: _Item) -> bool:
-    """Whether there are no objects and no colons in the values of an item; the others will be like it."""
+    """Whether the values of an item have no objects and no colons; the other items will probably be like it."""
     for entity in (item.subject, item.resource):
         if entity is UNSET or ":" in entity.id or not _are_simple(entity.properties):
             return False
@@ -141,7 +140,7 @@ def _are_simple(values: _Members) -> bool:
 
 
 def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
-    """As `_read`, of items that leave nothing out and have nothing nested. They are used up."""
+    """Like `_read`, for items that leave nothing out and have nothing nested. It empties them."""
     keys = 1 + 10 * len(items)
     parts_read: list[Parts] = []
     add = parts_read.append
@@ -179,7 +178,7 @@ def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
 
 
 def batch(body: bytes) -> Batch | None:
-    """The items of a batch; None where `read` has to look. Items of one text are read once."""
+    """The items of a batch; None if `read` has to read it. Items with the same text are read once."""
     if _has_escapes(body):
         return None
     try:
@@ -210,7 +209,7 @@ def batch(body: bytes) -> Batch | None:
         context = around if context is None else context
         items.append({"principal": principal, "action": action, "resource": resource, "context": context})
     semantic = UNSET if asked.options is UNSET else asked.options.evaluations_semantic
-    # The defaults as they are written anew: what stands between the items is not a part of any of them.
+    # The defaults are written anew: what is between the items does not belong to any of them.
     outside = _encode(_Outside(asked.subject, asked.action, asked.resource, asked.context, asked.options))
     length, commas = len(outside), outside.count(b",")
     sizes = [len(text) + length for text in known]
@@ -227,7 +226,7 @@ def _has_escapes(body: bytes) -> bool:
 
 
 def _without_repeats(body: bytes, asked: _Texts, known: Iterable[bytes]) -> bytes | None:
-    """The text of a batch with each of its items once; None if it has keys that are not known, or one twice."""
+    """The text of a batch with each of its items once; None if it has an unknown key, or a key twice."""
     # Items go into the text as they came, so this compares the keys outside of them.
     if _encode(asked).count(b":") != body.count(b":"):
         return None
@@ -236,14 +235,14 @@ def _without_repeats(body: bytes, asked: _Texts, known: Iterable[bytes]) -> byte
 
 
 def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | None:
-    """The parts of items, which are all that there is in the text of `whole`. None if it is not plainly so."""
+    """The parts of items. They are everything in the text of `whole`; None if that is not certain."""
     keys, entities = 0, 0
     principal: dict[str, Any] | None
     target: dict[str, Any] | None
     read: list[_Found] = []
     add = read.append
     for item in items:
-        # One after the other, as this is most of what reading a batch takes.
+        # Written out one after the other, as most of the time of reading a batch goes here.
         subject, action, resource, context = item.subject, item.action, item.resource, item.context
         if subject is UNSET:
             principal = None
@@ -297,7 +296,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
         keys += 1
         if whole.options is not UNSET:
             keys += 1 if whole.options.evaluations_semantic is UNSET else 2
-    # Each key has a colon after it. If there are no others, no key came twice, is unknown, or is nested further down.
+    # Each key has a colon after it. If there are no other colons, no key came twice, is unknown, or is nested deeper.
     # If there are, the text written anew has all keys that were read, once. No key is counted that is not there, so
     # what one item has too many another cannot have too few.
     colons = text.count(b":")
@@ -305,7 +304,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
         return None
     if colons == keys or text.count(_PROPERTIES) == entities:
         return read
-    # Somewhere further down there may be an entity.
+    # There may be an entity somewhere deeper.
     return [
         (_of(principal), _of(action) if isinstance(action, dict) else action, _of(target), _of(request_context))
         for principal, action, target, request_context in read
@@ -313,7 +312,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
 
 
 def _of(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """As `members`. Raises ValueError where there is a problem."""
+    """Like `members`. Raises ValueError if there is a problem."""
     if value is None:
         return None
     try:
@@ -332,7 +331,7 @@ _DEEP = 16
 
 
 def _plainly(value: dict[str, Any], deep: int) -> dict[str, Any]:
-    """As `members`, of entities as nearly all are. Raises _Rare."""
+    """Like `members`, for entities of the usual form. Raises _Rare."""
     changed: dict[str, Any] = {}
     for name, each in value.items():
         if each.__class__ is list:
@@ -360,7 +359,7 @@ def _is_slip(name: str) -> bool:
     return len(name) <= _LONGEST and _known_slip(name)
 
 
-# Longer names are not a slip of any, and what is remembered is bounded.
+# Longer names are not misspellings of a known one, and the cache is bounded.
 _LONGEST = 64
 
 

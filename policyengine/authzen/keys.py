@@ -1,6 +1,6 @@
-"""API keys on the wire, for administrators: what is asked and what is answered.
+"""API keys on the wire, for administrators: requests and answers.
 
-A member that is not known is refused: a misspelt `tenant` would make a key of every tenant.
+An unknown member is refused: a misspelt `tenant` would make a key for every tenant.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Out(BaseModel):
 
 
 class NewKey(_In):
-    """A key to be made. Of a caller that is bound to a tenant, it is that tenant's."""
+    """A key to be made. If the caller is bound to a tenant, the key belongs to that tenant."""
 
     name: Text = Field(description="what it is for")
     scopes: list[Text] = Field(min_length=1, max_length=32, description="what it may ask")
@@ -43,27 +43,27 @@ class NewKey(_In):
 
 
 class RotatedKey(_In):
-    """A key that is to have a new secret."""
+    """A key that is to get a new secret."""
 
     id: Text
     overlap: Seconds = Field(DAY, description="the seconds that the old secret stays good")
 
 
 class RevokedKey(_In):
-    """A key that is to end."""
+    """A key that is to be revoked."""
 
     id: Text
 
 
 class CheckedKey(_In):
-    """The text of a key, that is to be judged."""
+    """The text of a key that is to be checked."""
 
     key: Text
     address: Text | None = Field(None, description="whether it may be used from there")
 
 
 class KeyUsage(_Out):
-    """How often a key was used, and when and from where last."""
+    """How often a key was used, and when and from where it was last used."""
 
     count: int
     last: str | None
@@ -97,7 +97,7 @@ class KeyList(_Out):
 
 
 class KeyVerdict(_Out):
-    """What a text is: `good`, or why not; and the key that it is of, where it is one that is known."""
+    """The verdict about a text: `good`, or why not; and the key that it belongs to, if that is known."""
 
     state: Literal["good", "expired", "revoked", "unknown", "not a key", "not from this address"]
     key: KeyInfo | None = None

@@ -1,6 +1,6 @@
-"""What can be asked beside the AuthZEN APIs, for the OpenAPI document: data, with a schema of each body.
+"""The operations beside the AuthZEN APIs, for the OpenAPI document: data, with a schema of each body.
 
-A path with `{id}` has something of its own in it. The service reads these bodies itself; what it refuses is said there.
+`{id}` in a path is filled in by the caller. The service reads these bodies itself, and says there what it refuses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`request` is None where there is no body to send, and `is_optional` where one need not be sent."""
+    """`request` is None if there is no body to send; `is_optional` says that the body may be left out."""
 
     path: str
     summary: str

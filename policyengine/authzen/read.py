@@ -1,7 +1,7 @@
 """Plain JSON values to the arguments of the engine, through the models.
 
-Raises Malformed for what is not a request, and Misspelt for what nearly is another; never another exception, but for
-RecursionError where a value is nested too deeply for Python.
+Raises Malformed for what is not a request, and Misspelt for what was probably meant as another request. It raises no
+other exception, except RecursionError if a value is nested too deeply for Python.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def evaluation(value: dict[str, Any]) -> DecideArguments:
 
 
 def batch(value: dict[str, Any]) -> Batch | DecideArguments:
-    """The request of the Access Evaluations API; without evaluations it is that of the Access Evaluation API.
+    """The request of the Access Evaluations API; without `evaluations` it is that of the Access Evaluation API.
 
-    An item that lacks an entity takes the whole top-level one; there is no merging within an entity.
+    An item that lacks an entity takes the whole top-level one; entities are not merged.
     """
     items = value.get("evaluations", [])
     # Each item is checked on its own: a bad one spoils no other. The defaults are checked once, even if every item
@@ -72,7 +72,7 @@ def batch(value: dict[str, Any]) -> Batch | DecideArguments:
     except Misspelt as error:
         if type(items) is not list or not items:
             raise
-        # It says of each item something else than was meant.
+        # With it, every item would say something else than was meant.
         return Batch([error], [0], [0], [0] * len(items), SEMANTICS[0])
     if not items:
         return evaluation(outside)
@@ -116,7 +116,7 @@ def search(value: dict[str, Any], sought: Sought) -> Search:
 
 
 def filter_request(value: dict[str, Any]) -> FilterRequest:
-    """The request of `/v1/filter`: a resource search, and the store that is to be asked."""
+    """The request of `/v1/filter`: a resource search, and the store that the query is for."""
     _check(FilterModel, value)
     parts = _parts(_without_id(value, "resource"))
     return FilterRequest(
@@ -132,8 +132,8 @@ def filter_request(value: dict[str, Any]) -> FilterRequest:
 
 
 def request_file(value: Any) -> DecideArguments:
-    """A request as people write it into a file: AuthZEN's, or one that says `principal` and may name the action by text
-    alone. Its entities are read in the same way."""
+    """A request as people write it into a file: AuthZEN's, or one with `principal`, whose action may be a text. Its
+    entities are read in the same way."""
     if type(value) is not dict:
         raise Malformed("the request must be a JSON object")
     if "evaluations" in value:
@@ -182,7 +182,7 @@ def _arguments(value: dict[str, Any], defaults: Mapping[str, Any]) -> DecideArgu
 
 
 def _parts(value: Mapping[str, Any]) -> dict[str, Any]:
-    """What is there of a request, as the engine has it."""
+    """The parts that a request has, in the engine's form."""
     parts: dict[str, Any] = {}
     if "subject" in value:
         parts["principal"] = flat(value["subject"])
@@ -206,7 +206,7 @@ def _item(item: Any, defaults: Mapping[str, Any]) -> DecideArguments | Malformed
 
 
 def _without_id(value: dict[str, Any], sought: Sought) -> dict[str, Any]:
-    if sought == "action":  # all of it is sought, and what stands in its place is nobody's
+    if sought == "action":  # the whole of it is sought, and a value in its place belongs to nobody
         return {name: each for name, each in value.items() if name != "action"}
     return {**value, sought: {name: each for name, each in value[sought].items() if name != "id"}}
 
@@ -223,8 +223,9 @@ def _check(model: type[BaseModel], value: dict[str, Any]) -> None:
 
 
 def _check_names(found: BaseModel, place: str) -> None:
-    """No unknown member may have a name that is nearly a known one. Beside an entity's `id` unknown members are
-    attributes, which the engine knows by their type; the contract only knows `properties`. So it is in a context."""
+    """No unknown member may have a name that is almost a known one. Unknown members beside an entity's `id` are
+    attributes, which the engine checks by the entity's type; the contract only knows `properties`. The same holds for
+    the context."""
     fields = type(found).model_fields
     known: Iterable[str] = fields
     if isinstance(found, Action) or "parents" in fields:

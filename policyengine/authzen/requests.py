@@ -1,7 +1,7 @@
-"""What a request is: the types of the contract.
+"""The types of requests in the contract.
 
-Names are AuthZEN's. A member that is not known is ignored (AuthZEN 1.0, "JSON Serialization"), but for an attribute
-beside an entity's `id`, which is read. Nothing is converted: a value of another type is refused.
+Names are AuthZEN's. An unknown member is ignored (AuthZEN 1.0, "JSON Serialization"), except an attribute beside an
+entity's `id`, which is read. Nothing is converted: a value of another type is refused.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 def _absent() -> Any:
-    """The default of what may be left out but must not be null."""
+    """The default of a member that may be left out but must not be null."""
     return None
 
 
 class _In(BaseModel):
-    """What is not known stays in `model_extra`."""
+    """Unknown members stay in `model_extra`."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -60,7 +60,7 @@ class _Entity(_Parented):
 
 
 class Parent(_Entity):
-    """What an entity is in."""
+    """An entity that another entity is in."""
 
 
 class Subject(_Entity):
@@ -103,7 +103,7 @@ class Context(_In):
 class _Asked(_In):
     @model_validator(mode="after")
     def _without_approvals(self) -> Self:
-        # Approvals are verified state. Nobody gets one by saying so.
+        # Approvals are verified state. A caller cannot claim one.
         if self.model_extra and "approved" in self.model_extra:
             raise ValueError("`approved` is not a part of a request")
         return self
@@ -139,22 +139,22 @@ class EvaluationsRequest(EvaluationItem):
 
 
 class _Sought(_Parented):
-    """What is sought: its type, and attributes that every result has where the entity source says nothing else."""
+    """What is sought: its type, and attributes that every result has unless the entity source says otherwise."""
 
     type: Text
     id: Any = Field(default_factory=_absent, description="ignored")
 
 
 class SoughtSubject(_Sought):
-    """Who may."""
+    """The subjects to look for."""
 
 
 class SoughtResource(_Sought):
-    """What it may be done to."""
+    """The resources to look for."""
 
 
 class Page(_In):
-    """The part of the results to return. With a `token`, all else is as it was in the request before."""
+    """The part of the results to return. With a `token`, everything else must be as in the request before."""
 
     limit: Annotated[int, Field(ge=0)] = Field(
         default_factory=_absent, description="no more results than this; without it, as many as the service gives"

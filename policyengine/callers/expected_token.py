@@ -21,7 +21,7 @@ class ExpectedToken:
     """What a token of one issuer must be. Times are in seconds. Raises ValueError for what no token should be.
 
     `types` are values of `typ`, in lower case and without `application/`. `lifetime` is the longest that a token may
-    be good for; `skew` is how far two clocks may be apart.
+    be good for; `skew` is the largest difference between two clocks.
     """
 
     issuer: str

@@ -1,4 +1,4 @@
-"""`policyengine approvals`: what waits for a person, what exactly it is, and yes or no."""
+"""`policyengine approvals`: lists and shows requests for approval, approves and rejects them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="ID", help
 
 @app.command("list")
 def list_(state: StateOption = None, tenant: TenantOption = None, as_json: JsonOption = False) -> None:
-    """List what waits for approval, the oldest first."""
+    """List the requests that wait for approval, oldest first."""
     with _approvals(state) as approvals:
         tasks = approvals.list(tenant)
     if as_json:
@@ -123,7 +123,7 @@ def _decide(
     type_, separator, id_ = who.partition("::")
     id_ = id_.strip('"')
     if not (type_ and separator and id_):
-        fail(f"--as: `{who}` is nobody", "write the type and the id, such as User::cleo")
+        fail(f"--as: `{who}` is not an entity", "write the type and the id, such as User::cleo")
     policies = policies or _path("POLICYENGINE_POLICIES")
     if policies is None:
         fail("no policies are named", "name them with --policies: their rules say who may approve")
@@ -140,7 +140,7 @@ def _outcome(task: Task) -> str:
     if task.status != "pending":
         return f"{task.id} is {task.status}"
     left = sum(max(0, need.of - len(need.approvers)) for need in task.needs)
-    return f"{task.id} waits for {left} more"
+    return f"{task.id} needs {left} more"
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def _url(state: str | None) -> str:
     if not url:
         fail("no state is named", "name it with --state, such as sqlite:///state.db")
     if url.startswith("memory:"):
-        fail("what one process keeps in its memory, no other can see", "name a store with --state")
+        fail("no other process can see a store in memory", "name a store with --state")
     return url
 
 
@@ -178,7 +178,7 @@ def _path(name: str) -> Path | None:
 
 def _json(task: Task) -> dict[str, Any]:
     told = asdict(task)
-    # Only who asked for it may use it.
+    # Only the requester may use it.
     del told["approval"], told["callback"]
     told["client"] = json.loads(task.client) if task.client else None
     return told

@@ -72,7 +72,7 @@ def authorize(
         raise typer.Exit(DENY)
     if not grant.allowed:
         owed = ", ".join(sorted({each.type for each in grant.decision.obligations}))
-        note(visible(f"allowed only if the caller does: {owed}"))
+        note(visible(f"allowed only if the caller carries out: {owed}"))
         raise typer.Exit(OWES)
 
 
@@ -142,12 +142,12 @@ def _engine(path: Path, entities: Path | None, state: str | None, config: Path |
 def _reservation(engine: Engine, id_: str, caller: str) -> Grant:
     grant = engine.reservation(id_, caller=caller)
     if grant is None:
-        fail("there is no such reservation", "or it is another caller's: --caller", status=FAILED)
+        fail("there is no such reservation", "or it belongs to another caller: --caller", status=FAILED)
     return grant
 
 
 def _approval(engine: Engine, id_: str) -> str:
-    """The id of an approval; that of a task, which lists show, stands for the approval that came of it."""
+    """The id of an approval. The id of a task, which lists show, stands for the approval that came of the task."""
     named = reference(id_)
     if named is None or named.secret:
         return id_

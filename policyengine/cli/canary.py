@@ -47,7 +47,7 @@ def mint(
 ) -> None:
     """Make a canary for one tenant, system prompt or document, remember it, and print it.
 
-    Put it there, and nowhere else. Whoever looks at texts with this file finds it, however it is written.
+    Put it there, and nowhere else. Finders that use this file find it, however it is written.
     """
     given = [(place, name) for place, name in zip(PLACES, (tenant, prompt, document), strict=True) if name is not None]
     if len(given) != 1:
@@ -83,7 +83,7 @@ def forget(
     file: FileOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Look for a canary no longer. A service that runs goes on looking until it is started anew."""
+    """Stop looking for a canary. A running service goes on looking for it until it is restarted."""
     path = remembered_in(file)
     known = _known(path)
     try:

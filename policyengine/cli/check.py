@@ -51,7 +51,7 @@ def check(
     cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
-    """Check policies: syntax, names, types, and mistakes that are likely.
+    """Check policies: syntax, names, types and likely mistakes.
 
     Each PATH is checked by itself, as `serve` and `decide` would load it, and the entities with it.
     Exit status: 0 valid (warnings are allowed, unless --strict), 1 errors, 2 wrong usage.
@@ -103,17 +103,17 @@ def check(
         for line in streams(sets):
             note(line)
         for name in begins or ():
-            note(f"counts from nothing again: {name}")
+            note(f"starts again from zero: {name}")
     if failed and strict and not has_errors(findings) and not quiet:
         note("warnings fail because of --strict")
     raise typer.Exit(FAILED if failed else 0)
 
 
 def _anew(before: Path, results: list[Loaded], cache: CacheOption, entities: EntitiesOption) -> list[str]:
-    """The limits whose meters begin anew; what they counted before was something else."""
+    """The limits whose meters start again from zero, because they counted something else before."""
     old = load(before, cache, entities).policies
     if old is None:
-        fail(f"{before}: these policies have errors", "--against names policies that are valid")
+        fail(f"{before}: these policies have errors", "--against needs valid policies")
     known = metering(old)
     return sorted(
         {name for each in results if each.policies is not None for name in anew(known, metering(each.policies))}
@@ -149,6 +149,6 @@ def _page(wanted: str) -> None:
 
 
 def page(code: Code) -> str:
-    """What there is to read about a code, as Markdown."""
+    """The page about a code, as Markdown."""
     path = PAGES / f"{code.id}.md"
     return path.read_text(encoding="utf-8") if path.is_file() else f"# {code.id}: {code.title}\n"

@@ -19,7 +19,7 @@ from policyengine.model.types import EntityT, ListT, Prim, RecordT, SetT
 from policyengine.model.values import Uid
 
 _MARKS = {"rule": (">", "bold green"), "shared": ("·", "cyan"), "": (" ", "dim")}
-# Of more lines in a row that have nothing to do with the rule, only the outermost are shown.
+# Of a longer run of unrelated lines, only the first and last are shown.
 _EDGE = 8
 
 
@@ -64,7 +64,7 @@ def _shortened(lines: list[ListedLine]) -> list[ListedLine]:
         return lines
     return [
         *lines[:_EDGE],
-        ListedLine(f"    ... {left:,} lines that have nothing to do with it", ""),
+        ListedLine(f"    ... {left:,} unrelated lines", ""),
         *lines[-_EDGE:],
     ]
 

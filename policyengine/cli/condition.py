@@ -17,7 +17,7 @@ from policyengine.explain.why import shown
 from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root, Rule
 
 _MIN_TEXT = 24
-# Of an element's value, so many characters stand before the text that it was tried on.
+# The most characters of an element's value before the text that it was tried on.
 _LABEL = 24
 
 
@@ -93,7 +93,7 @@ def _inner(trace: Trace) -> tuple[Trace, ...]:
 
 
 def _values(trace: Trace, rule: Rule) -> Iterator[str]:
-    """What the parts without a line of their own were worth, each text once: `name = value`."""
+    """The values of the parts without a line of their own, each text once: `name = value`."""
     if isinstance(trace.expr, And | Or | Not | If):
         return
     parts = trace.parts[:1] if isinstance(trace.expr, Quantifier) else trace.parts
@@ -110,7 +110,7 @@ def _values(trace: Trace, rule: Rule) -> Iterator[str]:
                 yield f"{text} = {shown(part)}"
             elif not part.parts or not any(isinstance(inner.result, Failure) for inner in part.parts):
                 yield f"{text}: {shown(part)}"
-        # Of a sum its elements would be shown as one.
+        # The elements of a sum would be shown as one.
         todo.extend(reversed(part.parts[:1] if isinstance(part.expr, Quantifier) else part.parts))
     if trace.count is not None:
         bodies = [part for part in trace.parts if part.element is not None]
@@ -119,14 +119,14 @@ def _values(trace: Trace, rule: Rule) -> Iterator[str]:
 
 
 def _own_problem(trace: Trace) -> str:
-    """The error that arose here and not in a part that shows it."""
+    """The error that occurred here, not in a part that shows it."""
     if not isinstance(trace.result, Failure) or any(isinstance(part.result, Failure) for part in trace.parts):
         return ""
     return visible(trace.result.message)
 
 
 def _elsewhere(trace: Trace, rule: Rule) -> str:
-    """Where a part stands that is not in the rule's own text: in a definition."""
+    """The place of a part that is not in the rule's own text but in a definition."""
     span = trace.span
     if span.source is rule.span.source and rule.span.start <= span.start and span.end <= rule.span.end:
         return ""

@@ -1,6 +1,6 @@
 """How commands speak: one console for results, one for everything else, and the ways to end.
 
-Colour only on a terminal and never under NO_COLOR. What comes from outside is escaped by whoever prints it.
+Colour only on a terminal and never under NO_COLOR. Callers escape whatever comes from outside.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.safe_text import visible
 
 FAILED, USAGE, DENY, OWES = 1, 2, 3, 4
-# Text that goes to a file or a pipe is laid out for a width that people read in.
+# Text that goes to a file or a pipe is laid out for a comfortable reading width.
 _PIPE_WIDTH = 100
 
 
@@ -55,14 +55,14 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """One line about a result, on standard error. Where that cannot be written the status has to say it all."""
+    """One line about a result, on standard error. If that cannot be written, only the exit status tells."""
     with suppress(OSError):
         typer.echo(text, err=True)
 
 
 def say_table(titles: Sequence[str], rows: Iterable[Sequence[str]], whole: Collection[str] = ()) -> None:
-    """Rows of texts under their titles, each text safe to show. What people copy stays on one line: `whole` are the
-    titles of such."""
+    """Rows of texts under their titles, each text safe to show. `whole` are the titles of columns that people copy
+    from: their texts stay on one line."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
         table.add_column(title, overflow="fold", no_wrap=title in whole)
@@ -76,13 +76,13 @@ def say_json(value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """JSON for people and machines: indented, readable in any language, with nothing that a terminal would obey."""
+    """JSON for people and machines: indented, readable in any language, without terminal control characters."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def unusable(error: OSError) -> str:
-    """What cannot be read or written, and why."""
+    """A message that says what cannot be read or written, and why."""
     if error.errno is None:
         return str(error)
     if error.errno == EBADF and error.filename is None:
@@ -112,15 +112,14 @@ def report(diagnostics: Iterable[Diagnostic], console: Console) -> None:
 
 
 def stand_in_for_closed_streams() -> None:
-    """Give the standard streams that are closed a descriptor, or a file that is opened later would take its number: an
-    event loop ends the process over one, and children have it as a stream of theirs. To write a result fails, as it
-    does where there is no space; what standard error would say goes nowhere; standard input stays None."""
+    """Give closed standard streams a descriptor. Otherwise a file that is opened later would take the number: an event
+    loop ends the process over that, and children would inherit the file as a standard stream. Writing a result fails,
+    as on a full disk; messages to standard error are lost; standard input stays None."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free. What could be asked of the stream fails: reading the first, writing the
-            # second.
+            # The lowest free number. Any use of the stream fails: reading from the first, writing to the second.
             os.set_inheritable(os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_WRONLY), True)
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -129,7 +128,7 @@ def stand_in_for_closed_streams() -> None:
 
 
 def prepare_streams() -> None:
-    """Print whatever cannot be encoded as an escape, rather than fail half way."""
+    """Print characters that cannot be encoded as escapes, rather than fail half way."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""What a request costs at most, as lines and as JSON."""
+"""The most that a request can cost, as lines and as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from policyengine.ir.cost import Cost
 
-# A collection of a request is taken to have so many elements, unless it is said how many.
+# The assumed number of elements in a collection, unless it is given.
 ELEMENTS = 100
 SHOWN = 5
 
@@ -15,7 +15,7 @@ SHOWN = 5
 def cost_lines(cost: Cost, elements: int) -> Iterator[str]:
     what = f"`{cost.action or 'any other action'}` on `{cost.resource or 'any other type'}`"
     rules = f"{len(cost.rules):,} rule{'s' * (len(cost.rules) != 1)}"
-    # Who acts for another is asked about as well.
+    # Each agent that acts for another is decided about as well.
     each = "and as many for each agent behind it"
     sizes = f"{elements:,} elements in each collection"
     yield f"a request costs at most {cost.steps:,} steps, {each}: {what}, {rules}, {sizes}"

@@ -45,7 +45,7 @@ def decide(
     promised = {name.strip() for one in fulfils or () for name in one.split(",")}
     owed = sorted({o.type for o in decision.obligations} - promised)
     if owed and not quiet:
-        note(visible(f"allowed only if the caller does: {', '.join(owed)} (--fulfils says that it will)"))
+        note(visible(f"allowed only if the caller carries out: {', '.join(owed)} (--fulfils says that it will)"))
     if decision.unmetered and not quiet:
         limits = ", ".join(decision.unmetered)
         note(visible(f"allowed only if the caller meters: {limits} (--metered says that it does)"))

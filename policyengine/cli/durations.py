@@ -1,4 +1,4 @@
-"""Durations as people write them on the command line: 30s, 10m, 1h, 7d."""
+"""Durations on the command line: 30s, 10m, 1h, 7d."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def duration(text: str, option: str, least: int = 1) -> float:
-    """Seconds, of a text such as 10m."""
+    """The seconds of a text such as 10m."""
     number, unit = text[:-1], text[-1:]
     digits = number.isascii() and number.isdigit() and len(number) < 7
     if unit not in _UNITS or not digits or int(number) < least:

@@ -41,8 +41,8 @@ def explain(
 ) -> None:
     """Explain the decision about one request: which rule, which condition, which part of it, with the values it read.
 
-    With --compiled: the code that the engine made of a rule, for requests such as the given one, or for the first kind
-    of request that the rule can concern.
+    With --compiled: the code that the engine generated for a rule, for requests such as the given one, or for the first
+    kind of request that the rule can apply to.
     Exit status: 0 explained, whatever the decision; 1 the policies are invalid; 2 wrong usage, or this is not a
     request."""
     if compiled is not None:
@@ -50,9 +50,7 @@ def explain(
         return
     if request is None:
         if (code := path.name.upper()) in CODES and not path.exists():
-            fail(
-                f"`{code}` is a code, and no policies", f"its page is printed by `policyengine check --explain {code}`"
-            )
+            fail(f"`{code}` is a code, not a path", f"its page is printed by `policyengine check --explain {code}`")
         fail("no request to explain", "name a file with --request, or a rule with --compiled")
     engine = load_engine(path, entities, cache)
     wanted = _rule(rule, engine.snapshot.policies.rules) if rule is not None else None
@@ -80,7 +78,7 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
     if request is not None:
         request_types = _request_types(read_request(request))
         if request_types not in types_read:
-            fail(f"`{rule.name}` has nothing to do with this request", "explain another request or rule")
+            fail(f"`{rule.name}` does not apply to this request", "explain another request or rule")
     made = list_rule(rule, rules, snapshot.schema, snapshot.world, request_types)
     others = [one for one in types_read if one != request_types]
     if json:
@@ -98,7 +96,7 @@ def _request_types(request: DecideArguments) -> RequestTypes:
 
 
 def _rule(name: str, rules: tuple[Rule, ...]) -> Rule:
-    """The rule by its full name, or by its own name where only one module has such a rule."""
+    """The rule by its full name, or by its own name if only one module has such a rule."""
     named = [one for one in rules if one.name == name] or [r for r in rules if r.name.partition(".")[2] == name]
     if len(named) > 1:
         fail(f"more than one rule is called `{name}`", f"say which: {one_of(one.name for one in named)}")

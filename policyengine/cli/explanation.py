@@ -1,8 +1,8 @@
-"""An Explanation drawn on the policy's own text, as lines for a terminal.
+"""Draws an Explanation on the policy's own text, as lines for a terminal.
 
 Marks say what became of a condition: ✓ it is true, ✗ it is false, ! it has no value, · it was not reached. Colours say
-what that means for the request. Everything from outside passes `visible`, `brief` or `code`, so that no value can draw
-by itself.
+what that means for the request. Everything from outside passes `visible`, `brief` or `code`, so that no value can
+control the terminal.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ def _meaning(one: RuleTrace, decision: Decision) -> str:
 
 
 def _tried(one: RuleTrace, decision: Decision) -> str:
-    """What a rule would mean that is not in force."""
-    said = "is tried and holds" if one.outcome == "held" else "is tried and cannot be evaluated"
+    """What a rule on trial would mean in force."""
+    said = "is on trial, and holds" if one.outcome == "held" else "is on trial, and cannot be evaluated"
     trial = next((each for each in decision.tried if each.rule == one.rule.name), None)
     if trial is None or not trial.changes:
         return f"{said}; in force it would change nothing"

@@ -32,7 +32,7 @@ _DEFAULT_COLUMNS = {"id": "id", "*": {"json": "data"}}
 
 
 def complete_store(incomplete: str) -> list[str]:
-    """The stores whose names begin so."""
+    """The stores whose names begin with the text."""
     return [store for store in STORES if store.startswith(incomplete)]
 
 
@@ -85,19 +85,19 @@ def filter_(
 ) -> None:
     """Print what is left of the policies for a principal: which resources of a type it may see.
 
-    With --to it is the query for a store, with --documents it is applied at once. A query may find more than may be
-    seen; what then has to be looked at again is said on standard error, and in `rechecked` with --json.
-    Exit status: 0 some resources may be seen, or all; 3 none may, whatever they are like; 1 the policies are invalid;
-    2 wrong usage, this is not a request, or the store cannot be asked with --exact.
+    With --to, print the query for a store; with --documents, apply the filter at once. A query may find more than may
+    be seen; the conditions to check again are printed on standard error, and are in `rechecked` with --json. Exit
+    status: 0 some resources may be seen, or all; 3 none may, whatever they are like; 1 the policies are invalid; 2
+    wrong usage, this is not a request, or the query is not exact with --exact.
     """
     asked = _asked(principal, action, resource_type, context)
     if documents is not None and to is not None:
-        fail("--documents and --to do not go together", "leave out one of them")
+        fail("--documents and --to exclude each other", "leave out one of them")
     if to is None and (exact or columns is not None):
-        fail("--exact and --columns are about a store", "name it with --to")
+        fail("--exact and --columns need a store", "name it with --to")
     engine = load_engine(path, entities, cache)
     promised = {name.strip() for one in fulfils or () for name in one.split(",")}
-    # Limits are told by `decide`; what they apply to may be seen all the same.
+    # `decide` reports limits; what they apply to may be seen all the same.
     filtered = engine.filter(**asked, fulfilled=promised, approved=read_approved(approved, engine), metered=True)
     for error in filtered.errors:
         note(visible(f"nothing may be seen: {error.message}"))
@@ -114,7 +114,7 @@ def filter_(
 
 
 def _asked(principal: str, action: str, resource_type: str, context: str | None) -> dict[str, Any]:
-    """The arguments of `Engine.filter`, which will find them well formed."""
+    """The arguments of `Engine.filter`, checked to be well formed."""
     entity = 'an entity is {"type": "...", "id": "...", ...attributes}'
     who = understood(read.entity, _value(principal, "--principal"), "--principal", entity)
     around = {} if context is None else _value(context, "--context")
@@ -123,7 +123,7 @@ def _asked(principal: str, action: str, resource_type: str, context: str | None)
 
 
 def _value(given: str, option: str) -> Any:
-    """What an option says: JSON, or the name of a file with JSON."""
+    """The value of an option: JSON, or the name of a file with JSON."""
     if not given.lstrip().startswith("{"):
         path = Path(given)
         existing_file(path, option)
@@ -143,7 +143,7 @@ def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json:
         query = found.to(store, exact=exact)
     except NotExpressible as refused:
         conditions = ", ".join(f"`{each.span.text}`" for each in refused.diagnostics)
-        fail(f"{store.name} cannot be asked exactly for {conditions}", "leave out --exact, and decide about each find")
+        fail(f"{store.name} cannot express exactly: {conditions}", "leave out --exact, and decide about each result")
     native = as_json(query)
     if json:
         kind, revision = found.kind.value, found.revision
@@ -152,11 +152,11 @@ def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json:
         return
     say_json(native)
     for condition in query.rechecked:
-        note(visible(f"not asked for exactly, so decide about each find: {condition}"))
+        note(visible(f"not exact, so decide about each result: {condition}"))
 
 
 def _store(to: str, columns: str | None) -> Any:
-    """The description of a store that is given by its name, or as such."""
+    """The description of a store, which is given by name or as a description."""
     name = to.removeprefix("sql:")
     where = None if columns is None else _value(columns, "--columns")
     if name in STORES:
@@ -168,7 +168,7 @@ def _store(to: str, columns: str | None) -> Any:
     if where is None:
         return given
     if type(given) is dict and "columns" in given:
-        fail("--columns stands beside a description that has `columns`", "leave out one of them")
+        fail("--columns is given, and the description also has `columns`", "leave out one of them")
     return {**given, "columns": where} if type(given) is dict else given
 
 
@@ -183,7 +183,7 @@ def _print_documents(found: Filter, path: Path) -> None:
         except Fault as fault:
             fail(f"{name}, line {number}: {fault.message}")
         if type(document) is not dict:
-            fail(f"{name}, line {number}: this is not JSON object", "one document per line")
+            fail(f"{name}, line {number}: this is not a JSON object", "one document per line")
         if found.matches(document):
             say(visible(line.decode("utf-8").strip()))
 

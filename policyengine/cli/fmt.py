@@ -94,8 +94,8 @@ def _show(source: Source, text: str) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file's text in one step, so that a reader sees the old text or the new one. Keeps its mode, and the
-    link if it is one."""
+    """Replace a file's text in one step, so that a reader sees the old text or the new one. Keeps the file's mode; a
+    link stays a link."""
     try:
         target = path.resolve()
         handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)

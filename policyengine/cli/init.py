@@ -1,4 +1,4 @@
-"""`policyengine init`: a project that works, to change from there."""
+"""`policyengine init`: a working project to start from."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from policyengine.testing import CaseResult
 
 
 def junit(results: Sequence[CaseResult], whys: Sequence[str]) -> str:
-    """One suite per module. Characters that XML cannot hold stand as escapes."""
+    """One suite per module. Characters that XML cannot hold are escaped."""
     root = Element("testsuites", _counts(results))
     for module in dict.fromkeys(result.case.module for result in results):
         mine = [(r, w) for r, w in zip(results, whys, strict=True) if r.case.module == module]

@@ -57,7 +57,7 @@ def create(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Make a key, and show it: this once, as only its hash is kept. The store is made if it is not there."""
+    """Make a key, and show it once: only its hash is kept. The store is made if it does not exist."""
     scopes, networks = _scopes(scope), tuple(_network(each) for each in address or ())
     now = time.time()
     end = None if expires is None else now + duration(expires, "--expires", 0)
@@ -76,7 +76,7 @@ def create(
 
 @app.command("list")
 def list_(store: StoreOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
-    """List the keys, and how they were used. No secret is among it."""
+    """List the keys, and how they were used. No secret is shown."""
     with _errors():
         opened, _ = settings_keys.opened(_keys(store, config))
         known, uses = opened.keys(), opened.uses()
@@ -117,7 +117,7 @@ def rotate(
 
 @app.command()
 def revoke(id_: IdArgument, store: StoreOption = None, config: ConfigOption = None, quiet: QuietOption = False) -> None:
-    """End a key: within a second, on every process that has this store."""
+    """Revoke a key, within a second, on every process that uses this store."""
     with _errors():
         opened, _ = settings_keys.opened(_keys(store, config))
         revoked = opened.change(lambda known: of_keys.revoke(_the_key(known, id_), time.time()))

@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def existing(path: Path, what: str = "") -> Path:
-    """The path, if there is something. `what` names the option that it came from."""
+    """The path, if it exists. `what` names the option that it came from."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -121,7 +121,7 @@ def read_text(path: Path) -> str:
 def read_json(
     path: Path, option: str = "", parse: Callable[[bytes], Any] = parse_json, expected: str = "expected one JSON value"
 ) -> Any:
-    """One JSON value from a file or standard input, read strictly; `parse` may take more than one."""
+    """One JSON value from a file or standard input, read strictly; `parse` may accept more than one."""
     data = read_bytes(path, option)
     if not data.strip():
         fail(f"{_name(path)} is empty", expected)

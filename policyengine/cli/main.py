@@ -36,8 +36,8 @@ from policyengine.version import DISTRIBUTION, VERSION, other_package
 
 
 class _App(typer.Typer):
-    """The command as a process. It ends with a status and, where something went wrong, a line that says what: also
-    where nothing can be written."""
+    """The command as a process. It ends with a status and, if something went wrong, a line that says what, even if no
+    output can be written."""
 
     @cached_property
     def commands(self) -> Any:
@@ -57,13 +57,13 @@ class _App(typer.Typer):
             sys.stdout.flush()
         except OSError as error:
             status = status or _cannot(error)
-            # Or Python would try to write it again as it ends.
+            # Otherwise Python would try to write it again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(status)  # type: ignore[arg-type]
 
 
 def _cannot(error: OSError) -> int:
-    # Who reads no more has what it wanted.
+    # A reader that stops reading has what it wanted.
     if error.errno != EPIPE:
         note(visible(f"error: {unusable(error)}"))
     return FAILED

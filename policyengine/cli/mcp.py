@@ -1,4 +1,5 @@
-"""`policyengine mcp`: a gateway in front of MCP servers; `mcp pin` and `mcp diff` for what their tools look like."""
+"""`policyengine mcp`: a gateway in front of MCP servers; `mcp pin` and `mcp diff` for the definitions of their
+tools."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from policyengine.state.store import StoreError
 
 
 class _Group(TyperGroup):
-    """Without `pin` or `diff`, it is the gateway that is meant."""
+    """Without `pin` or `diff`, the command is the gateway."""
 
     default = "gateway"
 
@@ -43,9 +44,9 @@ class _Group(TyperGroup):
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, help="Gate the tools of MCP servers.")
 
-# The policies of a gateway that asks elsewhere, about everything.
+# The policies of a gateway that has everything decided elsewhere.
 ANYTHING = "module gateway\n\nuse ai\n\npermit anything: call on Tool\n"
-# A bearer token that is shorter could be guessed.
+# A shorter bearer token could be guessed.
 SHORTEST_TOKEN = 16
 
 CommandArgument = Annotated[
@@ -150,17 +151,17 @@ def gateway(
     A client is shown what the policies could allow, and each call is decided on its arguments.
     """
     if http is None and sys.stdin is None:
-        fail("standard input is closed", "a client speaks there, or with --http over HTTP")
+        fail("standard input is closed", "the client is served there; use --http to serve over HTTP")
     running = _running()
     listening = _listening(running, http, token_file, auth, trusted_proxy)
     if principal is None and (listening is None or listening.settings is None):
-        fail("nobody uses the tools", "name them: --principal, or with --http the --auth that their tokens are read by")
+        fail("no principal is named", "give --principal, or with --http --auth, which reads it from the tokens")
     if policies is None and pdp is None:
-        fail("nothing decides", "name --policies, or a --pdp")
+        fail("nothing decides", "give --policies or --pdp")
     decisions = running.Decisions(*_point(pdp, pdp_token_file), coaz_strict)
     told = _told(events)
     try:
-        # Without policies all that is decided is decided elsewhere.
+        # Without policies, every decision is made elsewhere.
         engine = (
             load_engine(policies, entities, state=state, events=told)
             if policies is not None
@@ -194,7 +195,7 @@ def pin(
     upstream: UpstreamOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write down what the tools of the servers look like now, after somebody has looked at them."""
+    """Record the current definitions of the servers' tools, after somebody has reviewed them."""
     with _reported():
         count = _running().pin(_targets(command, upstream, config), pins)
     note(f"{count} tools pinned")
@@ -208,7 +209,7 @@ def diff(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the tools that are new, changed or gone. Exit status: 0 none; 1 some."""
+    """List the tools that are new, changed or gone. Exit status: 0 there are none; 1 there are some."""
     existing_file(pins, "--pins")
     with _reported():
         differences = _running().diff(_targets(command, upstream, config), pins)
@@ -234,15 +235,15 @@ def _reported() -> Iterator[None]:
 def _listening(
     running: Any, http: str | None, token_file: Path | None, auth: Path | None, trusted: list[str] | None
 ) -> Any:
-    """Where clients are served, and who may come in; None on standard streams."""
+    """Where clients are served, and who may connect; None on standard streams."""
     if http is None:
         if token_file is not None or auth is not None or trusted:
-            fail("--token-file, --auth and --trusted-proxy are about --http")
+            fail("--token-file, --auth and --trusted-proxy need --http")
         return None
     try:
         proxies = tuple(ip_network(each) for each in trusted or ())
     except ValueError:
-        fail("--trusted-proxy: it names no network", "write an address, or a network such as 10.0.0.0/8")
+        fail("--trusted-proxy: not a network", "write an address, or a network such as 10.0.0.0/8")
     host, _, port = http.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or not 0 < int(port) < 65_536:
@@ -256,16 +257,16 @@ def _listening(
     if token is not None and len(token) < SHORTEST_TOKEN:
         fail(f"--token-file: a token has {SHORTEST_TOKEN} characters or more")
     if token is None and not is_loopback(host):
-        fail("--http: whoever reaches this address would be the principal", "name a --token-file, or --auth")
+        fail("--http: everyone who can reach this address would act as the principal", "give --token-file or --auth")
     return running.Listening(host, int(port), token, None, proxies)
 
 
 def _told(path: Path | None) -> Sink | None:
-    """Who is told of events; None for nobody."""
+    """Where events are reported; None for nowhere."""
     if path is None:
         return None
     structlog = import_module("structlog")
-    # Standard output belongs to the client.
+    # Standard output is for the client.
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -306,14 +307,14 @@ def _targets(command: list[str] | None, upstream: list[str] | None, config: Path
             fail("a command, --upstream and --config exclude each other")
         return {"": target.Target(command=tuple(command))}
     if not targets:
-        fail("there is no server behind", "name one: --upstream URL, --config FILE, or `-- COMMAND...`")
+        fail("no server is named", "name one: --upstream URL, --config FILE, or `-- COMMAND...`")
     return targets
 
 
 def _point(pdp: str | None, token_file: Path | None) -> tuple[str | None, str | None]:
     if pdp is None:
         if token_file is not None:
-            fail("--pdp-token-file is about --pdp")
+            fail("--pdp-token-file needs --pdp")
         return None, None
     try:
         check_remote(pdp)

@@ -1,4 +1,4 @@
-"""What policies say that nothing stands behind yet: said by the commands that accept them."""
+"""Warnings about parts of policies that are not enforced, for the commands that accept such policies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from policyengine.release.policy_notes import buffered_by
 
 
 def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
-    """A line for rules that are tried, one for limits, unless every evaluation is `metered`, and one for claims, where
-    there are any."""
+    """A line for rules on trial, one for limits, unless every evaluation is `metered`, and one for claims, if there are
+    any."""
     policies = list(sets)
     limits = sorted({rule.name for each in policies for rule in each.rules if rule.kind == "limit"})
     claims = sorted({claim.name for each in policies for claim in each.proofs})
@@ -29,7 +29,7 @@ def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
 
 
 def streams(sets: Iterable[PolicySet]) -> list[str]:
-    """Whether a text that is released can go as it comes, where policies say anything about it."""
+    """Whether a released text can be streamed as it comes, if the policies have rules about releases."""
     lines = []
     for rules in filter(None, map(buffered_by, sets)):
         lines.append(

@@ -1,5 +1,5 @@
-"""`policyengine release`, `admit` and `detokenize`: what may leave of a text, what may go into a model of one, and its
-tokenized values given back."""
+"""`policyengine release`, `admit` and `detokenize`: the part of a text that may be released, or may go into a model,
+and a text with its tokenized values restored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FulfilsOption = Annotated[
     list[str] | None,
     typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
 ]
-# What stands where something was cut.
+# The mark where something was cut.
 _CUT = re.compile(r"\[[a-z][a-z0-9_.]*(?::[a-z2-7]+)?\]|\*{4}\S{0,8}")
 
 
@@ -65,10 +65,10 @@ def release(
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
-    """Print what may leave of a text, once the policies have decided and everything they order has been done to it.
+    """Print the part of a text that may be released, after the policies' decision and with all obligations carried out.
 
-    The request is one to `release` an `Output`, as for `decide`. What was found is listed on standard error, without
-    values. Exit status: 0 it may leave, as printed; 3 it may not; 1 the policies are invalid; 2 wrong usage.
+    The request is one to `release` an `Output`, as for `decide`. Findings are listed on standard error, without values.
+    Exit status: 0 it may be released, as printed; 3 it may not; 1 the policies are invalid; 2 wrong usage.
     """
     engine = load_engine(path, entities, cache, _inspection(config, key_file, regions, languages, canaries))
     asked = read_request(request)
@@ -107,7 +107,7 @@ def admit(
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
-    """Print what may go into a model of a text, a file or messages.
+    """Print the part of a text, a file or messages that may go into a model.
 
     The request is one to `invoke` a `Model`, as for `decide`. A FILE is what its bytes are; with --messages it is a
     JSON list of messages. Exit status: 0 it may go in, as printed; 3 it may not; 1 the policies are invalid; 2 wrong
@@ -147,10 +147,10 @@ def detokenize(
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
-    """Print a text with its tokenized values given back, to whom the policies allow it.
+    """Print a text with its tokenized values restored, if the policies allow it.
 
     The request is one to `detokenize` an `Output`, as for `decide`; its `tenant` says whose tokens they are. Exit
-    status: 0 they are given back, as printed; 3 they are not; 1 the policies are invalid; 2 wrong usage.
+    status: 0 the values are restored, as printed; 3 they are not; 1 the policies are invalid; 2 wrong usage.
     """
     engine = load_engine(path, entities, cache, _inspection(config, key_file))
     asked = read_request(request)
@@ -173,7 +173,7 @@ def _inspection(
     languages: str | None = None,
     canaries: Path | None = None,
 ) -> Inspection:
-    """How texts are looked at."""
+    """How texts are inspected."""
     return texts(config, key_file=key_file, regions=regions, languages=languages, canaries=canaries).inspection()
 
 
@@ -209,7 +209,7 @@ def _print(left: Any) -> None:
         say_json(left)
         return
     if not colored(stdout()):
-        # To a file or a pipe, it is the text and nothing else.
+        # A file or a pipe gets the text and nothing else.
         sys.stdout.write(left)
         return
     shown = "\n".join(visible(line) for line in left.split("\n"))
@@ -233,7 +233,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        fail("FILE: not UTF-8", "a file of another kind is for `policyengine admit`")
+        fail("FILE: not UTF-8", "for other files, use `policyengine admit`")
 
 
 def _is_text(file: File) -> bool:

@@ -1,6 +1,6 @@
 """Findings in the forms that other programs read: SARIF for code scanning, and the commands of GitHub's workflows.
 
-In: diagnostics. Out: text, in which nothing of a policy is obeyed by whoever shows it.
+In: diagnostics. Out: text, in which nothing from a policy acts as a command to the program that shows it.
 
 Sources: SARIF 2.1.0 (OASIS); "Workflow commands for GitHub Actions" (`::error`), with its escapes of `%`, line ends
 and, in properties, `:` and `,`.
@@ -36,7 +36,7 @@ class ReportFormat(StrEnum):
 
 
 def sarif(found: Iterable[Diagnostic], page: Callable[[Code], str]) -> dict[str, Any]:
-    """One run. `page` is what there is to read about a code, as Markdown."""
+    """One run. `page` gives the page about a code, as Markdown."""
     diagnostics = list(found)
     codes = {code.id: code for code in sorted({d.code for d in diagnostics}, key=lambda code: code.id)}
     places = {id_: place for place, id_ in enumerate(codes)}
@@ -87,7 +87,7 @@ def _location(span: Span) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A relative path stays one, as code scanning asks for it: it is below the root of the repository."""
+    """A relative path stays relative, as code scanning requires: it is below the root of the repository."""
     pure = PurePath(path)
     text = quote(pure.as_posix().encode("utf-8", "surrogateescape"))
     return f"file://{text}" if pure.is_absolute() else text

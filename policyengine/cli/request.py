@@ -42,7 +42,7 @@ def read_request(path: Path) -> DecideArguments:
 
 
 def understood(reader: Callable[[Any], T], value: Any, option: str, help_: str) -> T:
-    """What a reader of the contract makes of a value; where it refuses it, the command ends."""
+    """The result of a reader of the contract; if it refuses the value, the command ends."""
     place = f"{option}: " if option else ""
     try:
         return reader(value)

@@ -34,9 +34,9 @@ def scan(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Look for secrets, personal data and text that deceives, and list where they stand.
+    """Look for secrets, personal data and deceptive text, and list where they are.
 
-    No value is shown. Without --kinds everything is looked for but names of hosts, which most texts have.
+    No value is shown. Without --kinds, everything is looked for except host names, which most texts have.
     Exit status: 0 nothing was found; 3 something was; 1 a finder failed; 2 wrong usage.
     """
     known = registry(texts(config, regions=regions, languages=languages, canaries=canaries).vocabulary())
@@ -70,8 +70,7 @@ def _wanted(kinds: list[str] | None, known: Registry) -> frozenset[str]:
 
 
 def _show(name: str, text: str, found: Sequence[Finding], json_: bool) -> None:
-    """A finding a line: with its place, and on a terminal with the line that it stands in, what was found painted
-    over."""
+    """One finding per line: its place and, on a terminal, the line that it is in, with what was found painted over."""
     picture = colored(stdout())
     line, begin = 1, 0
     for one in found:

@@ -77,18 +77,18 @@ def import_(
 ) -> None:
     """Turn an MCP tools/list answer, function definitions or a JSON Schema into `tool` declarations.
 
-    `schema import mcp URL`, or `schema import mcp -- COMMAND...`, asks a server that runs. From a file, it
-    reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments,
+    `schema import mcp URL`, or `schema import mcp -- COMMAND...`, asks a running server. From a file, it
+    reads definitions in the forms of OpenAI, Anthropic, Amazon Bedrock and Gemini, registries' lists of arguments,
     one JSON value on each line, and server-sent events.
 
     What could not be carried over exactly is noted on standard error and in the text. With --update, `facts` and
-    whatever else people wrote into the file stay, and so do tools that are not offered any more. Exit status: 0 done,
-    1 no tool found, or changes with --check, 2 wrong usage or no JSON.
+    everything else that people wrote into the file stay, and so do tools that are no longer offered. Exit status: 0
+    done, 1 no tool found, or changes with --check, 2 wrong usage or not JSON.
     """
     if update_ is not None and out is not None:
-        fail("--out and --update are two files", "name the one that is to be brought up to date")
+        fail("--out and --update exclude each other", "name the one that is to be brought up to date")
     if check and update_ is None:
-        fail("--check is about a file to update", "such as `--update tools.pol --check`")
+        fail("--check needs a file to update", "such as `--update tools.pol --check`")
     document = (
         _offered(live) if str(file) == "mcp" and live else read_json(file, parse=read_documents, expected=EXPECTED)
     )
@@ -120,7 +120,7 @@ def import_(
 
 
 def _offered(live: list[str]) -> Any:
-    """What a server says of its tools, as a tools/list answer."""
+    """A server's description of its tools, as a tools/list answer."""
     try:
         running, targets = import_module("policyengine.mcp.serving"), import_module("policyengine.mcp.targets")
     except ImportError:

@@ -1,6 +1,6 @@
 """`policyengine serve`: answer over HTTP.
 
-Checks the policies first, so that what is wrong with them is shown as `check` shows it. The service itself is named to
+Checks the policies first, so that errors in them are shown as `check` shows them. The service itself is named to
 uvicorn by its import path and reads its settings from the environment; this module knows nothing else of it.
 """
 
@@ -47,15 +47,15 @@ _uvicorn = library("uvicorn")
 KEYS_VARIABLE = variable("keys", "store")
 APPLICATION = "policyengine.server.app:application"
 LISTENER = "policyengine.server.listener:Listener"
-# What the listener reads of `[limits]`, before there are settings.
+# The part of `[limits]` that the listener reads before the settings are loaded.
 OF_CONNECTIONS = (
     "concurrency", "wait", "connections", "headers", "header_bytes", "header_seconds", "body_seconds", "read_seconds"
 )  # fmt: skip
-# Where `--new-key` keeps keys if nothing else is said.
+# Where `--new-key` keeps keys by default.
 KEYS = ".policyengine/keys.json"
-# Where limits and sessions are kept if nothing else is said: all workers share it, and it survives a restart.
+# Where limits and sessions are kept by default: all workers share it, and it survives a restart.
 STATE = ".policyengine/state.db"
-# So many seconds requests under way have to end, once the service is to end.
+# How many seconds requests under way have to finish when the service ends.
 ENDING = 20
 _DAY = 86_400.0
 
@@ -126,7 +126,7 @@ def serve(
     if print_config:
         say(shown(settings).rstrip("\n"))
         return
-    # Whatever is wrong is told before anything is changed: the environment is this process's own.
+    # Errors are reported before anything is changed: the environment is this process's own.
     _check_bind(settings, host, uds)
     if workers > 1 and settings.guardrail.enabled:
         fail(
@@ -180,19 +180,19 @@ def _run(
         "port": port,
         "fd": descriptor,
         "workers": workers,
-        # A worker of a machine that is busy is not one that hangs: five seconds would end it.
+        # On a busy machine a worker may be slow without hanging: five seconds would end it.
         "timeout_worker_healthcheck": 60,
         # Streams, and peers that read nothing, could go on for minutes.
         "timeout_graceful_shutdown": ENDING,
         "log_config": None,
         "server_header": False,
-        # The service reads them itself, where they matter.
+        # The service reads them itself where they matter.
         "proxy_headers": False,
         "http": LISTENER,
         "ssl_certfile": tls_cert,
         "ssl_keyfile": tls_key,
         "ssl_ca_certs": str(client_ca) if client_ca is not None else None,
-        # A caller with a key needs no certificate; whoever shows one shows a good one.
+        # A caller with a key needs no certificate; but a certificate that is shown must be valid.
         "ssl_cert_reqs": ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE,
     }
     if workers == 1:
@@ -208,7 +208,7 @@ def _ended(pid: int | None, status: int | None) -> None:
 
 
 def _default_state(workers: int, make: bool) -> str:
-    """The store that all workers share; memory where nothing can be written, if there is one worker alone."""
+    """The store that all workers share; memory if nothing can be written and there is only one worker."""
     file = Path(STATE).absolute()
     try:
         if make:
@@ -219,7 +219,7 @@ def _default_state(workers: int, make: bool) -> str:
         why = f"cannot write to {file.parent}: {(error.strerror or 'not possible').lower()}"
         if workers > 1:
             fail(why, "say where limits and sessions are kept, for all workers: POLICYENGINE_STATE=redis://...")
-        note(visible(f"warning: limits, sessions and blocks are kept in memory, until this ends: {why}"))
+        note(visible(f"warning: limits, sessions and blocks are kept in memory, until this process ends: {why}"))
         return "memory://"
     return f"sqlite:///{file}"
 
@@ -236,7 +236,7 @@ def _gate(engine: Engine) -> None:
 def _flags(
     path: Path, entities: Path | None, gate: Gate, reload: bool, insecure: bool, keys: str | None
 ) -> dict[str, Any]:
-    """What the command line says. Paths are absolute, so that it does not matter where a worker starts."""
+    """The settings from the command line. Paths are absolute, so that it does not matter where a worker starts."""
     flags: dict[str, Any] = {"policies": str(path.absolute()), "gate": gate.value, "reload": reload}
     if entities is not None:
         flags["entities"] = str(entities.absolute())
@@ -264,7 +264,7 @@ def _check_bind(settings: Settings, host: str, uds: Path | None) -> None:
         )
     if not settings.insecure and not settings.has_credentials:
         fail(
-            "nobody could ask: no keys, issuers or certificates are set",
+            "nobody could use the service: no keys, issuers or certificates are set",
             "give --new-key to try it, --keys for a store of keys, or --insecure to answer anybody on this machine",
         )
 
@@ -288,13 +288,13 @@ def _environment(flags: dict[str, Any], config: Path | None, settings: Settings,
             environment[variable("limits", name)] = str(value)
     environment[variable("log_format")] = log_format
     if "page_key" not in settings.model_fields_set and settings.page_key_file is None:
-        # Any worker may be asked for the next page of a search that another began.
+        # Any worker may get the request for the next page of a search that another began.
         environment[variable("page_key")] = secrets.token_hex(32)
     return environment
 
 
 def _new_key(of: KeySettings) -> str:
-    """A key for a day, which may do everything. Its text is shown by the caller, and kept nowhere."""
+    """A key for a day, which may do everything. The caller shows its text; it is stored nowhere."""
     try:
         store, hash_key = create(of)
         now = time.time()
@@ -311,5 +311,5 @@ def _show(secret: str, host: str, port: int, uds: Path | None, tls: bool) -> Non
     where = (
         f"--unix-socket {uds} http://localhost" if uds is not None else f"{'https' if tls else 'http'}://{name}:{port}"
     )
-    note(f"a key for a day, which is shown this once: {secret}")
+    note(f"a key for one day, shown only once: {secret}")
     note(f"ask with it: curl -H 'Authorization: Bearer {secret}' {where}/readyz")

@@ -1,4 +1,4 @@
-"""`policyengine state session` and `unlabel`: what a session holds, and taking labels away, which nothing else does."""
+"""`policyengine state session` and `unlabel`: shows a session, and removes labels from it, which nothing else does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def session(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """What a session holds: whose it is, since when, and its labels. Exit status 1 if there is none."""
+    """Show a session: whose it is, since when, and its labels. Exit status 1 if there is none."""
     with opened(state, config) as store:
         held = _held(store, tenant, id_)
     told: dict[str, Any] = {
@@ -54,7 +54,7 @@ def unlabel(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Take labels from a session, after somebody has looked at it. Exit status 1 if there is none."""
+    """Remove labels from a session, after somebody has reviewed it. Exit status 1 if there is none."""
     with opened(state, config) as store:
         held = _held(store, tenant, id_)
         asked = Label(session_key(tenant, id_), held["tenant"], held["principal"], remove=tuple(labels))

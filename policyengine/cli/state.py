@@ -1,5 +1,5 @@
-"""`policyengine state`: what operators do with the state store. Blocks: who and what is denied, whatever the policies
-say."""
+"""`policyengine state`: the operators' commands for the state store. A block denies someone or something, whatever the
+policies say."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def block(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Deny whoever and whatever this is, on every node within a second."""
+    """Block someone or something, on every node within a second."""
     seconds = None if for_ is None else duration(for_, "--for")
     with opened(state, config) as store:
         made = Blocks(store, Nowhere()).block(kind, id_, seconds=seconds, why=why, by=by or me())  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ def void(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Void all sessions and approvals from before, on every node within a second: after restoring the store."""
+    """Void all earlier sessions and approvals, on every node within a second. Use it after restoring the store."""
     with opened(state, config) as store:
         Blocks(store, Nowhere()).void(why=why, by=by or me())
     say("void: all sessions and approvals from before")
@@ -86,7 +86,7 @@ def void(
 
 @app.command("list")
 def list_(state: StateOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
-    """Who and what is blocked now."""
+    """List who and what is blocked now."""
     with opened(state, config) as store:
         blocked = Blocks(store, Nowhere()).list()
     if json_:

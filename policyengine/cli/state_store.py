@@ -35,7 +35,7 @@ def me() -> str:
 
 
 def prices(config: Path | None) -> Prices:
-    """What tokens cost, by the settings; whatever is wrong with them ends the command."""
+    """The prices of tokens, from the settings; an error in them ends the command."""
     try:
         return load({"policies": Path()}, config=config).prices.prices()
     except WrongSettings as error:
@@ -44,14 +44,14 @@ def prices(config: Path | None) -> Prices:
 
 @contextmanager
 def opened(state: str | None, config: Path | None) -> Iterator[Store]:
-    """The store that is meant; whatever is wrong with it ends the command."""
+    """The store that the options name; an error with it ends the command."""
     flags: dict[str, Any] = {"policies": Path()}
     if state is not None:
         flags["state"] = state
     try:
         url = load(flags, config=config).state
         if url.startswith("memory:"):
-            fail("memory:// is of one process alone", "name the store that nodes share: --state, or POLICYENGINE_STATE")
+            fail("memory:// belongs to one process", "name the store that nodes share: --state, or POLICYENGINE_STATE")
         store = open_store(url)
         try:
             yield store
@@ -67,7 +67,7 @@ def opened(state: str | None, config: Path | None) -> Iterator[Store]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """What goes wrong with an approval or the store ends the command, and says why."""
+    """An error of an approval or the store ends the command with a message."""
     try:
         yield
     except ApprovalError as error:

@@ -1,7 +1,7 @@
-"""Commands that take each word as it was meant, or not at all.
+"""Commands that refuse options that are probably not meant as written.
 
-An option with one value that stands twice would silently lose the first, and an empty path would be the current
-directory: both most often come from a script's variable that is not what its author thinks.
+An option with one value that is given twice would silently lose the first, and an empty path would mean the current
+directory. Both most often come from a variable in a script that does not hold what its author thinks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Command(TyperCommand):
 
 
 def _has_one_value(param: Any) -> bool:
-    """Whether a second one would take the place of the first: of flags, those that can also be said the other way."""
+    """Whether a second value would replace the first: for flags, only those that have an opposite."""
     if param.param_type_name != "option" or param.multiple or getattr(param, "count", False):
         return False
     return not param.is_flag or bool(param.secondary_opts)

@@ -48,13 +48,13 @@ def test(
     cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the tests that the policies hold.
+    """Run the tests in the policies.
 
-    Exit status: 0 all passed (also where there is none), 1 one failed, the policies are invalid, or fewer rules held
-    than --fail-under wants, 2 wrong usage.
+    Exit status: 0 all passed (or there are none), 1 one failed, the policies are invalid, or fewer rules held than
+    --fail-under demands, 2 wrong usage.
     """
     if json and format_ not in (ReportFormat.HUMAN, ReportFormat.JSON):
-        fail(f"--json and --format {format_} are two forms", "choose one")
+        fail(f"--json and --format {format_} exclude each other", "choose one")
     if fail_under is not None and fail_under != fail_under:
         fail("--fail-under is a percentage", "such as --fail-under 90")
     if fail_under is not None and not coverage_:
@@ -112,7 +112,7 @@ def _say(
 
 
 def why_failed(result: CaseResult, snapshot: Snapshot) -> str:
-    """Why a failed test was decided as it was; empty for one that passed or could not be asked."""
+    """Why a failed test was decided as it was; empty for a test that passed or could not run."""
     if result.passed:
         return ""
     if result.asked is None:
@@ -122,7 +122,7 @@ def why_failed(result: CaseResult, snapshot: Snapshot) -> str:
     explanation = explain(snapshot.policies, snapshot.schema, known, result.asked, approved)
     if result.decision is None or explanation.decision.decision != result.decision.decision:
         return ""  # a limit or the session denied it, which no rule's condition explains
-    # The problem that the test reports says already what was decided.
+    # The problem that the test reports already says what was decided.
     return explanation.why.removeprefix(visible(explanation.decision.summary)).lstrip(":; ")
 
 

@@ -1,5 +1,5 @@
-"""How commands look at texts: the section `[texts]` of the settings, as a service reads it, and what options say in
-its place."""
+"""How commands inspect texts: the section `[texts]` of the settings, as a service reads it, and the options that
+override it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from policyengine.diagnostics.safe_text import visible
 from policyengine.settings.loading import WrongSettings, load, variable
 from policyengine.settings.texts import Texts
 
-# Where canaries are kept if nothing else is said.
+# Where canaries are kept by default.
 CANARIES = ".policyengine/canaries.json"
 CANARY_VARIABLE = variable("texts", "canary_file")
 
@@ -52,7 +52,7 @@ KeyFileOption = Annotated[
 
 
 def remembered_in(file: Path | None) -> Path:
-    """The file of canaries, whether it is there or not."""
+    """The file of canaries, whether or not it exists."""
     return file or Path(os.environ.get(CANARY_VARIABLE) or CANARIES)
 
 
@@ -64,7 +64,7 @@ def texts(
     canaries: Path | None = None,
     key_file: Path | None = None,
 ) -> Texts:
-    """The settings. What is wrong with them ends the command."""
+    """The settings. An error in them ends the command."""
     existing_file(config, "--config")
     existing_file(canaries, "--canaries")
     existing_file(key_file, "--key-file")

@@ -1,4 +1,4 @@
-"""A Unix socket to listen on: with the permissions asked for from the first moment, and gone at the end."""
+"""A Unix socket to listen on: it has its permissions from the first moment, and is removed at the end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from policyengine.cli.console import fail
 
 @contextmanager
 def unix_socket(path: Path, mode: int) -> Iterator[int]:
-    """The descriptor of a socket at the path. One that nobody listens at any more makes way; one that is in use, or a
-    file that is none, ends the command."""
+    """The descriptor of a socket at the path. A socket that nobody listens at any more is replaced; one that is in use,
+    or a file that is not a socket, ends the command."""
     _make_way(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~mode)
@@ -40,14 +40,14 @@ def unix_socket(path: Path, mode: int) -> Iterator[int]:
 
 def _remove(path: Path, made: int) -> None:
     with suppress(OSError):
-        # Somebody else's by now is left alone.
+        # If it belongs to another process by now, it is left alone.
         if os.stat(path).st_ino == made:
             os.unlink(path)
 
 
 @contextmanager
 def _ending(last: Callable[[], None]) -> Iterator[None]:
-    """Does this, too, where SIGTERM ends the process: one that has served raises it again."""
+    """Also does this when SIGTERM ends the process: one that has served raises it again."""
 
     def ended(number: int, _: object) -> None:
         last()
@@ -78,4 +78,4 @@ def _make_way(path: Path) -> None:
         except OSError:
             os.unlink(path)
             return
-    fail(f"--uds: somebody listens at {path} already")
+    fail(f"--uds: another process already listens at {path}")

@@ -1,5 +1,5 @@
-"""`policyengine state usage`, `reset`, `credit`, `raise` and `changes`: what limits have counted, and what is done
-about it."""
+"""`policyengine state usage`, `reset`, `credit`, `raise` and `changes`: shows what limits have counted, and corrects
+it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def usage(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """What limits have counted, meter by meter, as far back as their windows reach."""
+    """Show what limits have counted, meter by meter, as far back as their windows reach."""
     names = [each for each in by.split(",") if each]
     wanted = {"rule": rule, "tenant": tenant, "model": model, "day": day}
     with opened(state, config) as store:
@@ -71,7 +71,7 @@ def reset(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Count nothing of what was charged until now."""
+    """Start again from zero: nothing that was charged until now counts."""
     _change(state, config, lambda meters: meters.reset(rule, *(key or ()), why=why, by=by or me()))
 
 
@@ -84,7 +84,7 @@ def credit(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Allow an amount more until the window is over."""
+    """Allow an extra amount until the window is over."""
     _change(state, config, lambda meters: meters.credit(rule, *(key or ()), amount=amount, why=why, by=by or me()))
 
 
@@ -98,7 +98,7 @@ def raise_(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Allow an amount more for a time."""
+    """Allow an extra amount for a time."""
     said: dict[str, Any] = {"amount": amount, "seconds": duration(for_, "--for"), "why": why, "by": by or me()}
     _change(state, config, lambda meters: meters.raise_(rule, *(key or ()), **said))
 
@@ -106,7 +106,7 @@ def raise_(
 def changes(
     tenant: TenantOption = None, state: StateOption = None, config: ConfigOption = None, json_: JsonOption = False
 ) -> None:
-    """What was done to limits, the latest first: what, by whom, and why."""
+    """List the changes to limits, latest first: what, by whom, and why."""
     with opened(state, config) as store:
         made = Meters(store, Nowhere()).changes(tenant=tenant)
     if json_:

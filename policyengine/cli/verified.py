@@ -1,5 +1,5 @@
-"""What the caller of a command says it has verified: approvals, by the rules that demand them, and limits that it
-meters."""
+"""What the caller of a command claims to have verified: approvals, named by the rules that demand them, and limits that
+it meters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ApprovedOption = Annotated[
 
 
 def read_approved(given: list[str] | None, engine: Engine) -> frozenset[str]:
-    """The rules that --approved names; ends the command for any that demands no approval."""
+    """The rules that --approved names. A rule that demands no approval ends the command."""
     names = [name.strip() for one in given or () for name in one.split(",")]
     try:
         return approvals(names, engine.snapshot.evaluator.approvals)
@@ -33,7 +33,7 @@ MeteredOption = Annotated[
 
 
 def read_metered(given: list[str] | None, engine: Engine) -> frozenset[str]:
-    """The limits that --metered names; ends the command for any that is none."""
+    """The limits that --metered names. A name that is not a limit ends the command."""
     names = [name.strip() for one in given or () for name in one.split(",")]
     limits = engine.snapshot.evaluator.limits
     try:

@@ -133,7 +133,7 @@ def _request(principal: Flat, action: str | Flat | None, resource: Flat, context
     """The request; without an action, if that is what is sought. Raises Unavailable for what is none."""
     # A list without elements and a list of pairs would become objects, and say something else.
     if not isinstance(context, Mapping | None):
-        raise Unavailable("the context is an object")
+        raise Unavailable("the context must be an object")
     try:
         body_sent = {"subject": _entity(principal), "resource": _entity(resource)}
         if action is not None:

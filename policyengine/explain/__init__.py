@@ -1,1 +1,1 @@
-"""Why a decision is what it is: traces of rules as data, in words and as JSON, on top of `policyengine.evaluate`."""
+"""Explains decisions: traces of rules as data, in words and as JSON, on top of `policyengine.evaluate`."""

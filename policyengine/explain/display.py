@@ -1,6 +1,7 @@
 """What an explanation shows: values, policy text and decisions as plain data that is safe to print and to send.
 
-Nothing here raises for any value, however it got into a request; what is not JSON becomes a word for what it is.
+Nothing here raises for any value, however it got into a request; a value that is not JSON is shown as the name of its
+type.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def brief(value: Any, limit: int = BRIEF) -> str:
-    """A value in one line of about `limit` characters, on which nothing is hidden or reordered."""
+    """A value in one line of about `limit` characters, with nothing hidden or reordered."""
     text = _brief(json_value(value), limit, 3)
     return text if len(text) <= limit * 2 else text[: limit * 2 - 3] + "..."
 
@@ -89,7 +90,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def trial_json(trial: Trial) -> dict[str, Any]:
-    """What a rule that is tried would have done, as JSON."""
+    """What a rule on trial would have done, as JSON."""
     said = {"rule": trial.rule, "kind": trial.kind, "decision": trial.decision, "changes": trial.changes}
     error = {"code": trial.error.code, "message": trial.error.message} if trial.error is not None else None
     return {**said, "obligations": list(trial.obligations), **({"error": error} if error is not None else {})}

@@ -1,4 +1,4 @@
-"""Why a decision is what it is: for everyone who must be allowed, what each rule about the action said.
+"""Explains a decision: for everyone who must be allowed, what each rule about the action said.
 
 In: policies and a request. Out: an Explanation, which is data, reads as a sentence (`why`) and as JSON (`as_json`).
 Pure. Never raises for what a request holds.
@@ -30,7 +30,7 @@ from policyengine.schema.schema import Schema
 
 Role = Literal["principal", "agent"]
 
-# A sentence names so many rules, or so many things that kept one from holding.
+# The most rules that a sentence names, or the most things that kept one from holding.
 _SHOWN = 2
 
 
@@ -44,7 +44,8 @@ class NearMiss:
 
     @property
     def distance(self) -> tuple[bool, bool, int]:
-        """A permit for another resource is farther away than one for another principal, and that than any condition."""
+        """A permit for another resource is farther away than one for another principal; both are farther away than any
+        failed condition."""
         failed = {check.subject for check in self.scope}
         return "resource" in failed, "principal" in failed, len(self.conjuncts)
 
@@ -66,8 +67,8 @@ class NearMiss:
 
 @dataclass(frozen=True, slots=True)
 class ActorTrace:
-    """One of those who must be allowed. `problem` says why no rule can speak about such a request; `closest` are the
-    permits that came nearest where none held and nothing else denied."""
+    """One of those who must be allowed. `problem` says why no rule can apply to such a request; `closest` are the
+    permits that came nearest, if none held and nothing else denied."""
 
     role: Role
     entity: Uid
@@ -107,8 +108,8 @@ class ActorTrace:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision and how it came about. `actors` are the principal and then each agent that acts for it; it is empty,
-    and there is no `request`, where it is not a proper request."""
+    """A decision and how it came about. `actors` are the principal and then each agent that acts for it. For a
+    malformed request it is empty, and there is no `request`."""
 
     decision: Decision
     request: Request | None = None
@@ -116,7 +117,7 @@ class Explanation:
 
     @property
     def why(self) -> str:
-        """Why the decision is what it is, in one line. It shows values of the request."""
+        """The reason for the decision, in one line. It shows values of the request."""
         if len(self.actors) == 1:
             return self.actors[0].why
         said = visible(self.decision.summary)
@@ -126,7 +127,7 @@ class Explanation:
         return "; ".join(f"{a.role} `{visible(str(a.entity))}` is {a.why}" for a in denied_ones) or said
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
-        """With `most`, conditions are shown in no more than so many characters, of the rules that decided first."""
+        """With `most`, conditions take at most that many characters; the rules that decided are shown first."""
         room = Room(most) if most is not None else None
         return {
             "decision": decision_json(self.decision),
@@ -157,7 +158,7 @@ def explain(
 
 
 def unexplained(error: RuleError, revision: str) -> Explanation:
-    """The explanation of something that is not a proper request."""
+    """The explanation of a malformed request."""
     return Explanation(denied(error, revision))
 
 
@@ -183,7 +184,7 @@ def _actor(
 
 
 def _closest(decision: Decision, rules: tuple[RuleTrace, ...], env: Env) -> tuple[NearMiss, ...]:
-    """The permits with the fewest things against them, where a request was denied for want of a permit."""
+    """The permits with the fewest things against them, if a request was denied because no permit held."""
     if decision.decision == "allow" or decision.determining:
         return ()
     misses = [_miss(one, env) for one in rules if one.rule.kind == "permit" and not one.rule.tried]
@@ -196,6 +197,6 @@ def _miss(one: RuleTrace, env: Env) -> NearMiss:
     conjuncts = condition.items if isinstance(condition, And) else (condition,)
     if one.outcome == "not in scope" or one.condition is None:
         return NearMiss(one.rule, tuple(check for check in one.scope if not check.held), ())
-    # A conjunct after a false one was never reached; by itself it may still tell how far away the permit is.
+    # A conjunct after a false one was never reached; evaluated alone, it still shows how far away the permit is.
     traces = [trace(item, env) for item in conjuncts]
     return NearMiss(one.rule, (), tuple(t for t in traces if not t.is_worth(True)))

@@ -1,7 +1,7 @@
 """What an explanation calls a part of a condition.
 
-That is its text in the policy. Within a definition that text has the definition's parameters, which say nothing to
-whoever reads about one rule: there it is written anew, with the arguments in their place.
+That is its text in the policy. Within a definition that text names the definition's parameters, which mean nothing to
+someone who reads about one rule. There the text is written anew, with the arguments in place of the parameters.
 """
 
 from __future__ import annotations

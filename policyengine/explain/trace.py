@@ -1,8 +1,8 @@
 """What a rule says about a request, part by part, as data.
 
 In: a rule, or an expression, and an Env. Out: whether the head fits and why not, and the value of every part of the
-condition that evaluation reaches. Built on the interpreter alone: the language has no effects, so a part by itself is
-worth what it was worth within the whole. Never raises for what a request holds.
+condition that evaluation reaches. Built on the interpreter alone: the language has no effects, so a part has the same
+value by itself as within the whole. Never raises for what a request holds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from policyengine.model.aggregates import different
 from policyengine.model.decision import RuleError
 from policyengine.model.values import Entity, Fault, Uid
 
-# Of a quantifier that no single element decided, so many elements are shown; one where quantifiers are nested.
+# If no single element decided a quantifier, this many elements are shown; only one if quantifiers are nested.
 SHOWN = 3
 
 Outcome = Literal["held", "did not hold", "error", "not in scope"]
@@ -44,7 +44,7 @@ Outcome = Literal["held", "did not hold", "error", "not in scope"]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an expression is worth, in the form that values have inside the engine."""
+    """The value of an expression, in the form that values have inside the engine."""
 
     value: Any
 
@@ -91,7 +91,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class ScopeCheck:
-    """One thing that a rule's head asks of the principal or resource, and whether it is so."""
+    """One thing that a rule's head demands of the principal or resource, and whether it is met."""
 
     subject: Literal["resource", "principal"]
     kind: Literal["type", "entity", "hierarchy"]
@@ -134,7 +134,7 @@ def _rule_error(rule: Rule, code: str, message: str, span: Span | None) -> RuleE
 
 
 def _scope_checks(rule: Rule, env: Env) -> Iterator[ScopeCheck]:
-    """What the head asks, in the order in which it is asked, up to the first thing that is not so."""
+    """What the head demands, in the order of evaluation, up to the first thing that is not met."""
     pairs: tuple[tuple[Literal["resource", "principal"], Scope, Entity], ...] = (
         ("resource", rule.head.resource, env.request.resource),
         ("principal", rule.head.principal, env.request.principal),
@@ -201,14 +201,14 @@ def trace(expr: Expr, env: Env) -> Trace:
 
 
 def _only_reads(expr: Expr) -> bool:
-    """Whether the expression is a constant or a path into the request, which need no more than their value."""
+    """Whether the expression is a constant or a path into the request; for these, the value is enough."""
     while isinstance(expr, Attribute | Recorded | Identity | Expect | Refine):
         expr = expr.operand if isinstance(expr, Expect | Refine) else expr.base
     return isinstance(expr, Const | Root | Local | Sources)
 
 
 def _until(items: tuple[Expr, ...], end: bool | None, env: Env) -> tuple[Trace, ...]:
-    """The items in order; those after one that fails, or is worth `end`, are never reached."""
+    """The items in order; those after one that fails, or has the value `end`, are never reached."""
     traces: list[Trace] = []
     ended = False
     for item in items:

@@ -14,22 +14,21 @@ from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.explain.why import rule_why
 from policyengine.ir.nodes import Root, Rule
 
-# Rules that are shown where there is a bound; of very many, those that decided come first.
+# The most rules that are shown if there is a bound; those that decided come first.
 MOST_RULES = 1_000
 
 
 @dataclass(slots=True)
 class Room:
-    """So many characters of conditions may still be shown, and so many rules."""
+    """How many characters of conditions, and how many rules, may still be shown."""
 
     left: int
     rules: int = MOST_RULES
 
 
 def rules_json(rules: Sequence[RuleTrace], first: Collection[str], room: Room | None = None) -> list[dict[str, Any]]:
-    """What rules said. Where there is no room for all conditions, the rules that are named `first` get it first; the
-    others are `shortened`: they have all but their condition. Of very many, those that
-    did something are shown."""
+    """What rules said. If there is no room for all conditions, the rules in `first` get it first; the others are
+    `shortened`: they have everything but their condition. Of very many rules, those that did something are shown."""
     if room is None:
         return [rule_json(one) for one in rules]
     told_rules: dict[int, dict[str, Any]] = {}
@@ -41,14 +40,14 @@ def rules_json(rules: Sequence[RuleTrace], first: Collection[str], room: Room | 
             del shown["condition"]
         if one.condition is not None and "condition" not in shown:
             shown["shortened"] = True
-        # One that did not fit took as long to write down as one that did.
+        # One that did not fit took as long to write as one that did.
         room.left -= size
         told_rules[id(one)] = shown
     room.rules -= len(told_rules)
     return [told_rules[id(one)] for one in rules if id(one) in told_rules]
 
 
-# What rules say that matter most.
+# What the rules say that matter most.
 _DID = frozenset({"held", "error"})
 
 
@@ -79,7 +78,7 @@ def trace_json(trace: Trace, rule: Rule) -> dict[str, Any]:
     }
     match trace.result:
         case Value(value=value):
-            # The context is the whole of what the caller sent; its parts that were read are shown where they were.
+            # The context is everything that the caller sent; the parts that were read are shown where they were read.
             if not (isinstance(trace.expr, Root) and trace.expr.name == "context"):
                 told["value"] = json_value(value)
         case Failure(code=id_, message=message, span=span):

@@ -1,4 +1,4 @@
-"""Traces in words: one clause that names what made a rule or an expression so.
+"""Traces in words: one clause that names what decided the outcome of a rule or an expression.
 
 In: the data of `trace`. Out: text without line breaks, with policy text and values in backticks, and with hostile
 characters of either as escapes.
@@ -82,12 +82,12 @@ def reads(trace: Trace, rule: Rule) -> list[Trace]:
 
 
 def _is_sum(part: Trace) -> bool:
-    """Whether its own value says more than those of some elements."""
+    """Whether its own value says more than the values of some elements."""
     return isinstance(part.expr, Quantifier) and isinstance(part.result, Value)
 
 
 def _says_nothing(trace: Trace, part: Trace) -> bool:
-    """Whether a part adds nothing to its whole: an entity as such, where the question is what it has."""
+    """Whether a part adds nothing to its whole: an entity as such, if the question is what it has."""
     return isinstance(trace.expr, Has) and isinstance(part.expr, Root)
 
 

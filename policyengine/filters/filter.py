@@ -167,7 +167,7 @@ class Filter:
         return Diagnostic(
             codes.NOT_EXPRESSIBLE,
             source.span(0, len(condition)),
-            f"{backend.name} cannot be asked for this condition exactly",
+            f"{backend.name} cannot express this condition exactly",
             "",
             'say `names="checked"` in the mapping if they are, or leave out `exact=True` and let `recheck` look'
             if condition == UNCHECKED_NAMES

@@ -86,4 +86,4 @@ def refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:
 
 def not_recorded(error: Exception) -> str:
     why = error.told if isinstance(error, StoreError) else error
-    return f"what came back could not be recorded: {why}"
+    return f"the result could not be recorded: {why}"

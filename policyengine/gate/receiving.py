@@ -76,7 +76,7 @@ def receive(
         doubts = [rule for rule in labels_set if is_about_items(rule)]
         doubted_ways = tuple(doubted(doubts, result, lambda rule, one: bool(asked(one, [rule]))))
     except Fault as fault:
-        why = f"what `{tool}` returned cannot be looked at: {fault.message}"
+        why = f"the result of `{tool}` could not be checked: {fault.message}"
         return Received(_names(needs.labels), trusted, allowed=False, reason=why)
     received = Received(_names(labels_set), trusted, of_tool.by_item, doubted_ways, returned)
     if not needs.decides:
@@ -85,7 +85,7 @@ def receive(
     decision = snapshot.evaluator.decide_met(principal, RECEIVE, resource, known, frozenset())
     if decision.decision != "allow" or decision.unmetered:
         why = "; ".join(decision.reasons) or "it is not allowed here"
-        why = f"what `{tool}` returned may not be read: {why}"
+        why = f"the result of `{tool}` may not be read: {why}"
         return replace(received, allowed=False, reason=why, decision=decision)
     return replace(received, decision=decision)
 

@@ -38,7 +38,7 @@ _BEGINNING = Lock()
 _TEXTS = frozenset({str})
 # How many times a call is decided again if a reload came between its request and its decision.
 TRIES = 8
-_RELOADED = "the policies change all the time; ask again"
+_RELOADED = "the policies keep changing; try again"
 
 
 class Session:

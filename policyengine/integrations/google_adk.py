@@ -205,7 +205,7 @@ class PolicyPlugin(BasePlugin):
         for tool in llm_request.config.tools or ():
             told = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
             if set(told) - {"function_declarations"}:
-                raise ValueError("PolicyPlugin: a tool that is not a function runs where nobody gates it")
+                raise ValueError("PolicyPlugin: a tool that is not a function runs where it cannot be gated")
         tools = llm_request.tools_dict
         shown_ = set(await session.tools_async(list(tools)))
         for name, tool in list(tools.items()):

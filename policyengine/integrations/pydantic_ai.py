@@ -223,7 +223,7 @@ class _Model(WrapperModel):
 def _functions_only(parameters: ModelRequestParameters) -> None:
     """Raises PermissionError where a tool is not a function: it runs at the model's provider."""
     if parameters.native_tools:
-        raise PermissionError("a tool that is not a function runs where nobody gates it")
+        raise PermissionError("a tool that is not a function runs where it cannot be gated")
 
 
 def _told(messages: list[ModelMessage]) -> list[dict[str, Any]]:

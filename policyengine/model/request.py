@@ -55,5 +55,5 @@ def _context(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if type(value) is not dict:
-        raise Fault(codes.MALFORMED.id, "the context is an object")
+        raise Fault(codes.MALFORMED.id, "the context must be an object")
     return value

@@ -60,9 +60,9 @@ def prepare(
         return Admission(text_content(""), known, inspection, tenant, refused=RuleError("", code, message))
 
     if context is not None and not isinstance(context, Mapping):
-        return refused(codes.MALFORMED.id, "the context is an object")
+        return refused(codes.MALFORMED.id, "the context must be an object")
     if INPUT in known:
-        return refused(codes.MALFORMED.id, "`input` of the context is found by looking at what comes in")
+        return refused(codes.MALFORMED.id, "`input` of the context is computed from the input: leave it out")
     try:
         read = read_input(given, source_of)
     except Unscannable as error:

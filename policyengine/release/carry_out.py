@@ -57,9 +57,7 @@ def check_replacements(read: Orders, registry: Registry) -> None:
         each = {kind for finder in needed(read.kinds, registry) if finder.look is not None for kind in finder.kinds}
         kinds = frozenset(kind for kind in each if any(covers(group, kind) for group in read.kinds))
         if any(find(text, kinds, registry) for text in texts):
-            raise CannotCarryOut(
-                "the text of a `replace` obligation is itself something that a finder finds: choose another"
-            )
+            raise CannotCarryOut("a finder finds something in the text of a `replace` obligation: choose another")
         if len(registry.clean) >= REMEMBERED:
             registry.clean.clear()
         registry.clean[asked] = True

@@ -28,7 +28,7 @@ OURS = frozenset({"findings", "found", "scores", "size", "sources", "text", "val
 # As `tokenizing.Keys.token` writes them: an authentication tag of 16 bytes, and at least one byte of a value.
 _TOKEN = re.compile(r"\[([a-z][a-z0-9_.]*):((?:[k-z]{2}){17,})\]")
 # The same message for every token that does not open.
-_CLOSED = "a token here cannot be given back"
+_CLOSED = "a token cannot be detokenized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Giving:
 def prepare(text: Any, output: Any, inspection: Inspection) -> Giving:
     """Reads the text. Never raises because of its arguments."""
     if output is not None and not isinstance(output, Mapping):
-        return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, "what is known of an output is an object"))
+        return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, "`output` must be an object"))
     described = dict(output or {})
     tenant = str(described.get("tenant", ""))
     if not isinstance(text, str) or len(text) > inspection.most:
         message = f"it is not text, or has more than {inspection.most} characters"
         return Giving("", {}, Keys(), RuleError("", codes.NOT_LOOKED_AT.id, message))
     if said := sorted(OURS & described.keys()):
-        message = f"`{said[0]}` of an output is found by looking at it"
+        message = f"`{said[0]}` of an output is computed from it: leave it out"
         return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, message))
     kinds = as_kinds(token[1] for token in _TOKEN.finditer(text))
     known = {"type": OUTPUT, "id": str(described.get("id", "output")), "findings": kinds, "size": len(text)}
@@ -66,7 +66,7 @@ def conclude(giving: Giving, grant: Grant, fulfilled: Collection[str]) -> Releas
     try:
         read = ordered(decision, fulfilled)
         if read.treatments or read.truncate is not None or read.withhold is not None:
-            raise CannotCarryOut("values are given back as they are, so nothing can be ordered to be done to them")
+            raise CannotCarryOut("values are restored unchanged, so no obligation can be carried out on them")
         text = _TOKEN.sub(lambda found: giving.keys.value(found[1], found[2]), giving.text)
     except CannotCarryOut as error:
         return _refused(decision, codes.NOT_CARRIED_OUT.id, str(error), grant)

@@ -44,12 +44,12 @@ class Inspection:
             if not isinstance(given, Registry):
                 kind = type(given).__name__
                 raise TypeError(
-                    f"the finders are a Registry, as `policyengine.detect.registry(...)` makes one, not {kind}"
+                    f"`finders` must be a Registry, such as `policyengine.detect.registry(...)` makes, not {kind}"
                 )
         asked: list[tuple[str, object]] = [*self.classifiers.items(), *((one.name, one.find) for one in _others(self))]
         for name, call in asked:
             if not callable(call) or iscoroutinefunction(call):
-                raise TypeError(f"`{name}` is asked in a thread of its own: a function, and no async one")
+                raise TypeError(f"`{name}` runs in a thread of its own: give a plain function, not an async one")
         self._bounded[None] = _bounded(self.finders, self.seconds)
         for tenant, known in self.tenants.items():
             self._bounded[tenant] = _bounded(known, self.seconds)

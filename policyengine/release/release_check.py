@@ -67,9 +67,9 @@ def prepare(
     tenant = str(described.get("tenant", ""))
     empty = ReleaseCheck(text_content(""), {}, inspection, tenant, expected)
     if output is not None and not isinstance(output, Mapping):
-        return replace(empty, refused=_malformed("what is known of an output is an object"))
+        return replace(empty, refused=_malformed("`output` must be an object"))
     if said := sorted((OURS | {"sources"}) & described.keys()):
-        return replace(empty, refused=_malformed(f"`{said[0]}` of an output is found by looking at it"))
+        return replace(empty, refused=_malformed(f"`{said[0]}` of an output is computed from it: leave it out"))
     try:
         content = _content(text, described, expected)
     except Unscannable as error:

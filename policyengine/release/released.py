@@ -80,6 +80,6 @@ class NotReleased(PermissionError):
     rule with `on stream cut` holds for what has arrived, and everything before has been sent."""
 
     def __init__(self, released: Released, cut: bool = False) -> None:
-        super().__init__(released.reason or "it may not leave")
+        super().__init__(released.reason or "it may not be released")
         self.released = released
         self.cut = cut

@@ -41,7 +41,7 @@ RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
 SHORT = 20_000
 # How many times a text is inspected again if a reload came before the decision.
 TRIES = 8
-CHANGING = RuleError("", codes.NOT_LOOKED_AT.id, "the policies change all the time; ask again")
+CHANGING = RuleError("", codes.NOT_LOOKED_AT.id, "the policies keep changing; try again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Expected:
 
     def __post_init__(self) -> None:
         if sum(part is not None for part in (self.schema, self.pattern, self.media_type)) != 1:
-            raise ValueError("an output is expected to be of one schema, pattern or media type")
+            raise ValueError("an output can be checked against only one of a schema, a pattern and a media type")
         if self.media_type is not None and self.media_type not in _MEDIA:
             raise ValueError(f"a media type is one of {', '.join(sorted(_MEDIA))}")
         if self.pattern is not None:
@@ -69,7 +69,7 @@ def problems(text: str, expected: Expected) -> tuple[Violation, ...]:
     try:
         violations = [Violation(path, demand) for path, demand in islice(errors(expected.schema, text), MOST_PROBLEMS)]
     except TooMuchWork:
-        return (Violation("", "schema: more work than is done"),)
+        return (Violation("", "schema: too much work"),)
     except ValueError:
         return (Violation("", "schema"),)
     return tuple(violations)

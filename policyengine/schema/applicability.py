@@ -14,5 +14,5 @@ def not_applicable(schema: Schema, principal: str, action: str, resource: str) -
     if resource not in schema.resources_of(action):
         return RuleError("", codes.WRONG_SCOPE.id, "the action does not apply to a resource of this type")
     if principal not in schema.principals_of(action):
-        return RuleError("", codes.WRONG_SCOPE.id, "the action cannot be asked for by a principal of this type")
+        return RuleError("", codes.WRONG_SCOPE.id, "a principal of this type cannot ask for the action")
     return None

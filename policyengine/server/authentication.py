@@ -45,7 +45,7 @@ SIGN_IN_PATH = "/approvals/sign-in"
 CERTIFICATE = "policyengine.client_certificate"
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="policyengine"')
 _INVALID = (b"www-authenticate", b'Bearer realm="policyengine", error="invalid_token"')
-_ABSENT = Refusal(401, "credentials are needed", (_CHALLENGE,))
+_ABSENT = Refusal(401, "credentials are required", (_CHALLENGE,))
 _REFUSED = Refusal(401, "the credentials are not accepted", (_INVALID,))
 _LOCAL_ONLY = Refusal(403, "this service runs without authentication, and answers this machine only")
 _UNAVAILABLE = Refusal(503, "credentials cannot be checked at the moment", ((b"retry-after", b"5"),))
@@ -58,7 +58,8 @@ def authentication(settings: Settings, tally: Tally, events: Sink) -> Authentica
         return Insecure()
     if not settings.has_credentials:
         raise WrongSettings(
-            "nobody could ask: set `keys.store`, `issuers` or `certificates`, or `insecure` for this machine only"
+            "nobody could use the service: set `keys.store`, `issuers` or `certificates`, or, for this machine only, "
+            "`insecure`"
         )
     limits, base = settings.limits, urlsplit(settings.public_url or "").path
     return Authentication(

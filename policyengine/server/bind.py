@@ -69,7 +69,7 @@ class Binding:
         if not caller.is_bound:
             return asked
         if sought == "subject" and caller.principal is not None:
-            raise Forbidden("the token is for one subject, and others are asked for")
+            raise Forbidden("the token is for one subject, and the search is for others")
         principal, context = self._bound(
             caller, snapshot, asked.principal, asked.action, asked.resource, asked.context, is_gap=sought == "subject"
         )
@@ -99,7 +99,7 @@ class Binding:
             return
         attribute = self.tenancy.attribute_of(entity["type"])
         if attribute is not None and entity.get(attribute, caller.tenant) != caller.tenant:
-            raise Forbidden("what is sought is not one of the caller's tenant")
+            raise Forbidden("the search is for another tenant than the caller's")
 
     def own(
         self, caller: Caller, snapshot: Snapshot, type_: str | None, find: Callable[[str | None, int], list[str]],
@@ -131,7 +131,7 @@ class Binding:
         """Raises Forbidden for a store that cannot be asked whose a thing is, and would answer with everybody's."""
         condition = self._condition(caller, found.resource_type)
         if condition != TRUE and compiled(condition, backend, found.resource_type).rechecked:
-            raise Forbidden("this store cannot be asked for things of the caller's tenant only")
+            raise Forbidden("this store cannot be restricted to the caller's tenant")
 
     def _condition(self, caller: Caller, type_: str) -> Formula:
         """What is true of the things of a type that are the caller's."""
@@ -149,7 +149,7 @@ class Binding:
         if self._fits is None or self._fits[0] is not snapshot:
             misfits = problems(self.tenancy, snapshot.schema)
             if misfits:
-                log.error("the tenant of an entity cannot be told", problems=misfits, revision=snapshot.revision)
+                log.error("the tenant of an entity cannot be determined", problems=misfits, revision=snapshot.revision)
             self._fits = (snapshot, not misfits)
         if not self._fits[1]:
             raise RequestError(503, "an entity type has no attribute for its tenant and is not listed as shared")

@@ -39,7 +39,7 @@ class RequestError(Exception):
 
 
 PROBLEM = "application/problem+json"
-AWAY = "the state store cannot be asked"
+AWAY = "the state store is unavailable"
 
 
 def error_value(status: int, message: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ async def request_error(request: Request, error: Exception) -> Response:
 
 
 async def store_away(request: Request, _: Exception) -> Response:
-    """The state store cannot be asked, whatever was to be asked of it."""
+    """The state store is unavailable, whatever was to be done with it."""
     return _problem(request, 503, AWAY, {})
 
 

@@ -80,7 +80,7 @@ def _query(asked: FilterRequest, found: Filter, caller: Caller, binding: Binding
     except NotExpressible as refused:
         count = len(refused.diagnostics)
         raise Malformed(
-            f"{backend.name} cannot be asked exactly for {count} of the conditions; leave out `exact`, and put what is "
-            "found to an evaluation"
+            f"{backend.name} cannot express {count} of the conditions exactly; leave out `exact`, and have each result "
+            "evaluated"
         ) from None
     return {"exact": query.exact, "query": as_json(query), "rechecked": query.rechecked}

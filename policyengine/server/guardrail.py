@@ -103,7 +103,7 @@ class Guardrail:
         """Whose request it is, as the proxy knows by the key, and the context. Raises Blocked and Forbidden."""
         known = asked.get("request_data")
         if not isinstance(known, Mapping) or type(known.get(WHO)) is not str or not known[WHO]:
-            raise Blocked("the key of this request belongs to nobody")
+            raise Blocked("the key of this request has no user")
         attributes = {name: known[of] for name, of in self._settings.attributes.items() if known.get(of) is not None}
         subject = {"type": self._settings.principal_type, "id": known[WHO], "properties": attributes}
         resource = {"type": "Model", "id": str(asked.get("model") or "")}
@@ -119,7 +119,7 @@ class Guardrail:
         messages, texts = asked.get("structured_messages"), _texts(asked)
         rows = messages if isinstance(messages, list) and messages else [_unknown(text) for text in texts]
         if rows is not messages and asked.get("images"):
-            raise Blocked("an image cannot be looked at")
+            raise Blocked("an image cannot be checked")
         talk = self._talk(engine, principal, context, key[0], rows)
         session = talk.conversation.session
         with talk.lock:
@@ -161,7 +161,7 @@ class Guardrail:
         """The tools that could be called, where some could not. Raises Blocked where none is left."""
         tools = asked.get("tools") or []
         if not isinstance(tools, list):
-            raise Blocked("`tools` is no list")
+            raise Blocked("`tools` must be a list")
         names = [_function(tool) for tool in tools]
         shown = set(talk.conversation.session.tools(names))
         kept = [tool for tool, name in zip(tools, names, strict=True) if name in shown]
@@ -199,7 +199,7 @@ class Guardrail:
         if not call.allowed:
             raise Blocked(call.reason)
         if call.changed:
-            raise Blocked(f"`{name}` may run with other arguments only, which this proxy cannot be told")
+            raise Blocked(f"`{name}` may run only with other arguments, which this proxy cannot pass on")
         conversation.decided(id_, call)
 
     def _decided(self, talk: _Talk, name: str, args: Any) -> ToolCall:
@@ -223,7 +223,7 @@ class Guardrail:
 
     def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
         if asked.get("images"):
-            raise Blocked("an image cannot be looked at")
+            raise Blocked("an image cannot be checked")
         texts = _texts(asked)
         if not any(texts):
             return {"action": "NONE"}
@@ -237,7 +237,7 @@ class Guardrail:
         if said == texts and not self._settings.rewrites:
             return {"action": "NONE"}
         if not self._settings.rewrites:
-            raise Blocked("parts of what the model said may not leave")
+            raise Blocked("parts of what the model said may not be released")
         # In a stream, what comes next may make a finding of what has come. Of several texts each may go on, and with it
         # what the next one begins with: all of them are held back until the end.
         held = [len(text) for text in said]
@@ -274,7 +274,7 @@ def _texts(asked: Asked) -> list[str]:
     """What there is to look at. Raises Blocked for what is not text, which nobody would look at."""
     texts = asked.get("texts") or []
     if type(texts) is not list or not all(type(text) is str for text in texts):
-        raise Blocked("`texts` holds what is not text")
+        raise Blocked("`texts` must be a list of texts")
     return list(texts)
 
 
@@ -285,7 +285,7 @@ def _unknown(text: str) -> dict[str, Any]:
 def _function(tool: Any) -> str:
     function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
     if not isinstance(function, Mapping) or type(function.get("name")) is not str:
-        raise Blocked("a tool that is not a function runs where nobody gates it")
+        raise Blocked("a tool that is not a function runs where it cannot be gated")
     return str(function["name"])
 
 

@@ -156,7 +156,7 @@ class KeyDesk:
         """Whether the caller may be shown a text that opens this. Raises RequestError."""
         decision = self.administration.decide(caller, ACTION, grants=scopes)
         if not decision.allowed:
-            raise RequestError(403, "; ".join(decision.reasons) or "the caller may make no key with these scopes")
+            raise RequestError(403, "; ".join(decision.reasons) or "the caller may not make a key with these scopes")
 
     def _change(self, change: Callable[[Keys], Key]) -> Key:
         ring = self._ring()
@@ -190,7 +190,7 @@ def _own(known: Keys, id_: str, caller: Caller) -> Key:
 
 
 def _away() -> RequestError:
-    return RequestError(503, "the store of keys cannot be asked", ((b"retry-after", b"5"),))
+    return RequestError(503, "the key store is unavailable", ((b"retry-after", b"5"),))
 
 
 def _read(model: type[M], body: bytes) -> M:

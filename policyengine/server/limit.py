@@ -90,4 +90,4 @@ class LimitStep:
 
 def _without(scope: Scope) -> Refusal:
     challenge = b'Bearer realm="policyengine", error="insufficient_scope", scope="%b"' % scope.encode()
-    return Refusal(403, f"the scope `{scope}` is needed", ((b"www-authenticate", challenge),))
+    return Refusal(403, f"the scope `{scope}` is required", ((b"www-authenticate", challenge),))

@@ -212,7 +212,7 @@ class Listener(HttpToolsProtocol):
         if hosts > 1:
             self._fail(400, "there are two `Host` headers")
         if codings and codings != [b"chunked"]:
-            self._fail(501, "a body has no `Transfer-Encoding` but `chunked`")
+            self._fail(501, "the only supported `Transfer-Encoding` is `chunked`")
         self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:

@@ -104,7 +104,10 @@ def reloaded(reload: Reload) -> None:
         diagnostics = [render.as_json(each) for each in reload.diagnostics]
         since = {"since": reload.since.isoformat(timespec="seconds")} if reload.since is not None else {}
         log.error(
-            "policies not loaded, the last good ones stay", revision=reload.revision, diagnostics=diagnostics, **since
+            "policies not loaded, the last good ones stay in force",
+            revision=reload.revision,
+            diagnostics=diagnostics,
+            **since,
         )
 
 

@@ -132,17 +132,17 @@ class _Collected(Collector):
         degraded = self.degraded()
         yield GaugeMetricFamily(
             "policyengine_policies_current",
-            "1 where the policies that are there now answer; 0 where they were refused, and earlier ones answer.",
+            "1 if the current policy files are in force; 0 if they were refused, and earlier policies are in force.",
             value=float("refused" not in degraded),
         )
         yield GaugeMetricFamily(
             "policyengine_sources_watched",
-            "1 where changes of files are heard of; 0 where they are only looked for now and then.",
+            "1 if the system reports changes of files; 0 if files are only checked now and then.",
             value=float("not_watched" not in degraded),
         )
         since = GaugeMetricFamily(
             "policyengine_degraded_since_seconds",
-            "Since when, in seconds since 1970, policies were refused or changes are not heard of.",
+            "Unix time since which policies have been refused, or changes of files are not reported.",
             labels=("what",),
         )
         for what, moment in degraded.items():
@@ -239,9 +239,16 @@ class _Added(Collector):
             yield metric
         workers = self.everybody.workers
         counts = {"wanted": self.everybody.wanted, "answering": sum(each["answers"] for each in workers)}
-        yield _gauge("policyengine_workers", "Worker processes, by how many there should be and are.", "state", counts)
+        yield _gauge(
+            "policyengine_workers", "Worker processes: how many are wanted, and how many answer.", "state", counts
+        )
         revisions = Counter(str(each["revision"]) for each in workers)
-        yield _gauge("policyengine_worker_revisions", "Worker processes, by what answers there.", "revision", revisions)
+        yield _gauge(
+            "policyengine_worker_revisions",
+            "Worker processes, by the revision that they answer with.",
+            "revision",
+            revisions,
+        )
 
 
 def _gauge(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:

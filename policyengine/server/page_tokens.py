@@ -46,12 +46,14 @@ class PageTokens:
         seal, told = data[:_SEAL], data[_SEAL:]
         # The text must be the one that was given out: base64 reads some others as the same bytes.
         if not hmac.compare_digest(seal, self._seal(told)) or urlsafe_b64encode(data).decode() != token:
-            raise Malformed("`page.token` is not one that this service gave out; search again without it")
+            raise Malformed("`page.token` was not issued by this service; search again without it")
         of_revision, digest, limit, after = json.loads(told)
         if of_revision != revision:
-            raise Malformed("`page.token` is of policies or entities that have changed since; search again without it")
+            raise Malformed(
+                "`page.token` belongs to policies or entities that have changed since; search again without it"
+            )
         if digest != _digest(search):
-            raise Malformed("`page.token` is of another search; all but `page.token` must stay as it was")
+            raise Malformed("`page.token` belongs to another search; everything but `page.token` must stay the same")
         return Start(after, limit)
 
     def _seal(self, told: bytes) -> bytes:

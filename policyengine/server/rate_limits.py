@@ -29,7 +29,7 @@ from policyengine.steps import run_async
 ASK = "ask"
 # Nothing is settled: what was counted stays counted, and what is kept of one request need not be kept for long.
 _LEASE = 1.0
-_AWAY = Refusal(503, "the limits cannot be asked at the moment", ((b"retry-after", b"5"),))
+_AWAY = Refusal(503, "the limits are unavailable at the moment", ((b"retry-after", b"5"),))
 
 
 class RateLimits:

@@ -122,13 +122,13 @@ async def release_events(
             raise TooLong from None
 
     coming = events(in_time, limit)
-    why = f"a stream may take {seconds:g} seconds"
+    why = f"a stream may take at most {seconds:g} seconds"
     try:
         first = await anext(coming, None)
     except TooLong:
         raise RequestError(408, why) from None
     if first is None:
-        raise Malformed("the first event is the request")
+        raise Malformed("the first event must be the request")
     body = first.data.encode()
     check_values(body)
     asked = asked_to_release(engine, read.json_object(body), caller, binding)

@@ -61,7 +61,7 @@ class Searches:
         start = self.tokens.read(asked.token, question, revision)
         if start.limit is None or asked.limit is None or asked.limit == start.limit:
             return Start(start.after, asked.limit if start.limit is None else start.limit)
-        raise Malformed("`page.limit` must stay what it was")
+        raise Malformed("`page.limit` must stay the same")
 
     def _next(self, question: list[Any], revision: str, start: Start, page: list[str]) -> str:
         # A page of nothing leads to one of a size that may still be named.

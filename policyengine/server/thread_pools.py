@@ -88,7 +88,7 @@ class ThreadPools:
         finally:
             self._waiting -= 1
         if not done:
-            raise _busy(f"rules that were not asked before were not ready after {MAKING:.0f} seconds")
+            raise _busy(f"rules used for the first time were not ready after {MAKING:.0f} seconds")
         made.result()
 
     @asynccontextmanager
@@ -108,7 +108,7 @@ class ThreadPools:
         """Whether one more may wait: places are left to those that wait for nothing. Raises RequestError (503)."""
         pools = sum(pool.count for pool in self._pools.values())
         if self._waiting + self._sliced + self._streams + pools >= self._most:
-            raise _busy(f"more than {self._most} requests at once that wait")
+            raise _busy(f"more than {self._most} waiting requests at once")
 
     async def look(self, work: Callable[[], T]) -> T:
         """What the work returns or raises. For streams: each stream scans at most one text at a time, and waits for its

@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[Planted, ...]:
     except KeyStoreError as error:
         raise ValueError(str(error)) from None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ValueError(f"{path}: not a file of canaries") from None
+        raise ValueError(f"{path}: not a canary file") from None
     return planted
 
 

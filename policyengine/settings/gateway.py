@@ -28,9 +28,9 @@ class GatewaySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     resource: Text = Field(description="the URL that clients reach it at; the audience of their tokens (RFC 8707)")
-    scopes: list[Text] = Field([], description="what a token has to have in its scope")
+    scopes: list[Text] = Field([], description="what a token must have in its scope")
     issuers: list[Issuer] = Field(min_length=1)
-    failures: int = Field(5, gt=0, description="tokens of one address that are not accepted, in `failures_per` seconds")
+    failures: int = Field(5, gt=0, description="refused tokens of one address in `failures_per` seconds")
     failures_per: float = Field(60.0, gt=0)
 
     @model_validator(mode="before")
@@ -50,9 +50,9 @@ class GatewaySettings(BaseModel):
         check_remote(self.resource)
         for each in self.issuers:
             if each.claims.principal_type is None:
-                raise ValueError("an issuer says whom its tokens are for: `claims.principal_type` is needed")
+                raise ValueError("an issuer needs `claims.principal_type`, the type of its users")
         if len({each.issuer for each in self.issuers}) != len(self.issuers):
-            raise ValueError("two issuers have one name")
+            raise ValueError("two issuers have the same name")
         return self
 
 
@@ -70,7 +70,7 @@ def _loaded(path: Path, kind: type[T]) -> T:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise WrongSettings(f"{path}: no TOML can be read from it") from None
+        raise WrongSettings(f"{path}: cannot be read as TOML") from None
     unknown = unknown_keys(document, kind, "")
     if unknown:
         raise WrongSettings(*unknown)

@@ -16,21 +16,21 @@ class GuardrailSettings(BaseModel):
 
     enabled: bool = Field(False, description="answer at /beta/litellm_basic_guardrail_api")
     decides: list[Literal["invoke", "call", "release"]] = Field(
-        ["invoke", "call", "release"], description="which actions are decided about"
+        ["invoke", "call", "release"], description="the actions to decide about"
     )
     principal_type: Text = Field("User", description="the type of the user whose key a request has")
     attributes: dict[str, Text] = Field(
         {}, description='the user\'s attributes, each from a field of the key, as in {tenant = "user_api_key_team_id"}'
     )
-    output: dict[str, str] = Field({}, description="the attributes of what a model says")
-    tokens: int | None = Field(None, gt=0, description="what a call of a model is estimated to use; it is charged")
+    output: dict[str, str] = Field({}, description="the attributes of the output of a model")
+    tokens: int | None = Field(None, gt=0, description="the estimated tokens of a call of a model, which are charged")
     rewrites: bool = Field(
         False,
-        description="whether the proxy carries out what is changed of a text, also in a stream; where it does not, "
-        "what would have to be changed is blocked",
+        description="whether the proxy carries out changes of a text, also in a stream; if it does not, "
+        "a text that would have to be changed is blocked",
     )
     approvals: bool = Field(
         False,
-        description="whether a call that wants nothing but an approval asks for one; it runs when the model makes it "
+        description="whether a call that lacks only an approval asks for one; it runs when the model makes it "
         "again in the same conversation, after somebody has approved it",
     )

@@ -31,7 +31,7 @@ def create(keys: KeySettings) -> tuple[KeyStore, bytes]:
     path = beside(keys.store or "")
     if keys.hash_key is None and path is not None and not path.exists():
         if store.keys():
-            raise KeyStoreError(f"{path}: not there, and the keys in the store were hashed with it")
+            raise KeyStoreError(f"{path}: missing, and the keys in the store were hashed with it")
         write_private(path, secrets.token_hex(_LEAST).encode() + b"\n")
     return store, hash_key(keys)
 

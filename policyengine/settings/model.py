@@ -45,7 +45,7 @@ def _named(path: object) -> object:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or url != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("expected an origin, such as https://app.example; `*` is none")
+        raise ValueError("expected an origin, such as https://app.example, not `*`")
     return url
 
 
@@ -60,7 +60,7 @@ class KeySettings(_Part):
         None, description="where keys are kept: a path, sqlite:///PATH, redis:// or postgresql://"
     )
     hash_key: SecretStr | None = Field(
-        None, min_length=32, description="what they are hashed with; beside the store if not given"
+        None, min_length=32, description="the key that hashes them; kept beside the store if not given"
     )
     hash_key_file: Path | None = Field(None, description="the file with `hash_key`")
     grace: float = Field(60.0, ge=1, description="how long keys stay good while their store cannot be read")
@@ -91,16 +91,18 @@ class Claims(_Part):
 class Issuer(_Part):
     """Somebody whose tokens are taken."""
 
-    issuer: Text = Field(description="the value of `iss`, to the letter")
-    audiences: list[Text] = Field(min_length=1, description="`aud` has one of these")
-    algorithms: list[Text] = Field(["RS256", "ES256"], min_length=1, description="asymmetric ones only")
-    types: list[Text] = Field(["at+jwt", "JWT"], min_length=1, description="`typ` is one of these")
-    lifetime: float = Field(86_400.0, gt=0, description="the longest that a token may be good for")
-    skew: float = Field(60.0, ge=0, le=300, description="how far two clocks may be apart")
+    issuer: Text = Field(description="the exact value of `iss`")
+    audiences: list[Text] = Field(min_length=1, description="the accepted values of `aud`")
+    algorithms: list[Text] = Field(
+        ["RS256", "ES256"], min_length=1, description="the accepted algorithms, asymmetric ones only"
+    )
+    types: list[Text] = Field(["at+jwt", "JWT"], min_length=1, description="the accepted values of `typ`")
+    lifetime: float = Field(86_400.0, gt=0, description="the longest lifetime of a token")
+    skew: float = Field(60.0, ge=0, le=300, description="the largest difference between two clocks")
     jwks: Text | None = Field(None, description="the keys: a path or an https URL; found by discovery if not given")
-    fresh: float = Field(300.0, gt=0, description="how long before the keys are read again")
+    fresh: float = Field(300.0, gt=0, description="how long until the keys are read again")
     grace: float = Field(3600.0, gt=0, description="how long known keys stay good while they cannot be read")
-    pause: float = Field(30.0, gt=0, description="the least time between two readings")
+    pause: float = Field(30.0, gt=0, description="the shortest time between two readings")
     claims: Claims = Claims()
 
     @model_validator(mode="after")
@@ -177,16 +179,18 @@ class Limits(_Part):
     wait: float = Field(
         0.25,
         gt=0,
-        description="how long a request may wait for its turn where there is too much to do; then it is 503",
+        description="how long a request may wait for its turn under load; then it is answered 503",
     )
     connections: int | None = Field(
-        None, gt=0, description="connections of one process; as many as there are files for, but for 128, if not given"
+        None, gt=0, description="connections of one process; if not given, the limit of open files less 128"
     )
     headers: int = Field(100, gt=0, description="headers of one request; more are answered 431")
     header_bytes: int = Field(65_536, gt=0, description="bytes of the path and the headers; more are answered 431")
-    header_seconds: float = Field(15.0, gt=0, description="for the headers of a request to arrive; then 408")
-    body_seconds: float = Field(60.0, gt=0, description="for its body to arrive; then 408")
-    read_seconds: float = Field(30.0, gt=0, description="for a client to read what waits for it; then it is cut off")
+    header_seconds: float = Field(15.0, gt=0, description="the time for the headers of a request to arrive; then 408")
+    body_seconds: float = Field(60.0, gt=0, description="the time for its body to arrive; then 408")
+    read_seconds: float = Field(
+        30.0, gt=0, description="the time for a client to read what is sent; then it is cut off"
+    )
 
 
 class _Signed(_Part):
@@ -211,7 +215,7 @@ class Webhook(_Signed):
 
     url: Text = Field(description="https; http is for this machine only")
     kinds: list[Text] = Field([], description="the events to send, such as `limit` or `limit.alert`; all if none")
-    queue: int = Field(1_000, gt=0, description="so many may wait; more are dropped, and counted")
+    queue: int = Field(1_000, gt=0, description="how many may wait; more are dropped, and counted")
 
 
 class Events(_Part):
@@ -224,7 +228,7 @@ class Events(_Part):
 class Callback(_Signed):
     """Where the end of a request for approval may be posted, signed as the Standard Webhooks scheme has it."""
 
-    url: Text = Field(description="the very address that a submission names; https, or http on this machine")
+    url: Text = Field(description="the exact address that a submission names; https, or http on this machine")
     callers: list[Text] = Field([], description="the ids of the callers that may name it; all if none")
     internal: bool = Field(False, description="whether it may lead into a private network")
 
@@ -253,19 +257,19 @@ class Settings(_Part):
     )
     evaluation: Literal["decide", "authorize"] = Field(
         "decide",
-        description="authorize: every evaluation is charged to the limits that apply, at its estimate; decide: it is a "
-        "denial where one applies, unless the caller meters",
+        description="authorize: every evaluation is charged, at its estimate, to the limits that apply; decide: it is "
+        "a denial if one applies, unless the caller meters",
     )
     gate: Literal["none", "tests"] = Field("none", description="what a changed bundle must pass before it answers")
     reload: bool = Field(True, description="load again when a file changes")
 
     insecure: bool = Field(
-        False, description="answer without asking who asks; on a loopback address or a Unix socket only"
+        False, description="answer without authentication; on a loopback address or a Unix socket only"
     )
     keys: KeySettings = KeySettings()
     issuers: list[Issuer] = []
     certificates: list[Certificate] = []
-    trusted_proxies: list[Network] = Field([], description="whose X-Forwarded-For and Client-Cert headers are believed")
+    trusted_proxies: list[Network] = Field([], description="whose X-Forwarded-For and Client-Cert headers are trusted")
     tenants: Tenants = Tenants()
     limits: Limits = Limits()
     events: Events = Events()
@@ -277,7 +281,7 @@ class Settings(_Part):
         None, description="who may administer, as policies; the built-in ones if not given"
     )
     cors_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(
-        [], description="the web pages that may ask from a browser"
+        [], description="the origins of web pages that may call from a browser"
     )
 
     public_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
@@ -293,7 +297,7 @@ class Settings(_Part):
     page_key: SecretStr = Field(
         default_factory=lambda: SecretStr(secrets.token_hex(32)),
         min_length=16,
-        description="seals page tokens: the same for processes that answer for each other; random if not given",
+        description="seals page tokens; all processes of a service share it; random if not given",
     )
     page_key_file: Path | None = Field(None, description="the file with `page_key`")
 
@@ -307,10 +311,10 @@ class Settings(_Part):
     def _fits_together(self) -> Self:
         names = [each.issuer for each in self.issuers]
         if len(set(names)) != len(names):
-            raise ValueError("two issuers have one name")
+            raise ValueError("two issuers have the same name")
         identities = [each.identity for each in self.certificates]
         if len(set(identities)) != len(identities):
-            raise ValueError("two certificates have one identity")
+            raise ValueError("two certificates have the same identity")
         if self.insecure and self.has_credentials:
             raise ValueError("`insecure` and credentials exclude each other: keys, issuers and certificates")
         return self

@@ -22,9 +22,11 @@ class OwnPrice(_Part):
 
     input: Usd | None = None
     output: Usd | None = None
-    cached: Usd | None = Field(None, description="those of `input` that were cached; as `input` if not given")
-    reasoning: Usd | None = Field(None, description="those of `output` that were reasoning; as `output` if not given")
-    like: str | None = Field(None, description="the model that costs as much")
+    cached: Usd | None = Field(None, description="for those of `input` that were cached; as `input` if not given")
+    reasoning: Usd | None = Field(
+        None, description="for those of `output` that were reasoning; as `output` if not given"
+    )
+    like: str | None = Field(None, description="another model with the same price")
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
@@ -43,7 +45,9 @@ class PriceSettings(_Part):
     """What tokens cost, for callers that do not say it in `cost.usd`."""
 
     table: bool = Field(False, description="use the table of the package `genai-prices`")
-    models: dict[str, OwnPrice] = Field({}, description="own prices by the id of a model, before those of the table")
+    models: dict[str, OwnPrice] = Field(
+        {}, description="your own prices, by the id of a model; they win over the table"
+    )
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:

@@ -60,20 +60,24 @@ class Texts(_Part):
     )
     key_file: Path | None = Field(None, description="the file with `key`")
     most: int = Field(MOST, gt=0, description="longer texts, in characters, are denied")
-    seconds: float = Field(2.0, gt=0, le=60, description="so long classifiers are waited for")
+    seconds: float = Field(2.0, gt=0, le=60, description="how long to wait for classifiers")
     classifiers: dict[str, Text] = Field({}, description="URLs that answer a text with a score, by name")
-    regions: list[Text] = Field(["US", "GB"], description="whose telephone numbers and identifiers are looked for")
+    regions: list[Text] = Field(
+        ["US", "GB"], description="the countries of the telephone numbers and identifiers to look for"
+    )
     languages: list[Text] | None = Field(
-        None, description="whose street addresses and dates of birth; all if not given"
+        None, description="the languages of the street addresses and dates of birth to look for; all if not given"
     )
     patterns: list[OwnPattern] = []
-    words: dict[str, list[Text]] = Field({}, description="words that are always found, by kind")
-    allowed: list[Text] = Field([], description="values that are never found")
-    link_hosts: list[Text] | None = Field(None, description="links to other hosts are found; none are if not given")
+    words: dict[str, list[Text]] = Field({}, description="words to always find, by kind")
+    allowed: list[Text] = Field([], description="values to ignore")
+    link_hosts: list[Text] | None = Field(
+        None, description="links to any other host are found; if not given, no links are"
+    )
     canaries: list[SecretStr] = Field([], description="tokens that `canary.mint` made")
     canary_file: Path | None = Field(None, description="the file of `policyengine canary`")
-    protected: list[Path] = Field([], description="files with texts of which nothing may leak, such as system prompts")
-    tenants: dict[str, OfTenant] = Field({}, description="what one tenant has beside or instead, by its id")
+    protected: list[Path] = Field([], description="files with texts that must not leak, such as system prompts")
+    tenants: dict[str, OfTenant] = Field({}, description="what one tenant has in addition or instead, by its id")
     stream_seconds: float = Field(600.0, gt=0, description="a stream that takes longer is ended")
 
     @model_validator(mode="after")

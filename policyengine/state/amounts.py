@@ -45,9 +45,9 @@ def _millionths(value: Any, rounding: str, what: str, cap: int | None = None) ->
         # The decimal text counts, not the stored value: 0.1 is a tenth.
         millionths = int((Decimal(repr(value)) * MICRO).to_integral_value(rounding))
     else:
-        raise Fault(codes.WRONG_VALUE.id, f"{what} is a number")
+        raise Fault(codes.WRONG_VALUE.id, f"{what} must be a number")
     if millionths < 0:
-        raise Fault(codes.WRONG_VALUE.id, f"{what} is not negative")
+        raise Fault(codes.WRONG_VALUE.id, f"{what} must not be negative")
     if millionths > LARGEST and cap is None:
         raise Fault(codes.OVERFLOW.id, f"{what} is too large to be metered")
     return millionths

@@ -135,16 +135,16 @@ ApprovalOperation = OpenTicket | DecideTicket | CloseTicket | TellTicket | Enter
 
 # The reasons for rejections.
 UNKNOWN_TICKET = "there is no such request for approval"
-NOT_PENDING = "the request for approval is not pending any more"
+NOT_PENDING = "the request for approval is no longer pending"
 NOT_APPROVED = "the request for approval is not approved"
-NOT_OWNER = "only who asked for it, or an operator, may cancel it"
-SELF = "nobody approves their own request, nor does an agent that acts for them"
+NOT_OWNER = "only the requester or an operator may cancel it"
+SELF = "nobody may approve their own request, nor may an agent that acts for them"
 NOT_ELIGIBLE = "this approver may not approve this request"
-ALREADY = "this approver has approved this request already"
+ALREADY = "this approver has already approved this request"
 TOO_MANY = "too many requests for approval are pending"
-REPLAYED = "the denial was submitted already"
-TOLD = "there is nobody to tell"
+REPLAYED = "the denial was already submitted"
+TOLD = "no callback is due"
 # The reasons for which a presented approval is rejected, as on the wire.
 UNVERIFIABLE = "the approval cannot be verified"
 OUT_OF_SCOPE = "the approval is for something else"
-EXPIRED = "the approval is not valid any more"
+EXPIRED = "the approval is no longer valid"

@@ -22,7 +22,7 @@ from policyengine.state.approval_scope import entity_name, identity
 from policyengine.state.approving import demand, demanding
 
 APPROVE, TASK = "approve", "ApprovalTask"
-AGENT = "an agent approves nothing, for nobody"
+AGENT = "an agent cannot approve anything, for anyone"
 POLICY = "the policies about `approve` do not allow this approver"
 
 

@@ -170,7 +170,7 @@ def _authorizing(
     context = asked.context
     if isinstance(context, Mapping) and SESSION in context:
         return denied_by_store(
-            codes.MALFORMED.id, "the session is named by its id, and what it holds is the engine's", snapshot
+            codes.MALFORMED.id, "a session is given by its id alone; the engine knows the rest", snapshot
         )
     if asked.session is not None and (denial := snapshot.blocks.session(asked.session, snapshot.revision)) is not None:
         return Grant(denial)

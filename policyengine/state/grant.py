@@ -323,5 +323,5 @@ def _done(outcome: Outcome) -> Done:
     if isinstance(outcome, Rejected):
         raise SettleError(outcome.reason)
     if not isinstance(outcome, Done):
-        raise SettleError("the state store gave another kind of answer than was asked for")
+        raise SettleError("the state store gave an answer of the wrong kind")
     return outcome

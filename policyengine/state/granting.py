@@ -50,9 +50,7 @@ def granted(
         case Rejected(reason=reason):
             code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
             return denied_by_store(code.id, reason, snapshot)
-    return denied_by_store(
-        codes.STORE_AWAY.id, "the state store gave another kind of answer than was asked for", snapshot
-    )
+    return denied_by_store(codes.STORE_AWAY.id, "the state store gave an answer of the wrong kind", snapshot)
 
 
 def unmetered(decision: Decision, message: str) -> Grant:

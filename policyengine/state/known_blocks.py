@@ -142,7 +142,7 @@ class KnownBlocks:
     def _asked(self, operation: Beat | Read | ReadBlocks) -> DocumentsFound:
         outcome = self._store.run(operation)
         if not isinstance(outcome, DocumentsFound):
-            raise StoreError("the state store gave another kind of answer than was asked for")
+            raise StoreError("the state store gave an answer of the wrong kind")
         return outcome
 
     def take(self, document: Mapping[str, Any] | None, now: int, began: float) -> None:
@@ -199,7 +199,7 @@ class KnownBlocks:
         except StoreError as error:
             # The people who are denied because of it must not learn where the store is.
             if not self._is_away and not self._stop.is_set():
-                log.warning("the state store cannot be asked", problem=str(error))
+                log.warning("the state store is unavailable", problem=str(error))
             self._is_away = True
         except Exception:
             # For example, the store was closed meanwhile. A node that cannot read the list soon denies everything.
@@ -211,7 +211,7 @@ class KnownBlocks:
             self.look()
         except Exception:
             if not self._stop.is_set():
-                log.exception("the shards of the state store cannot be looked at")
+                log.exception("the shards of the state store cannot be checked")
 
     def _merge(self, document: Mapping[str, Any]) -> bool:
         """Takes over entries that are newer than the known ones. True if there are any."""

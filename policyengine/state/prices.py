@@ -130,7 +130,7 @@ def _tokens(cost: Mapping[str, Any]) -> TokenCounts:
         raise NoPrice("a kind of usage in `cost` has no price")
     counts = [cost.get(kind, 0) for kind in KINDS]
     if any(type(count) is not int or count < 0 for count in counts):
-        raise NoPrice("the tokens of a cost are whole numbers")
+        raise NoPrice("the tokens of a cost must be whole numbers")
     told = TokenCounts(*counts)
     if told.cached > told.input or told.reasoning > told.output:
         raise NoPrice("`cached` is part of `input`, and `reasoning` part of `output`")

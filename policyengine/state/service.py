@@ -75,7 +75,7 @@ class Authorizes:
 
     def _voided(self) -> None:
         since = self._board.since if self._board is not None else 0
-        self.events.send(Event("state.voided", {"before": since // SECOND, "why": "the store has lost what it knew"}))
+        self.events.send(Event("state.voided", {"before": since // SECOND, "why": "the store has lost its data"}))
 
     def authorize(
         self,

@@ -48,5 +48,5 @@ def document_in(outcome: Outcome) -> Document:
     if isinstance(outcome, Rejected):
         raise StoreError(outcome.reason)
     if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
-        raise StoreError("the state store gave another kind of answer than was asked for")
+        raise StoreError("the state store gave an answer of the wrong kind")
     return outcome.documents[0]

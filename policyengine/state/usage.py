@@ -79,7 +79,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.day is not None and not _is_day(self.day):
-            raise ValueError("a day must be written like 2026-03-01")
+            raise ValueError("a day must be written as in 2026-03-01")
 
     def has(self, found: Usage) -> bool:
         return (

@@ -122,7 +122,7 @@ class Meters:
             raise ValueError("the amount must be more than 0")
         asked = self._by_rule(rule, key, tenant) or self._by_usage(rule, key, tenant)
         if what == "credit" and isinstance(asked.window, Concurrent):
-            raise ValueError("what is in flight is not credited: raise the ceiling for a time")
+            raise ValueError("usage in flight cannot be credited: raise the ceiling for a time")
         length = round(seconds * SECOND)
         return Adjust(
             new_id(), what, asked.meter, asked.rule, asked.by, asked.window, asked.ceiling, more, length,

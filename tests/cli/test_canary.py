@@ -83,4 +83,4 @@ def test_what_is_not_meant(cli: Cli, file: Path) -> None:
     assert cli("canary", "forget", "00000000", "--file", file) == 1
     file.write_text('{"canaries": [{"token": "x"}]}')
     assert cli("canary", "list", "--file", file) == 1
-    assert "not a file of canaries" in cli.err
+    assert "not a canary file" in cli.err

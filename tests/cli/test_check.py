@@ -149,6 +149,6 @@ def test_check_says_which_limits_would_count_from_nothing(tmp_path: Path, warm: 
         return result.stdout + result.stderr
 
     assert "counts from nothing again" not in said("same")
-    assert "counts from nothing again: m.rate" in said("new")
+    assert "starts again from zero: m.rate" in said("new")
     (tmp_path / "old.pol").write_text("permit everything")
     assert "these policies have errors" in said("new")

@@ -96,7 +96,7 @@ def test_columns_and_exactness(policies: Path, cli: Cli, tmp_path: Path) -> None
     assert "tenant_id" in cli.out
     assert "document.labels" in cli.err
     assert cli("filter", policies, *WORDS, "--to", "sqlite", "--columns", columns, "--exact") == 2
-    assert "cannot be asked exactly" in cli.err
+    assert "cannot express exactly" in cli.err
     assert cli.out == ""
 
 

@@ -41,7 +41,7 @@ def test_blocks_are_set_listed_and_lifted(tmp_path: Path) -> None:
         (["block", "model", ""], "an id has at least one character"),
         (["block", "model", "m", "--for", "1x"], "expected a duration"),
         (["block", "model", "m", "--for", "0s"], "expected a duration"),
-        (["block", "model", "m", "--state", "memory://"], "of one process alone"),
+        (["block", "model", "m", "--state", "memory://"], "belongs to one process"),
         (["block", "model", "m", "--state", "nosuch://x"], "no store is named"),
     ],
 )

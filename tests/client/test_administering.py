@@ -99,8 +99,8 @@ def test_what_is_from_before_is_void(ask: Asked) -> None:
 
 def test_what_is_refused_raises_and_says_why(ask: Asked, service: tuple[str, ApiKey, ApiKey]) -> None:
     refused: dict[str, tuple[Any, ...]] = {
-        "the scope `admin` is needed": ("admin.keys",),
-        "the scope `explain` is needed": ("explain",),
+        "the scope `admin` is required": ("admin.keys",),
+        "the scope `explain` is required": ("explain",),
     }
     for detail, (path, *args) in refused.items():
         asked = {"principal": ANN, "action": "retrieve", "resource": document()} if path == "explain" else {}

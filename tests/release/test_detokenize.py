@@ -60,7 +60,7 @@ def test_values_go_back_to_whom_a_rule_allows_it() -> None:
 def test_a_token_that_does_not_open_is_denied_without_telling_why(token: str) -> None:
     given = ENGINE.detokenize(f"{sealed()} {token}", principal=SUE, output={"tenant": "acme"})
     assert (given.allowed, given.text) == (False, None)
-    assert [(one.code, one.message) for one in given.errors] == [("POL714", "a token here cannot be given back")]
+    assert [(one.code, one.message) for one in given.errors] == [("POL714", "a token cannot be detokenized")]
 
 
 def test_others_are_denied_before_anything_is_opened() -> None:

@@ -165,4 +165,4 @@ def test_what_is_no_way_to_look_at_texts_is_refused_at_once() -> None:
         said.append(str(caught.value))
     assert "Inspection(finders=registry(...)), not Registry" in said[0]
     assert [line.rpartition(" ")[2] for line in said[1:4]] == ["list", "Vocabulary", "Vocabulary"]
-    assert all("`later`" in line and "no async one" in line for line in said[4:])
+    assert all("`later`" in line and "not an async one" in line for line in said[4:])

@@ -200,7 +200,7 @@ def test_whoever_may_not_decide_sees_nothing_and_the_requester_no_buttons(
     signed_in(open_page, "User::ann")
     shown = open_page.get(f"/approvals/task?id={task.id}").text
     assert "<form" not in shown
-    assert "nobody approves their own request" in shown
+    assert "nobody may approve their own request" in shown
     assert open_page.get("/approvals/task?id=nonsense").status_code == 409
     assert open_page.post("/approvals/task?id=" + task.id, content=b"x" * 20_000).status_code == 413
 

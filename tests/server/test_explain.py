@@ -166,7 +166,7 @@ def test_there_is_something_of_each_kind_among_the_cases(callers: dict[str, http
 
 def test_who_has_not_the_scope_gets_none(callers: dict[str, httpx.Client]) -> None:
     answer = callers["decides"].post(EXPLAIN, json=CASES["allowed"])
-    assert (answer.status_code, answer.json()["detail"]) == (403, "the scope `explain` is needed")
+    assert (answer.status_code, answer.json()["detail"]) == (403, "the scope `explain` is required")
     assert httpx.post(f"{callers['any'].base_url}{EXPLAIN}", json=CASES["allowed"], trust_env=False).status_code == 401
 
 

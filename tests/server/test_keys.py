@@ -197,7 +197,7 @@ def test_a_store_that_is_away_is_no_answer(tmp_path: Path) -> None:
             ("POST", "/check", {"key": admin.text}),
         ):
             answer = client.request(method, KEYS + what, **({} if body is None else {"json": body}))
-            assert (answer.status_code, answer.json()["detail"]) == (503, "the store of keys cannot be asked")
+            assert (answer.status_code, answer.json()["detail"]) == (503, "the key store is unavailable")
         path.write_text(text)
         assert client.get(KEYS).status_code == 200
 

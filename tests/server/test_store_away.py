@@ -73,4 +73,4 @@ def test_what_is_authorized_is_denied(service: httpx.Client) -> None:
 def is_told(answer: httpx.Response) -> None:
     assert answer.status_code == 503, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["detail"] == "the state store cannot be asked"
+    assert answer.json()["detail"] == "the state store is unavailable"

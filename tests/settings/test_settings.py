@@ -62,7 +62,7 @@ def test_lists_in_the_environment(tmp_path: Path) -> None:
         ("[[issuers]]\nissuer = 'http://x'\naudiences = ['y']", "expected an https URL"),
         ("[[issuers]]\nissuer = 'https://x'\naudiences = ['y']\njwks = 'http://10.0.0.1/k'", "expected an https URL"),
         ("[[issuers]]\nissuer = 'https://x'\naudiences = ['y']\n[issuers.claims]\ngroups = 'g'", "its type is needed"),
-        ("[[issuers]]\nissuer = 'https://x'\naudiences = ['y']\n" * 2, "two issuers have one name"),
+        ("[[issuers]]\nissuer = 'https://x'\naudiences = ['y']\n" * 2, "two issuers have the same name"),
         ("[[certificates]]\nidentity = 'dns:a'\nscopes = ['root']", "`certificates[0].scopes[0]`: "),
         ("[tenants]\nattribute = 'a'\nseparator = '/'", "one of the two"),
         ("[keys]\nhash_key = 'short'", "`keys.hash_key`: "),

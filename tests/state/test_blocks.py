@@ -72,7 +72,7 @@ def test_a_list_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with STORES[name](Clock()) as store:
         for each in "abc":
             assert isinstance(store.run(impose(each)), DocumentsFound)
-        assert store.run(impose("d")) == Rejected("too many are blocked")
+        assert store.run(impose("d")) == Rejected("too many blocks")
         assert isinstance(store.run(impose("a", blocked=False)), DocumentsFound)
 
 

@@ -73,7 +73,7 @@ class ApprovalPage:
             except ApprovalError as error:
                 return _html(html.refused(error.reason, self.base), 409)
             except StoreError:
-                return _html(html.refused("the state store cannot be asked", self.base), 503)
+                return _html(html.refused("the state store is unavailable", self.base), 503)
 
         return endpoint
 
@@ -97,7 +97,7 @@ class ApprovalPage:
         seal = self._seal(caller, approver, id_)
         if request.method == "POST":
             if not hmac.compare_digest(form.get("seal", "").encode(), seal.encode()) or _from_elsewhere(request):
-                return _html(html.refused("the form is not one of this page", self.base), 403)
+                return _html(html.refused("the form does not come from this page", self.base), 403)
             decide = {"approve": engine.approvals.approve, "reject": engine.approvals.reject}.get(
                 form.get("verdict", "")
             )
@@ -114,7 +114,7 @@ class ApprovalPage:
             return _html(html.sign_in(self.base))
         form = await _form(request)
         if _from_elsewhere(request):
-            return _html(html.sign_in(self.base, "The form is not one of this page."), 403)
+            return _html(html.sign_in(self.base, "The form does not come from this page."), 403)
         signed_in = Card(form.get("credential", "").strip(), form.get("who", "").strip())
         answer = RedirectResponse(self.base + html.PATH, 303)
         answer.set_cookie(

@@ -90,7 +90,7 @@ class Callbacks:
                     engine.approvals.claim(task.id, 0)
                     told += 1
         except StoreError as error:
-            log.warning("callbacks cannot be looked for", problem=str(error))
+            log.warning("due callbacks cannot be read", problem=str(error))
         except ApprovalError:
             # It is gone meanwhile.
             return told

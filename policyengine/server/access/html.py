@@ -68,7 +68,7 @@ def note(message: str) -> Html:
 def listed(tasks: Sequence[Task], who: str, base: str) -> bytes:
     """What waits."""
     if not tasks:
-        return page("Approvals", _signed_in(who, base), Html("<p>Nothing waits for approval.</p>"))
+        return page("Approvals", _signed_in(who, base), Html("<p>Nothing is waiting for approval.</p>"))
     rows = [
         Html(
             f'<tr><td><a href="{base}{TASK}?id={quote(task.id)}">{text(task.action)} on {text(task.resource)}</a></td>'
@@ -103,7 +103,7 @@ def shown(task: Task, reasons: Mapping[str, str], who: str, why_not: str, seal: 
     table = "".join(f"<tr><th scope=row>{text(name)}</th><td>{text(value)}</td></tr>" for name, value in rows)
     parts = [_signed_in(who, base), Html(f"<table>{table}</table>")]
     if changed and not task.any_revision:
-        parts.append(note("The policies have changed since: an approval would be good for nothing."))
+        parts.append(note("The policies have changed since: an approval would have no effect."))
     if task.status == "pending" and why_not:
         parts.append(note(f"You cannot decide this: {why_not}."))
     elif task.status == "pending":
@@ -115,7 +115,7 @@ def shown(task: Task, reasons: Mapping[str, str], who: str, why_not: str, seal: 
                 f'<button name="verdict" value="reject">Reject</button></p></form>'
             )
         )
-    parts.append(Html(f'<p><a href="{base}{PATH}">All that waits</a></p>'))
+    parts.append(Html(f'<p><a href="{base}{PATH}">All pending requests</a></p>'))
     return page("Approve this?" if task.status == "pending" else "Request for approval", *parts)
 
 
@@ -123,14 +123,14 @@ def sign_in(base: str, problem: str = "") -> bytes:
     form = (
         f'<form method="post" action="{base}{SIGN_IN}"><label for="credential">Token or API key</label>'
         '<input id="credential" name="credential" type="password" autocomplete="off">'
-        '<label for="who">Who you are, such as User::ann, where the token does not say it</label>'
+        '<label for="who">Who you are, such as User::ann, if the token does not say so</label>'
         '<input id="who" name="who" autocomplete="username"><p><button>Sign in</button></p></form>'
     )
     return page("Sign in to approve", note(problem), Html(form))
 
 
 def refused(message: str, base: str) -> bytes:
-    return page("Not possible", note(f"{message}."), Html(f'<p><a href="{base}{PATH}">All that waits</a></p>'))
+    return page("Not possible", note(f"{message}."), Html(f'<p><a href="{base}{PATH}">All pending requests</a></p>'))
 
 
 def _signed_in(who: str, base: str) -> Html:

@@ -75,7 +75,7 @@ class Submissions:
         asked = self.binding.arguments(caller, snapshot, asked)
         tenant = tenant_of(caller, asked)
         if claims["tenant"] != tenant:
-            raise unbound("the denial is of another tenant")
+            raise unbound("the denial belongs to another tenant")
         _check_actor(value.get("client"), asked["context"], caller)
         if claims["revision"] != snapshot.revision:
             raise ProfileError(400, "not_requestable", GONE)
@@ -129,9 +129,9 @@ class Submissions:
             raise unbound("`denial` is missing")
         claims = self.desk.signer.verified(denial.get("binding_token"), DENIAL, self.desk.endpoint)
         if claims is None or not _binds(claims):
-            raise unbound("`denial.binding_token` is not one of this service")
+            raise unbound("`denial.binding_token` was not issued by this service")
         if "evaluation_id" in denial and denial["evaluation_id"] != claims["evaluation_id"]:
-            raise unbound("`denial.evaluation_id` is of another evaluation")
+            raise unbound("`denial.evaluation_id` belongs to another evaluation")
         expires = _instant(denial.get("expires_at"))
         if expires is None or expires != _instant(claims["denial_expires_at"]):
             raise unbound("`denial.expires_at` is not that of the denial")

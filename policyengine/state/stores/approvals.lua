@@ -38,7 +38,7 @@ local function approvals(op, now, documents, write)
     if ticket.scope ~= asked.scope then return nil, 'the approval is for something else' end
     if ticket.state ~= 'approved' or ticket.revoked ~= 0 or ticket['until'] <= now or ticket.used >= ticket.uses
       or ticket.created < (asked.since or 0) then
-      return nil, 'the approval is not valid any more'
+      return nil, 'the approval is no longer valid'
     end
     local covered = true
     for _, rule in ipairs(asked.rules) do
@@ -49,7 +49,7 @@ local function approvals(op, now, documents, write)
     if ticket.revision == asked.revision then
       if not covered then return nil, 'the approval is for something else' end
     elseif not (ticket.any_revision and covered) then
-      return nil, 'the approval is not valid any more'
+      return nil, 'the approval is no longer valid'
     end
     local made = copy(ticket)
     made.used = ticket.used + 1
@@ -84,7 +84,7 @@ local function approvals(op, now, documents, write)
   local function open_ticket()
     if op.once and documents[op.once] then return documents[op.once] end
     local spent = op.token and documents[op.token]
-    if spent and spent['until'] > now then return nil, 'the denial was submitted already' end
+    if spent and spent['until'] > now then return nil, 'the denial was already submitted' end
     local index = documents[op.index] or {open = {}}
     local open, mine = 0, 0
     for name, at in pairs(index.open) do
@@ -108,9 +108,9 @@ local function approvals(op, now, documents, write)
   local function decide_ticket()
     local ticket = documents[op.key]
     if not ticket then return nil, 'there is no such request for approval' end
-    if state_of(ticket) ~= 'pending' then return nil, 'the request for approval is not pending any more' end
+    if state_of(ticket) ~= 'pending' then return nil, 'the request for approval is no longer pending' end
     if op.who == ticket.requester or has(ticket.agents, op.who) then
-      return nil, 'nobody approves their own request, nor does an agent that acts for them'
+      return nil, 'nobody may approve their own request, nor may an agent that acts for them'
     end
     local mine, fresh, complete, within, needs = 0, 0, true, nil, {}
     for i, need in ipairs(ticket.needs) do
@@ -133,7 +133,7 @@ local function approvals(op, now, documents, write)
       made.state, made.decided = 'denied', now
       return written(made)
     end
-    if fresh == 0 then return nil, 'this approver has approved this request already' end
+    if fresh == 0 then return nil, 'this approver has already approved this request' end
     made.needs = needs
     if complete then made.state, made.decided, made['until'] = 'approved', now, now + within end
     return written(made)
@@ -143,11 +143,11 @@ local function approvals(op, now, documents, write)
     local ticket = documents[op.key]
     if not ticket then return nil, 'there is no such request for approval' end
     if op.owner and op.owner ~= ticket.owner then
-      return nil, 'only who asked for it, or an operator, may cancel it'
+      return nil, 'only the requester or an operator may cancel it'
     end
     local state = state_of(ticket)
     if op.revoke and state ~= 'approved' then return nil, 'the request for approval is not approved' end
-    if not op.revoke and state ~= 'pending' then return nil, 'the request for approval is not pending any more' end
+    if not op.revoke and state ~= 'pending' then return nil, 'the request for approval is no longer pending' end
     local made = copy(ticket)
     if op.revoke then made.revoked = now else made.state, made.decided = 'cancelled', now end
     local what = op.revoke and 'revoke' or 'cancel'
@@ -159,7 +159,7 @@ local function approvals(op, now, documents, write)
     local ticket = documents[op.key]
     if not ticket then return nil, 'there is no such request for approval' end
     if ticket.told or state_of(ticket) == 'pending' or (op.claim > 0 and ticket.claimed > now) then
-      return nil, 'there is nobody to tell'
+      return nil, 'no callback is due'
     end
     local made = copy(ticket)
     if op.claim > 0 then made.claimed = now + op.claim else made.told = true end

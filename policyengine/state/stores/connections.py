@@ -84,7 +84,7 @@ def _asked(socket: Any, command: bytes) -> Any:
         if (reply := answer(came, 0)) is not None:
             if reply[1] != len(came):
                 # The rest belongs to no command, and would be taken for the next answer.
-                raise ConnectionError("the server said more than it was asked")
+                raise ConnectionError("the server sent more than it was asked for")
             return reply[0]
         more = socket.recv(READ)
         if not more:

@@ -119,4 +119,4 @@ class Postgresql:
             with self._pool.connection() as connection:
                 yield connection
         except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
+            raise StoreError(f"the state store is unavailable: {error}") from error

@@ -72,7 +72,7 @@ class Redis:
             self._connections = self._connections_of(self._client)
             policies = self._policies()
         except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
+            raise StoreError(f"the state store is unavailable: {error}") from error
         for policy in policies:
             if policy != "noeviction":
                 raise StoreError(f"the state store may forget what it is to remember: its maxmemory-policy is {policy}")
@@ -107,7 +107,7 @@ class Redis:
                 told = self._call(DIGEST, SCRIPT, arguments)
             return wire.outcome(told, len(prefix))
         except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
+            raise StoreError(f"the state store is unavailable: {error}") from error
 
     async def _run_async(self, operation: Operation, prefix: str) -> Outcome:
         client = self._of_this_loop()
@@ -121,7 +121,7 @@ class Redis:
                 return await to_thread(self._run, operation, prefix)
             told = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation, prefix))
         except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
+            raise StoreError(f"the state store is unavailable: {error}") from error
         return wire.outcome(told, len(prefix))
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
@@ -134,7 +134,7 @@ class Redis:
                     if text is not None:
                         yield key.decode()[length:], opened(text)
         except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
+            raise StoreError(f"the state store is unavailable: {error}") from error
 
     def _client_of(self, key: str) -> Any:
         """The client of the server with this key."""

@@ -53,11 +53,11 @@ def answer(data: bytes, at: int) -> tuple[Any, int] | None:
         return _whole(said), after
     if kind == _STATUS:
         return said, after
-    raise Garbled("the server gave an answer that no script gives")
+    raise Garbled("the server sent an answer that no script gives")
 
 
 def _whole(said: bytes) -> int:
     try:
         return int(said)
     except ValueError:
-        raise Garbled("the server gave an answer that is none") from None
+        raise Garbled("the server sent an invalid answer") from None

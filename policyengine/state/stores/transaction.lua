@@ -728,7 +728,7 @@ local function adjust()
     ends = op.what == 'raise' and at + op.length or window_end(document, op.window, at)
     if not ends then return rejected(SKEWED) end
     local alive = raises(document, at)
-    if #alive >= 64 then return rejected('the ceiling is raised too often at the same time') end
+    if #alive >= 64 then return rejected('the ceiling has too many raises at the same time') end
     alive[#alive + 1] = {op.amount, ends}
     made = copy(document)
     made.now, made.raised = at, alive
@@ -757,7 +757,7 @@ local function impose()
       size = size + 1
     end
   end
-  if size + 1 > op.most then return rejected('too many are blocked') end
+  if size + 1 > op.most then return rejected('too many blocks') end
   local ends = 0
   if op.blocked and op.length > 0 then ends = now + op.length end
   entries[op.name] = {kind = op.kind, type = op.type, id = op.id, blocked = op.blocked, ['until'] = ends, why = op.why,
