@@ -19,7 +19,7 @@ from policyengine.compile.codegen import fast_tree
 from policyengine.compile.derived_decisions import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
 from policyengine.compile.fallback_entry import FallbackEntry, FaultyTable, Outcome
-from policyengine.compile.fallible_rules import Told
+from policyengine.compile.fallible_rules import Report
 from policyengine.compile.index import Dimension, RulePlan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
@@ -51,9 +51,9 @@ class Bucket:
         revision: str,
         native: ModuleType | None = NATIVE,
         refusal: Decision | None = None,
-        dear: QuantifierCounts | None = None,
+        quantifier_counts: QuantifierCounts | None = None,
     ) -> None:
-        self._dear = dear if dear is not None else QuantifierCounts()
+        self._quantifier_counts = quantifier_counts if quantifier_counts is not None else QuantifierCounts()
         # How many rules that are in no table have quantifiers, and how many have nested ones.
         self._always = (0, 0)
         self._site = site
@@ -130,19 +130,19 @@ class Bucket:
         blocks, faulty = self._concerned(env)
         need_all(blocks)
         asked_of = [(self._first, *first), *((block, *block.ask_carefully(*request)) for block in blocks)]
-        others = [(block.number, held, told) for block, held, _, told in asked_of[1:] if held or told]
+        others = [(block.number, held, report) for block, held, _, report in asked_of[1:] if held or report]
         outcome: Outcome = (first[0], first[2], tuple(sorted(others)), faulty)
         refused = refused_arguments(self._schema, self._world, asked)
         failed = [rule for block, _, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
         # If each reason for an error was seen before, the decision for this outcome is known.
-        is_told = (bool(faulty) or any(told for *_, told in asked_of)) and not (refused or approved)
-        known = self._spare.known(outcome) if is_told and not failed else None
+        has_report = (bool(faulty) or any(report for *_, report in asked_of)) and not (refused or approved)
+        known = self._spare.known(outcome) if has_report and not failed else None
         if known is not None:
             return known
         held = [rule for block, mask, _, _ in asked_of for rule in _chosen(block.rules, mask)]
         why = {rule.name: _error(rule, env) for rule in failed}
-        learned = [block.learn(told, mask, why) for block, _, mask, told in asked_of]
-        is_told = is_told and all(learned)
+        learned = [block.learn(report, mask, why) for block, _, mask, report in asked_of]
+        has_report = has_report and all(learned)
         verdicts, tried = self._verdicts(held, failed, self._errors(asked_of, faulty), why)
         erred = [*verdicts.erred, *tried.erred]
         if refused:
@@ -151,7 +151,7 @@ class Bucket:
         # A remembered decision is given to every request with the same outcome, so nothing in it may come from this
         # request.
         is_constant = all(map(_is_constant, (*held, *erred)))
-        if is_told and is_constant:
+        if has_report and is_constant:
             self._spare.remember(outcome, decision)
         kept = not erred and is_constant
         if kept:
@@ -165,10 +165,10 @@ class Bucket:
         return then
 
     def _errors(
-        self, asked_of: Sequence[tuple[RuleBlock, int, int, Told]], faulty: Sequence[FaultyTable]
+        self, asked_of: Sequence[tuple[RuleBlock, int, int, Report]], faulty: Sequence[FaultyTable]
     ) -> list[tuple[Rule, RuleError]]:
         """The rules that read an attribute without a value, and what is wrong with each."""
-        errors = [error for block, _, mask, told in asked_of for error in block.errors(told, mask)]
+        errors = [error for block, _, mask, report in asked_of for error in block.errors(report, mask)]
         for number, (code, message) in faulty:
             for rule in self._tables[number].all:
                 key = first_read(rule)
@@ -190,9 +190,9 @@ class Bucket:
         def said(tried: bool) -> Verdicts:
             those = [rule for rule in erred if rule.tried is tried]
             why = [errors[rule.name] for rule in those]
-            spoke = sorted((rule for rule in held if rule.tried is tried), key=_name)
+            held_there = sorted((rule for rule in held if rule.tried is tried), key=_name)
             faults = [(each.code, each.message) for each in why]
-            return Verdicts(spoke, those, listed_errors(faults, why.__getitem__))
+            return Verdicts(held_there, those, listed_errors(faults, why.__getitem__))
 
         return said(False), said(True)
 
@@ -225,7 +225,7 @@ class Bucket:
         total = (self._always[0] + more[0], self._always[1] + more[1])
         if block in self._unindexed:
             self._always = total
-        self._dear.learn(*total)
+        self._quantifier_counts.learn(*total)
 
     def _block(self, rules: Sequence[Rule]) -> RuleBlock:
         block = RuleBlock(len(self._blocks), rules, self._site, self._env, self._learn)

@@ -80,9 +80,9 @@ def list_rule(
 ) -> CodeListing:
     """The functions that evaluate one rule of `rules` for requests of these types, which are one of
     `request_types_of`."""
-    index, harmless = Index(rules, schema), VettedNames(schema)
-    looks = look(schema, harmless, request_types[1], read_through(index.about(request_types[1], request_types[2])))
-    actors = Actors(request_types[1], {}, schema, world, Derived(), harmless, looks)
+    index, vetted_names = Index(rules, schema), VettedNames(schema)
+    looks = look(schema, vetted_names, request_types[1], read_through(index.about(request_types[1], request_types[2])))
+    actors = Actors(request_types[1], {}, schema, world, Derived(), vetted_names, looks)
     bucket = Bucket(index.plan(*request_types), CallSite(*request_types, frozenset(world.records)), actors, "")
     made = bucket.trees(rule)
     return CodeListing(rule, request_types, tuple(_function(rule, count, tree, names) for count, tree, names in made))

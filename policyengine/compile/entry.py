@@ -177,8 +177,8 @@ def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
 def _mentions_twice(apart: Apart | None) -> ast.expr:
     """Whether entities may be mentioned more than once. With `alone` the mentions were merged before."""
     single = call("single", load("principal"), load("resource"), load("context"), load("attributes"))
-    quick = [] if apart is None else [_negated(all_of(_only_refers(apart)))]
-    return all_of([_negated(load("alone")), *quick, _negated(single)])
+    only_refers = [] if apart is None else [_negated(all_of(_only_refers(apart)))]
+    return all_of([_negated(load("alone")), *only_refers, _negated(single)])
 
 
 def _only_refers(apart: Apart) -> list[ast.expr]:

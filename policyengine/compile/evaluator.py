@@ -64,7 +64,7 @@ class Evaluator(Decider):
         self._native = native
         self._derived = Derived()
         # What decisions may take, as far as rules were asked.
-        self.dear = QuantifierCounts()
+        self.quantifier_counts = QuantifierCounts()
         # The names in requests that need no check.
         self.harmless = VettedNames(schema)
         self._policies = policies
@@ -281,7 +281,7 @@ class Evaluator(Decider):
         delegates = delegators(principal, self._schema) is not None
         site = CallSite(principal, action, resource, frozenset(self._world.records), delegates)
         plan = self._index.plan(principal, action, resource) if refusal is None else RulePlan((), ())
-        bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal, self.dear)
+        bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal, self.quantifier_counts)
         by_type[principal] = bucket.entry
         return bucket
 

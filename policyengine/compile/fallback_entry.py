@@ -18,7 +18,7 @@ from policyengine.compile.derived_decisions import Derived
 from policyengine.compile.emit import Emitter
 from policyengine.compile.entry import WAY_IN, ask_tables
 from policyengine.compile.fallible_expressions import absent
-from policyengine.compile.fallible_rules import Told, read_all, takes_of
+from policyengine.compile.fallible_rules import Report, read_all, takes_of
 from policyengine.compile.intake import Entry
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import assign, call, call_object, load, subscript
@@ -36,7 +36,7 @@ MOST_KNOWN = 256
 FaultyTable = tuple[int, Reason]
 # Of the rules that are evaluated first, the mask of those that held and what is reported of others; the same for
 # further blocks; and the tables whose key has no value, which is the first thing that all their rules read.
-Outcome = tuple[int, Told, tuple[Hit, ...], tuple[FaultyTable, ...]]
+Outcome = tuple[int, Report, tuple[Hit, ...], tuple[FaultyTable, ...]]
 
 
 class FallbackEntry:
@@ -80,11 +80,11 @@ class FallbackEntry:
         self._made = _function(bool(self._first.rules), self._tables, self._site, self._world, {**self._env, **names})
         return self._made(*request)
 
-    def _other(self, held: int, told: Told, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]) -> Decision:
+    def _other(self, held: int, report: Report, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]) -> Decision:
         """The remembered decision about a request in which every value that a rule read is there. Raises for all
         others."""
         # An error has a place, which only the interpreter can name. Without errors, the bucket has the decision.
-        if told or faulty or any(of_block for *_, of_block in hits):
+        if report or faulty or any(of_block for *_, of_block in hits):
             raise Unusual
         decision: Decision | None
         if hits:
@@ -124,7 +124,7 @@ def _function(
         *look_up(lookups_of(emitter.looked_up, emitter), emitter),
         *read_all(reads, site),
         *(ast.If(absent(read.name), [_faulty(read)], []) for read in reads.values()),
-        *ask_tables(tables, emitter, "ask_told"),
+        *ask_tables(tables, emitter, "ask_with_report"),
         *([ast.If(load("h"), [assign("h", call("in_order", load("h")))], [])] if tables else []),
         *_answer(),
     ]
@@ -142,8 +142,8 @@ def _known(root: str, site: CallSite) -> ast.stmt:
 
 def _ask_first(any_rules: bool) -> list[ast.stmt]:
     if not any_rules:
-        return [_assigned(("m", "told"), ast.Tuple([ast.Constant(0), _none()], ast.Load()))]
-    asked = _assigned(("m", "o", "told"), call("first", *map(load, PARAMETERS)))
+        return [_assigned(("m", "report"), ast.Tuple([ast.Constant(0), _none()], ast.Load()))]
+    asked = _assigned(("m", "o", "report"), call("first", *map(load, PARAMETERS)))
     return [asked, ast.If(load("o"), [ast.Expr(call("bad"))], [])]
 
 
@@ -154,7 +154,7 @@ def _faulty(read: NumberedRead) -> ast.stmt:
 
 
 def _answer() -> list[ast.stmt]:
-    outcome = [load(name) for name in ("m", "told", "h", "t")]
+    outcome = [load(name) for name in ("m", "report", "h", "t")]
     find = call_object(ast.Attribute(load("known"), "get", ast.Load()), ast.Tuple(list(outcome), ast.Load()))
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
     plain = ast.Compare(load("approved"), [ast.Is()], [ast.Constant(None)])

@@ -32,11 +32,11 @@ class ReadPlace:
 
 @dataclass(slots=True)
 class CheckingEmitter(Emitter):
-    """An Emitter of expressions in which attributes may have no value. `sure` are the names that certainly have one
+    """An Emitter of expressions in which attributes may have no value. `valued` are the names that certainly have one
     where the expression stands; for others it notes the place, of the rule `asked`, and raises."""
 
     reads: Mapping[Readable, NumberedRead] = field(default_factory=dict)
-    sure: frozenset[str] = frozenset()
+    valued: frozenset[str] = frozenset()
     asked: int = 0
     raises: bool = False
     places: list[ReadPlace] = field(default_factory=list)
@@ -46,7 +46,7 @@ class CheckingEmitter(Emitter):
         # An attribute is read after the entity or record that it belongs to, which may have no value either.
         while isinstance(expr, READABLE) and expr in self.reads:
             read = self.reads[expr]
-            if read.name not in self.sure:
+            if read.name not in self.valued:
                 self.raises = True
                 lacks = call("lack", load("places"), self.place(read, [(self.asked, expr.span)]))
                 value = ast.IfExp(absent(read.name), lacks, value)
@@ -79,38 +79,38 @@ class CheckingEmitter(Emitter):
 
     # ---- conditions ----
 
-    def chained(self, expr: ir.Expr, negated: bool, is_and: bool, sure: set[str]) -> ast.expr:
+    def chained(self, expr: ir.Expr, negated: bool, is_and: bool, valued: set[str]) -> ast.expr:
         """A condition, or its opposite, as a link of a chain of `and` or of `or`. If it needs an attribute without a
-        value, it is None in a chain of `and`, and `erred`, which is true, in a chain of `or`. Adds to `sure` the names
-        that have a value wherever evaluation goes on."""
+        value, it is None in a chain of `and`, and `erred`, which is true, in a chain of `or`. Adds to `valued` the
+        names that have a value wherever evaluation goes on."""
         match expr:
             case ir.Not(operand=operand):
-                return self.chained(operand, not negated, is_and, sure)
-            case ir.And(items=items) | ir.Or(items=items) if self._is_unsure(expr, sure):
+                return self.chained(operand, not negated, is_and, valued)
+            case ir.And(items=items) | ir.Or(items=items) if self._may_lack(expr, valued):
                 own = isinstance(expr, ir.And) is not negated
-                links = [self.chained(items[0], negated, own, sure)]
-                inner = set(sure)
+                links = [self.chained(items[0], negated, own, valued)]
+                inner = set(valued)
                 links += [self.chained(item, negated, own, inner) for item in items[1:]]
                 return self._as_link(all_of(links) if own else any_of(links), own, is_and)
-            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._is_unsure(expr, sure):
+            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._may_lack(expr, valued):
                 lacks = ast.Constant(None) if is_and else load("erred")
-                chain = self.chained(condition, False, True, sure)
-                branches = [self.chained(one, negated, is_and, set(sure)) for one in (then, otherwise)]
+                chain = self.chained(condition, False, True, valued)
+                branches = [self.chained(one, negated, is_and, set(valued)) for one in (then, otherwise)]
                 return self._unless_lacking(chain, lacks, lambda holds: ast.IfExp(holds, *branches))
-        before, test = self._after_reads(expr, is_and, sure)
+        before, test = self._after_reads(expr, is_and, valued)
         return _linked(before, negation(test) if negated else test, is_and)
 
-    def _valued(self, expr: ir.Expr, sure: set[str]) -> ast.expr:
+    def _valued(self, expr: ir.Expr, valued: set[str]) -> ast.expr:
         """The value of an expression, or `absent` if it needs an attribute without a value."""
         match expr:
-            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._is_unsure(expr, sure):
-                chain = self.chained(condition, False, True, sure)
-                branches = [self._valued(one, set(sure)) for one in (then, otherwise)]
+            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._may_lack(expr, valued):
+                chain = self.chained(condition, False, True, valued)
+                branches = [self._valued(one, set(valued)) for one in (then, otherwise)]
                 return self._unless_lacking(chain, load("absent"), lambda holds: ast.IfExp(holds, *branches))
-            case ir.And() | ir.Or() if self._is_unsure(expr, sure):
-                chain = self.chained(expr, False, True, sure)
+            case ir.And() | ir.Or() if self._may_lack(expr, valued):
+                chain = self.chained(expr, False, True, valued)
                 return self._unless_lacking(chain, load("absent"), lambda holds: holds)
-        before, value = self._after_reads(expr, True, sure)
+        before, value = self._after_reads(expr, True, valued)
         return ast.IfExp(all_of(before), value, load("absent")) if before else value
 
     def _unless_lacking(self, chain: ast.expr, lacks: ast.expr, then: Callable[[ast.expr], ast.expr]) -> ast.expr:
@@ -119,28 +119,28 @@ class CheckingEmitter(Emitter):
         is_lacking = ast.Compare(ast.NamedExpr(ast.Name(name, ast.Store()), chain), [ast.Is()], [ast.Constant(None)])
         return ast.IfExp(is_lacking, lacks, then(load(name)))
 
-    def _after_reads(self, expr: ir.Expr, is_and: bool, sure: set[str]) -> tuple[list[ast.expr], ast.expr]:
+    def _after_reads(self, expr: ir.Expr, is_and: bool, valued: set[str]) -> tuple[list[ast.expr], ast.expr]:
         """The links before an expression, and its value once they hold."""
         around = self.loads
-        before = self._before(expr, is_and, sure)
-        self.sure = frozenset(sure)
+        before = self._before(expr, is_and, valued)
+        self.valued = frozenset(valued)
         value = self.emit(expr)
         # The choices that were made for this expression are of no use to others.
         self.loads = around
         return before, value
 
-    def _before(self, expr: ir.Expr, is_and: bool, sure: set[str]) -> list[ast.expr]:
+    def _before(self, expr: ir.Expr, is_and: bool, valued: set[str]) -> list[ast.expr]:
         """The links before an expression: tests that what it always reads has a value, and the choices in it."""
         links: list[ast.expr] = []
         for node in steps(expr):
             if not isinstance(node, READABLE):
-                if node is not expr and self._is_unsure(node, sure):
-                    links.append(self._choose(node, is_and, sure))
+                if node is not expr and self._may_lack(node, valued):
+                    links.append(self._choose(node, is_and, valued))
                 continue
             read = self.reads[node]
-            if read.name in sure:
+            if read.name in valued:
                 continue
-            sure.add(read.name)
+            valued.add(read.name)
             place = self.place(read, [(self.asked, node.span)])
             if is_and:
                 links.append(any_of([negation(absent(read.name)), call("note", place)]))
@@ -148,16 +148,18 @@ class CheckingEmitter(Emitter):
                 links.append(all_of([absent(read.name), call("fail", load("places"), place)]))
         return links
 
-    def _choose(self, choice: Choice, is_and: bool, sure: set[str]) -> ast.expr:
+    def _choose(self, choice: Choice, is_and: bool, valued: set[str]) -> ast.expr:
         """The link that makes a choice. From then on its value has a name."""
-        value, name = self._valued(choice, sure), self.fresh()
+        value, name = self._valued(choice, valued), self.fresh()
         self.loads = {**self.loads, choice: name}
         lacks = ast.Compare(ast.NamedExpr(ast.Name(name, ast.Store()), value), [ast.Is()], [load("absent")])
         return any_of([negation(lacks), ast.Constant(None)]) if is_and else all_of([lacks, load("erred")])
 
-    def _is_unsure(self, expr: ir.Expr, sure: set[str]) -> bool:
+    def _may_lack(self, expr: ir.Expr, valued: set[str]) -> bool:
         reads = self.reads
-        return any(isinstance(node, READABLE) and node in reads and reads[node].name not in sure for node in walk(expr))
+        return any(
+            isinstance(node, READABLE) and node in reads and reads[node].name not in valued for node in walk(expr)
+        )
 
     def _as_link(self, chain: ast.expr, own: bool, is_and: bool) -> ast.expr:
         """A chain of one kind as a link in a chain of the other kind."""

@@ -49,9 +49,9 @@ from policyengine.model.entities import World
 from policyengine.model.types import STRING, ListT, SetT
 
 # The numbers of places, and, by the numbers of attributes, why those have no value; empty if no rule read such one.
-Told = tuple[()] | tuple[tuple[int, ...], tuple[tuple[int, Reason], ...]]
+Report = tuple[()] | tuple[tuple[int, ...], tuple[tuple[int, Reason], ...]]
 # Takes PARAMETERS; returns the masks of the rules that held and of those that failed, and what it reports of others.
-Careful = Callable[..., tuple[int, int, Told]]
+Careful = Callable[..., tuple[int, int, Report]]
 
 
 def careful_function(
@@ -62,18 +62,18 @@ def careful_function(
     body = written.body()
     takes = takes_of(written.emitter.reads, world)
     names = {**env, **written.emitter.constants, **takes}
-    names |= {"told": _telling(written.emitter.places), "failed": failures.failed}
+    names |= {"report": _reporter(written.emitter.places), "failed": failures.failed}
     made: Careful = function(module("careful", PARAMETERS, body), names)
     return made, written.emitter.places
 
 
-def _telling(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Told]:
+def _reporter(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Report]:
     """A function that reports why the attributes that rules read have no value."""
     numbers: dict[int, set[int]] = {}
     for number, place in enumerate(places):
         numbers.setdefault(place.read, set()).add(number)
 
-    def told(came_upon: list[int], faults: Faults) -> Told:
+    def report(came_upon: list[int], faults: Faults) -> Report:
         # Every attribute is read at the top, so `faults` may name some that no rule needed. If these were reported, two
         # requests with one decision would be remembered separately.
         if len(faults) == 1:
@@ -81,7 +81,7 @@ def _telling(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Told]
         why = [(read, why) for read, why in faults.items() if not numbers.get(read, _NONE).isdisjoint(came_upon)]
         return tuple(came_upon), tuple(why)
 
-    return told
+    return report
 
 
 _NONE: frozenset[int] = frozenset()
@@ -105,7 +105,7 @@ class _Careful:
         emitter = self.emitter
         reads = read_all(emitter.reads, emitter.site)
         empty: tuple[tuple[str, ast.expr], ...] = (("places", ast.List([], ast.Load())), ("faults", ast.Dict([], [])))
-        told = ast.IfExp(load("places"), call("told", load("places"), load("faults")), ast.Tuple([], ast.Load()))
+        report = ast.IfExp(load("places"), call("report", load("places"), load("faults")), ast.Tuple([], ast.Load()))
         return [
             *(assign(name, value) for name, value in empty),
             assign("note", ast.Attribute(load("places"), "append", ast.Load())),
@@ -115,7 +115,7 @@ class _Careful:
             assign("m", ast.Constant(0)),
             assign("o", ast.Constant(0)),
             *self._ask(),
-            ast.Return(ast.Tuple([load("m"), load("o"), told], ast.Load())),
+            ast.Return(ast.Tuple([load("m"), load("o"), report], ast.Load())),
         ]
 
     def _look_up(self) -> list[ast.stmt]:
@@ -144,7 +144,7 @@ class _Careful:
             statements.append(ast.If(absent(read.name), [_note(place)], asked))
         return [*statements, *self._ask_each(others, frozenset())]
 
-    def _ask_each(self, numbers: Sequence[int], sure: frozenset[str]) -> list[ast.stmt]:
+    def _ask_each(self, numbers: Sequence[int], valued: frozenset[str]) -> list[ast.stmt]:
         """These rules. A test that several of them begin with is made once."""
         together: dict[ir.Expr, list[int]] = {}
         for number in numbers:
@@ -152,9 +152,9 @@ class _Careful:
         statements: list[ast.stmt] = []
         for test, group in together.items():
             if len(group) > 1 and self._is_simple(test):
-                statements.append(self._ask_together(test, group, sure))
+                statements.append(self._ask_together(test, group, valued))
             else:
-                statements += [self._ask_alone(number, sure) for number in group]
+                statements += [self._ask_alone(number, valued) for number in group]
         return statements
 
     def _is_simple(self, test: ir.Expr) -> bool:
@@ -162,40 +162,40 @@ class _Careful:
         reads = [node for node in walk(test) if isinstance(node, READABLE) and is_readable(node)]
         return len(reads) == len(certain(test))
 
-    def _ask_together(self, test: ir.Expr, group: Sequence[int], sure: frozenset[str]) -> ast.stmt:
+    def _ask_together(self, test: ir.Expr, group: Sequence[int], valued: frozenset[str]) -> ast.stmt:
         reads = [self.emitter.reads[node] for node in certain(test)]
-        known = sure | {read.name for read in reads}
+        known = valued | {read.name for read in reads}
         branches: dict[bool, list[ast.stmt]] = {True: [], False: []}
         for number in group:
             branches[first_test(self._rules[number])[1]].append(self._ask_rest(number, known))
-        self.emitter.sure = known
+        self.emitter.valued = known
         held = self.emitter.emit(test)
         asked: ast.stmt = ast.If(held, branches[True], branches[False])
         if not branches[True]:
             asked = ast.If(negation(held), branches[False], [])
         own = [certain(items_of(self._rules[number])[0]) for number in group]
         for at, read in reversed(list(enumerate(reads))):
-            if read.name not in sure:
+            if read.name not in valued:
                 place = self._place(read, [(number, nodes[at]) for number, nodes in zip(group, own, strict=True)])
                 asked = ast.If(absent(read.name), [_note(place)], [asked])
         return _tried(asked, sum(1 << number for number in group), False)
 
-    def _ask_rest(self, number: int, sure: frozenset[str]) -> ast.stmt:
+    def _ask_rest(self, number: int, valued: frozenset[str]) -> ast.stmt:
         """A rule whose first test has been made."""
         items = items_of(self._rules[number])[1:]
         if not items:
             return set_bit("m", number)
-        return self._asked(number, [], items[0] if len(items) == 1 else _and(items), sure)
+        return self._asked(number, [], items[0] if len(items) == 1 else _and(items), valued)
 
-    def _ask_alone(self, number: int, sure: frozenset[str]) -> ast.stmt:
+    def _ask_alone(self, number: int, valued: frozenset[str]) -> ast.stmt:
         rule = self._rules[number]
-        self.emitter.sure = sure
-        return self._asked(number, scope_tests(rule, self.emitter), rule.condition, sure)
+        self.emitter.valued = valued
+        return self._asked(number, scope_tests(rule, self.emitter), rule.condition, valued)
 
-    def _asked(self, number: int, tests: list[ast.expr], condition: ir.Expr, sure: frozenset[str]) -> ast.stmt:
+    def _asked(self, number: int, tests: list[ast.expr], condition: ir.Expr, valued: frozenset[str]) -> ast.stmt:
         self.emitter.asked, self.emitter.raises = number, False
         if not (isinstance(condition, ir.Const) and condition.value is True and tests):
-            tests.append(self.emitter.chained(condition, False, True, set(sure)))
+            tests.append(self.emitter.chained(condition, False, True, set(valued)))
         return _tried(ast.If(all_of(tests), [set_bit("m", number)], []), 1 << number, self.emitter.raises)
 
     def _place(self, read: NumberedRead, rules: Sequence[tuple[int, Readable | None]]) -> ast.expr:
@@ -256,8 +256,10 @@ def _and(items: tuple[ir.Expr, ...]) -> ir.Expr:
 
 
 def _tried(statement: ast.stmt, mask: int, raises: bool) -> ast.stmt:
-    told = call("failed", load("error"), ast.Constant(mask), load("places"))
-    failed = ast.ExceptHandler(load("Exception"), "error", [ast.AugAssign(ast.Name("o", ast.Store()), ast.Add(), told)])
+    failed_mask = call("failed", load("error"), ast.Constant(mask), load("places"))
+    failed = ast.ExceptHandler(
+        load("Exception"), "error", [ast.AugAssign(ast.Name("o", ast.Store()), ast.Add(), failed_mask)]
+    )
     # Its place is noted already. Counted as failed as well, the rule would err without a reason.
     lacking = ast.ExceptHandler(load("Lacking"), None, [ast.Pass()])
     return ast.Try([statement], [lacking, failed] if raises else [failed], [], [])

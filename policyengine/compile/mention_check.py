@@ -82,7 +82,7 @@ class Apart:
         return True
 
 
-def look(schema: Schema, harmless: VettedNames, action: str, through: frozenset[str]) -> Look:
+def look(schema: Schema, vetted_names: VettedNames, action: str, through: frozenset[str]) -> Look:
     roots: dict[str, Type] = {n: root.field.type for n, root in schema.context.items() if mentions(root.field.type)}
     if AGENT not in schema.context:
         roots[AGENT] = EntityT(schema.every_type())
@@ -91,7 +91,7 @@ def look(schema: Schema, harmless: VettedNames, action: str, through: frozenset[
     tools = any(mentions(tool.args) for tool in schema.tools.values())
 
     def single(principal: Any, resource: Any, context: Any, attributes: Any) -> bool:
-        seen = _Seen(schema, harmless, through, tools)
+        seen = _Seen(schema, vetted_names, through, tools)
         try:
             seen.entity(principal, always=True)
             seen.entity(resource, always=True)
@@ -104,7 +104,7 @@ def look(schema: Schema, harmless: VettedNames, action: str, through: frozenset[
             return False
 
     simple = {type_: None if tools and type_ == TOOL else _simple(schema, type_) for type_ in schema.entities}
-    return Look(single, simple, tuple(sorted(roots)), through, harmless.by_type, bool(of_action))
+    return Look(single, simple, tuple(sorted(roots)), through, vetted_names.by_type, bool(of_action))
 
 
 def _simple(schema: Schema, type_: str) -> tuple[str, ...] | None:
@@ -126,10 +126,10 @@ class Unsure(Exception):
 class _Seen:
     """The mentions of one request: those with attributes, and those that only name their entity."""
 
-    __slots__ = ("_full", "_harmless", "_named", "_schema", "_through", "_todo", "_tools")
+    __slots__ = ("_full", "_named", "_schema", "_through", "_todo", "_tools", "_vetted_names")
 
-    def __init__(self, schema: Schema, harmless: VettedNames, through: frozenset[str], tools: bool) -> None:
-        self._schema, self._harmless, self._through, self._tools = schema, harmless, through, tools
+    def __init__(self, schema: Schema, vetted_names: VettedNames, through: frozenset[str], tools: bool) -> None:
+        self._schema, self._vetted_names, self._through, self._tools = schema, vetted_names, through, tools
         self._full: list[Pair] = []
         self._named: list[Pair] = []
         self._todo: list[tuple[Pair, Mapping[str, Any]]] = []
@@ -145,7 +145,7 @@ class _Seen:
             if always or pair[0] in self._through:
                 self._named.append(pair)
             return
-        if len(self._full) == MOST or not value.keys() <= self._harmless.members(pair[0]):
+        if len(self._full) == MOST or not value.keys() <= self._vetted_names.members(pair[0]):
             raise Unsure
         self._full.append(pair)
         self._todo.append((pair, value))

@@ -22,14 +22,14 @@ _MANY = 1 << 30
 class QuantifierCounts:
     """The most quantifiers of any shape of request: `single` ones, and those `nested` in another."""
 
-    __slots__ = ("few", "nested", "single")
+    __slots__ = ("cheap_elements", "nested", "single")
 
     def __init__(self) -> None:
         self.single = self.nested = 0
         # Up to this many elements, no decision takes long.
-        self.few = _MANY
+        self.cheap_elements = _MANY
 
-    def looks(self, elements: int) -> int:
+    def most_looks(self, elements: int) -> int:
         """The most elements that a decision visits for a request with this many."""
         return self.single * elements + self.nested * min(MAX_LOOKS, (elements // 2 + 1) ** 2)
 
@@ -38,10 +38,10 @@ class QuantifierCounts:
         if single <= self.single and nested <= self.nested:
             return
         self.single, self.nested = max(single, self.single), max(nested, self.nested)
-        few = FEW
-        while few < _MANY and self.looks(2 * few) <= MOST_LOOKS:
-            few *= 2
-        self.few = few
+        cheap_elements = FEW
+        while cheap_elements < _MANY and self.most_looks(2 * cheap_elements) <= MOST_LOOKS:
+            cheap_elements *= 2
+        self.cheap_elements = cheap_elements
 
 
 def quantifiers(rules: Iterable[Rule]) -> tuple[int, int]:

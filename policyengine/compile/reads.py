@@ -165,10 +165,10 @@ def taking(read: NumberedRead, world: World) -> Take:
         return _expecting(read)
     number, attribute = read.number, read.expr
     collections = _collections(attribute.type)
-    missing, told = _reason(ABSENT, attribute), _told_by_class(attribute)
+    missing, by_class = _reason(ABSENT, attribute), _reasons_by_class(attribute)
 
     def take(value: Any, faults: Faults) -> Any:
-        why = missing if value is ABSENT else told.get(type(value))
+        why = missing if value is ABSENT else by_class.get(type(value))
         if why is not None:
             faults[number] = why
             return ABSENT
@@ -215,7 +215,7 @@ def _expecting(read: NumberedRead) -> Take:
     return take
 
 
-def _told_by_class(attribute: ir.Attribute) -> dict[type, Reason]:
+def _reasons_by_class(attribute: ir.Attribute) -> dict[type, Reason]:
     """The reasons for classes whose instances never have the attribute's type."""
     scalar = _FIT.get(attribute.type)
     if scalar is None and not isinstance(attribute.type, EntityT | RecordT | SetT | ListT):

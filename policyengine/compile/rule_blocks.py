@@ -11,7 +11,7 @@ from policyengine.compile.codegen import Fast, fast_function
 from policyengine.compile.compile_on_demand import FEW, need
 from policyengine.compile.failures import RuleFailures
 from policyengine.compile.fallible_expressions import ReadPlace
-from policyengine.compile.fallible_rules import Careful, Told, careful_function
+from policyengine.compile.fallible_rules import Careful, Report, careful_function
 from policyengine.compile.index import Dimension
 from policyengine.compile.runtime import Unusual
 from policyengine.ir.nodes import Rule
@@ -20,7 +20,7 @@ from policyengine.model.decision import RuleError
 # The most rules in one generated function; more rules make several functions.
 BLOCK = 200
 # The number of a block, the mask of the rules that held, and what it reports of others.
-Hit = tuple[int, int, Told]
+Hit = tuple[int, int, Report]
 
 
 class RuleBlock:
@@ -79,7 +79,7 @@ class RuleBlock:
             self._careful = made
         return self._careful
 
-    def ask_carefully(self, *request: Any) -> tuple[int, int, Told]:
+    def ask_carefully(self, *request: Any) -> tuple[int, int, Report]:
         """The masks of the rules that held and of those that failed, and what is reported of others."""
         return self.prepare_asked()(*request) if self._careful is None else self._careful(*request)
 
@@ -89,19 +89,19 @@ class RuleBlock:
             self._need()
         return self.prepare_carefully()
 
-    def ask_told(self, *request: Any) -> tuple[Hit, ...]:
+    def ask_with_report(self, *request: Any) -> tuple[Hit, ...]:
         """The block's number, the mask of the rules that held, and what is reported of others, if there is anything.
         Raises if a rule failed for an unknown reason."""
-        held, failed, told = self.ask_carefully(*request)
+        held, failed, report = self.ask_carefully(*request)
         if failed:
             raise Unusual
-        return ((self.number, held, told),) if held or told else ()
+        return ((self.number, held, report),) if held or report else ()
 
-    def errors(self, told: Told, failed: int) -> list[tuple[Rule, RuleError]]:
+    def errors(self, report: Report, failed: int) -> list[tuple[Rule, RuleError]]:
         """The rules with a reported error, and the errors, except for rules in the mask `failed`."""
-        if not told:
+        if not report:
             return []
-        places, faults = told
+        places, faults = report
         why = dict(faults)
         lacking = [
             (self.rules[number], RuleError(self.rules[number].name, *why[place.read], str(span)))
@@ -111,12 +111,12 @@ class RuleBlock:
         known = (each for number in places if number < 0 for each in self._failures.errors(number))
         return lacking + [(rule, error) for number, rule, error in known if not failed >> number & 1]
 
-    def learn(self, told: Told, failed: int, errors: Mapping[str, RuleError]) -> bool:
+    def learn(self, report: Report, failed: int, errors: Mapping[str, RuleError]) -> bool:
         """Remembers the interpreter's errors for the rules that failed, by their names. Returns whether all of them are
         known from now on."""
-        if not failed or not told:
+        if not failed or not report:
             return not failed
-        places, _ = told
+        places, _ = report
         numbered = ((n, rule) for n, rule in enumerate(self.rules) if failed >> n & 1)
         return self._failures.learn(places, {n: (rule, errors[rule.name]) for n, rule in numbered})
 
@@ -137,9 +137,9 @@ class Row:
             need_all(self.blocks)
         return tuple(hit for block in self.blocks for hit in block.ask(*request))
 
-    def ask_told(self, *request: Any) -> tuple[Hit, ...]:
+    def ask_with_report(self, *request: Any) -> tuple[Hit, ...]:
         need_all(self.blocks)
-        return tuple(hit for block in self.blocks for hit in block.ask_told(*request))
+        return tuple(hit for block in self.blocks for hit in block.ask_with_report(*request))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ class VettedNames:
     def learn(self, request: Request, mentioned: Mentions) -> None:
         """Remembers the names in a request that was checked, and in the entities that it mentions."""
         _add(self.context, request.context)
-        for said in (mentioned.own.said, mentioned.others.said):
-            for uid in said:
-                for entity in said[uid]:
+        for contents in (mentioned.own.said, mentioned.others.said):
+            for uid in contents:
+                for entity in contents[uid]:
                     _add(self.members(uid.type), entity)
 
 

@@ -223,10 +223,10 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     view = View(text)
     for finder in asked:
         findings += _ask(finder, view)
-    return _told(findings, text, chosen, known) if findings else ()
+    return _kept_findings(findings, text, chosen, known) if findings else ()
 
 
-def _told(findings: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
+def _kept_findings(findings: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
     # Only a text with a bracket can have a replacement such as `[email]`, which is never a finding.
     if known.allowed or "[" in text:
         counted = [finding for finding in findings if _counts(finding, text, chosen.kinds, known)]
@@ -252,10 +252,10 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
         for index, view in asked:
             if some := _ask(finder, view):
                 findings.setdefault(index, []).extend(some)
-    told: list[tuple[Finding, ...]] = [()] * len(texts)
+    findings_by_text: list[tuple[Finding, ...]] = [()] * len(texts)
     for index, text_findings in findings.items():
-        told[index] = _told(text_findings, texts[index], chosen, known)
-    return told
+        findings_by_text[index] = _kept_findings(text_findings, texts[index], chosen, known)
+    return findings_by_text
 
 
 def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known: Registry) -> bool:

@@ -139,15 +139,15 @@ def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
     """What each tried rule would have done to the decision about all actors."""
     trials: list[Trial] = []
     for name in sorted({trial.rule for d in decisions for trial in d.tried})[:MOST_LISTED]:
-        said = [next((trial for trial in d.tried if trial.rule == name), None) for d in decisions]
-        mine = [trial for trial in said if trial is not None]
-        each = [d.decision if trial is None else trial.decision for d, trial in zip(decisions, said, strict=True)]
+        by_actor = [next((trial for trial in d.tried if trial.rule == name), None) for d in decisions]
+        effects = [trial for trial in by_actor if trial is not None]
+        each = [d.decision if trial is None else trial.decision for d, trial in zip(decisions, by_actor, strict=True)]
         would: Literal["allow", "deny"] = "allow" if all(one == "allow" for one in each) else "deny"
         # Turning one denial into another does not change the decision as a whole.
-        changes = would != decision or (would == "allow" and any(trial.changes for trial in mine))
-        owed = tuple(dict.fromkeys(type_ for trial in mine for type_ in trial.obligations))
-        error = next((trial.error for trial in mine if trial.error is not None), None)
-        trials.append(Trial(name, mine[0].kind, would, changes, owed, error))
+        changes = would != decision or (would == "allow" and any(trial.changes for trial in effects))
+        owed = tuple(dict.fromkeys(type_ for trial in effects for type_ in trial.obligations))
+        error = next((trial.error for trial in effects if trial.error is not None), None)
+        trials.append(Trial(name, effects[0].kind, would, changes, owed, error))
     return tuple(trials)
 
 

@@ -44,8 +44,8 @@ def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collec
     if problem is not None:
         return denied(problem, revision)
     refused = refused_arguments(schema, env.world, env.request)
-    said, tried = verdicts(policies.rules, env), verdicts(policies.tried, env)
-    return combine(said, approved, properties_in(env), revision, refused, tried)
+    in_force, tried = verdicts(policies.rules, env), verdicts(policies.tried, env)
+    return combine(in_force, approved, properties_in(env), revision, refused, tried)
 
 
 def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:

@@ -32,9 +32,9 @@ def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[R
     tool = schema.tools.get(request.resource.uid.id) if request.action.name == CALL else None
     args = None if tool is None else tool.args
     faults = list(islice(_faults(args, request.resource, request.context, world), MAX_PROBLEMS + 1))
-    told = [RuleError("", fault.code, fault.message) for fault in faults[:MAX_PROBLEMS]]
+    listed = [RuleError("", fault.code, fault.message) for fault in faults[:MAX_PROBLEMS]]
     more = [RuleError("", REFUSED, "and there are more")] if len(faults) > MAX_PROBLEMS else []
-    return (*told, *more)
+    return (*listed, *more)
 
 
 def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapping[str, Any], world: World) -> bool:

@@ -112,8 +112,8 @@ class Columns(Worded[LibraryColumn]):
     def _compare(self, found: LibraryColumn, op: Operator, value: Any) -> Any:
         """The comparison of a number; True or False if it does not depend on the column."""
         exact = value * found.units if found.kind in ("time", "duration") else value
-        said = of_double(op, exact) if found.kind == "float" else of_integer(op, exact)
-        return said if isinstance(said, bool) else self.library.relation(found.expr, *said)
+        comparison = of_double(op, exact) if found.kind == "float" else of_integer(op, exact)
+        return comparison if isinstance(comparison, bool) else self.library.relation(found.expr, *comparison)
 
     def related(self, found: LibraryColumn, type_: Type, op: Operator, value: Any) -> Fragment | None:
         if found.kind in ("text", "bool"):
@@ -121,13 +121,15 @@ class Columns(Worded[LibraryColumn]):
         number = number_of(value, found)
         if number is None:
             return None
-        said = self._compare(found, op, number)
-        if said is False:
+        comparison = self._compare(found, op, number)
+        if comparison is False:
             return Fragment(self.nothing())
-        if said is True:
+        if comparison is True:
             return Fragment(self._valid(found), found.kind != "duration")
         bounded = found.kind == "int" or op == "=="
-        return Fragment(said if bounded else self._both([said, self._valid(found)]), found.kind != "duration")
+        return Fragment(
+            comparison if bounded else self._both([comparison, self._valid(found)]), found.kind != "duration"
+        )
 
     def among(self, found: LibraryColumn, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         if isinstance(type_, EntityT) and found.refers_to not in type_.names:
@@ -212,7 +214,7 @@ class Columns(Worded[LibraryColumn]):
     def sized(self, found: LibraryColumn, atom: Sized) -> Fragment | None:
         if not is_number(atom.count):
             return None
-        said = of_integer(atom.op, atom.count)
+        comparison = of_integer(atom.op, atom.count)
         if found.kind == "text":
             valid, length = self._valid(found), self.library.length(found.expr)
         elif found.kind in ("texts", "ints"):
@@ -220,20 +222,20 @@ class Columns(Worded[LibraryColumn]):
             if isinstance(atom.type, SetT):
                 different = self.library.distinct(found.expr)
                 if different is None:
-                    return self._different(said, valid, length)
+                    return self._different(comparison, valid, length)
                 length = different
         else:
             return None
-        if isinstance(said, bool):
-            return Fragment(valid if said else self.nothing())
-        return Fragment(self.library.both([valid, self.library.relation(length, *said)]))
+        if isinstance(comparison, bool):
+            return Fragment(valid if comparison else self.nothing())
+        return Fragment(self.library.both([valid, self.library.relation(length, *comparison)]))
 
-    def _different(self, said: tuple[Operator, int] | bool, valid: Any, count: Any) -> Fragment:
+    def _different(self, comparison: tuple[Operator, int] | bool, valid: Any, count: Any) -> Fragment:
         """The number of different elements, if only the number of all elements is known: it is no larger, and is zero
         only if there are no elements."""
-        if isinstance(said, bool):
-            return Fragment(valid if said else self.nothing())
-        op, bound = said
+        if isinstance(comparison, bool):
+            return Fragment(valid if comparison else self.nothing())
+        op, bound = comparison
         if (op, bound) in (("==", 0), ("<=", 0), ("<", 1), ("!=", 0), (">", 0), (">=", 1)):
             return Fragment(self.library.both([valid, self.library.relation(count, op, bound)]))
         if op in ("==", ">", ">="):

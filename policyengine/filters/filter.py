@@ -141,8 +141,8 @@ class Filter:
         """What remains of the policies for this caller, as readable `.pol`: every rule that can matter, with known
         values filled in. With the same schema it is a policy that decides about every document as the original does for
         this caller. It shows the content of the request, so it is for those who may see that."""
-        said = _SAID[self.kind].format(self.resource_type if self.resource_type.isidentifier() else "resource")
-        return self.residual("; ".join([said, *(error.message for error in self.errors)]))
+        headline = _SAID[self.kind].format(self.resource_type if self.resource_type.isidentifier() else "resource")
+        return self.residual("; ".join([headline, *(error.message for error in self.errors)]))
 
     def recheck(self, documents: Iterable[D]) -> list[D]:
         """Those of the documents that may be seen, in their order."""

@@ -68,12 +68,12 @@ def hierarchical(
     natives = [made.native]
     for path in elsewhere:
         # An entity there that is in something says so under this name, at any depth.
-        said = None if path[-1] == PARENTS else backend.naming(path, PARENTS)
-        said = said or ask(Present(path))
-        if said is None:
+        condition = None if path[-1] == PARENTS else backend.naming(path, PARENTS)
+        condition = condition or ask(Present(path))
+        if condition is None:
             return None
-        if said.native not in natives:
-            natives.append(said.native)
+        if condition.native not in natives:
+            natives.append(condition.native)
     return Fragment(backend.some(natives), False)
 
 

@@ -202,11 +202,11 @@ class Milvus(Walk[Field]):
     def sized(self, field: Field, atom: Sized) -> Fragment | None:
         """An array may hold an element twice, so its length says little about the number of different elements."""
         op, count = atom.op, atom.count
-        told = by_length(atom.type, op, count)
-        if told is None:
+        decided = by_length(atom.type, op, count)
+        if decided is None:
             return None
         there, length = f"{field.name} is not null", f"array_length({field.name})"
-        if told:
+        if decided:
             return Fragment(f"{there} and {length} {op} {count}")
         if op in ("<", "<=", "!="):
             return Fragment(there, exact=False)

@@ -98,8 +98,8 @@ def of_json(atom: Any, key: str) -> Fragment | None:
     type_ = STRING if is_text(value) else BOOL if value.__class__ is bool else NUMBER if is_number(value) else None
     if type_ is None:
         return None
-    said = _constants(type_, (value,), None)
-    return None if said is None else Fragment(_scalar(key, type_, **{"$in": said}))
+    comparison = _constants(type_, (value,), None)
+    return None if comparison is None else Fragment(_scalar(key, type_, **{"$in": comparison}))
 
 
 def _constants(type_: Type, values: Iterable[Any], refers_to: str | None) -> list[Any] | None:
@@ -118,8 +118,8 @@ def _constants(type_: Type, values: Iterable[Any], refers_to: str | None) -> lis
         elif type_ == BOOL and value.__class__ is bool:
             usable.append(value)
         elif type_ in (INT, NUMBER) and is_number(value):
-            said = _number("==", value, type_)
-            usable += [] if isinstance(said, bool) else [said[1]]
+            comparison = _number("==", value, type_)
+            usable += [] if isinstance(comparison, bool) else [comparison[1]]
         else:
             return None
     return usable
@@ -151,10 +151,10 @@ def among(place: MongoPlace, type_: Type, values: Iterable[Any], negated: bool) 
 def ordered(typed: Query, key: str, type_: Type, op: Operator, value: Any) -> Fragment | None:
     if type_ not in (INT, NUMBER) or not is_number(value):
         return None
-    said = _number(op, value, type_)
-    if isinstance(said, bool):
-        return Fragment(typed if said else NOTHING)
-    return Fragment(all_of([typed, {key: {OPERATORS[said[0]]: said[1]}}]))
+    comparison = _number(op, value, type_)
+    if isinstance(comparison, bool):
+        return Fragment(typed if comparison else NOTHING)
+    return Fragment(all_of([typed, {key: {OPERATORS[comparison[0]]: comparison[1]}}]))
 
 
 def text_pattern(typed: Query, key: str, pattern: str, negated: bool) -> Fragment:
@@ -219,10 +219,10 @@ def same_as(place: MongoPlace, type_: Type, typed: Query, values: tuple[Any, ...
 
 
 def sized(atom: Sized, typed: Query, key: str) -> Fragment | None:
-    said = of_integer(atom.op, atom.count) if is_number(atom.count) else None
-    if said is None or isinstance(said, bool):
-        return None if said is None else Fragment(typed if said else NOTHING)
-    op, count = said
+    comparison = of_integer(atom.op, atom.count) if is_number(atom.count) else None
+    if comparison is None or isinstance(comparison, bool):
+        return None if comparison is None else Fragment(typed if comparison else NOTHING)
+    op, count = comparison
     low, high = {
         "==": (count, count), "!=": (count, count), "<": (0, count - 1), "<=": (0, count), ">": (count + 1, None),
         ">=": (count, None),

@@ -62,8 +62,8 @@ def _missing(backend: Backend, atom: Missing, parts: tuple[Path, ...]) -> Fragme
 
 def _absent(backend: Backend, part: Path) -> Fragment | None:
     made, place = backend.atom(Missing(part)), backend.fields.find(part)
-    told = place is not None and not place.json and place.null == "absent"
-    return made and Fragment(made.native, made.exact or told)
+    is_certain = place is not None and not place.json and place.null == "absent"
+    return made and Fragment(made.native, made.exact or is_certain)
 
 
 def _any(backend: Backend, given: Iterable[Fragment | None]) -> Fragment | None:

@@ -25,7 +25,7 @@ class JsonArray:
     element: Type
     dialect: Dialect
 
-    def said(self, atom: OfType | Elements | Relation | Sized | Any) -> Fragment | None:
+    def fragment_of(self, atom: OfType | Elements | Relation | Sized | Any) -> Fragment | None:
         well = self._well_formed()
         if well is None:
             return None
@@ -120,11 +120,11 @@ class JsonArray:
         if isinstance(atom.type, SetT):
             kinds = ("all", "only") if atom.op == "==" else ("lacks", "other")
             sides = [self._held(kind, constants) if constants or kind in ("only", "other") else None for kind in kinds]
-            said = [side for side in sides if side is not None]
-            if len(said) < (2 if constants else 1) or not all(side.exact for side in said):
+            conditions = [side for side in sides if side is not None]
+            if len(conditions) < (2 if constants else 1) or not all(side.exact for side in conditions):
                 return None
             joined = both if atom.op == "==" else either
-            return Fragment(joined(*(side.native for side in said)))
+            return Fragment(joined(*(side.native for side in conditions)))
         if self.element == JSON:
             return None
         parts = [compared_integers(self.value.length(), atom.op, len(constants), self.dialect) or NOTHING]

@@ -88,17 +88,17 @@ class Atoms(Walk[Field]):
             return None
         return self._of_any_shape(atom, field) if atom.type == JSON else self.of_value(atom, field)
 
-    def _of_type(self, said: Fragment | None, *columns: tuple[Field, Type]) -> Fragment | None:
+    def _of_type(self, condition: Fragment | None, *columns: tuple[Field, Type]) -> Fragment | None:
         """The condition, with tests that the columns hold values of the types."""
-        if said is None or said.native == NOTHING:
-            return said
+        if condition is None or condition.native == NOTHING:
+            return condition
         beside = dict.fromkeys(
             each
             for field, type_ in columns
             if not field.json and type_ != JSON
             for each in self._dialect.is_of(sql(SqlColumn(field.name)), type_)
         )
-        return replace(said, native=both(said.native, *beside)) if beside else said
+        return replace(condition, native=both(condition.native, *beside)) if beside else condition
 
     # ---- places ----
 
@@ -315,7 +315,7 @@ class Atoms(Walk[Field]):
         assert element is not None
         array = self._array(field, element)
         if isinstance(array, JsonArray):
-            return array.said(atom)
+            return array.fragment_of(atom)
         if array is None or (values := _elements(atom, element, field)) is None:
             return None
         return _of_array(atom, array, values, self._dialect)
@@ -362,8 +362,8 @@ def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
     return values if all(map(storable, values)) else None
 
 
-def _wider(said: Fragment | None) -> Fragment | None:
-    return None if said is None else replace(said, exact=False)
+def _wider(fragment: Fragment | None) -> Fragment | None:
+    return None if fragment is None else replace(fragment, exact=False)
 
 
 def _comparison(expr: Sql, op: Operator, count: int | float, dialect: Dialect) -> Fragment:

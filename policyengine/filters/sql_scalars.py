@@ -60,8 +60,12 @@ def among(value: Any, type_: Type, constants: Sequence[Any], field: Field | None
             Fragment(sql(value.truth(), " IS TRUE" if constants[0] else " IS FALSE")) if len(constants) == 1 else None
         )
     if type_ == NUMBER:
-        said = [_number(value, "==", constant) for constant in constants]
-        return Fragment(either(*(s.native for s in said)), all(s.exact for s in said)) if len(said) <= 32 else None
+        fragments = [_number(value, "==", constant) for constant in constants]
+        return (
+            Fragment(either(*(s.native for s in fragments)), all(s.exact for s in fragments))
+            if len(fragments) <= 32
+            else None
+        )
     if isinstance(type_, EntityT):
         return _entities(value, type_, constants, field, dialect)
     typed = holds_type(value, type_, field) if type_ in (TIME, DURATION, IP) else None

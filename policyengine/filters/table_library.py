@@ -152,24 +152,24 @@ def usable_of(found: LibraryColumn, type_: Type, values: Iterable[Any]) -> list[
     passed to the library."""
     usable = []
     for value in values:
-        said: Any = None
+        comparison: Any = None
         if isinstance(type_, EntityT):
             if value.__class__ is not Entity or not is_text(value.uid.id):
                 return None
-            said = ("==", value.uid.id) if value.uid.type == found.refers_to else False
+            comparison = ("==", value.uid.id) if value.uid.type == found.refers_to else False
         elif found.kind in ("text", "texts"):
-            said = ("==", str.__str__(value)) if is_text(value) else None
+            comparison = ("==", str.__str__(value)) if is_text(value) else None
         elif found.kind == "bool":
-            said = ("==", value) if value.__class__ is bool else None
+            comparison = ("==", value) if value.__class__ is bool else None
         else:
             number = number_of(value, found)
             if number is not None:
                 exact = number * found.units
-                said = of_double("==", exact) if found.kind == "float" else of_integer("==", exact)
-        if said is None:
+                comparison = of_double("==", exact) if found.kind == "float" else of_integer("==", exact)
+        if comparison is None:
             return None
-        if said is not False:
-            usable.append(said[1])
+        if comparison is not False:
+            usable.append(comparison[1])
     return usable
 
 

@@ -177,10 +177,10 @@ class TypedKeys(Worded[Field]):
             return None
         key, stored = stored_key
         if stored == INT:
-            said = of_integer(op, value)
-            if isinstance(said, bool):
-                return Fragment(self._any_number(key, stored) if said else self.nothing())
-            op, value = said
+            comparison = of_integer(op, value)
+            if isinstance(comparison, bool):
+                return Fragment(self._any_number(key, stored) if comparison else self.nothing())
+            op, value = comparison
         exact = abs(value) < DOUBLE_INTS or (stored == INT and self.dialect.exact_integers is True)
         if not exact:
             if stored == INT and self.dialect.exact_integers is None:

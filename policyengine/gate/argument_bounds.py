@@ -47,13 +47,13 @@ def argument_limits(
             asked = request(principal, CALL, tool, dict(context))
         except Fault:
             return {}
-        told = told_by(answering.residual(asked, "resource", tool, owed, met))
-        if told:
-            limits[name] = told
+        bounds = bounds_in(answering.residual(asked, "resource", tool, owed, met))
+        if bounds:
+            limits[name] = bounds
     return limits
 
 
-def told_by(formula: Formula) -> dict[str, list[Keywords]]:
+def bounds_in(formula: Formula) -> dict[str, list[Keywords]]:
     """The bounds that a formula states for single arguments, by the names of these."""
     by_argument: dict[str, list[Keywords]] = {}
     for part in formula.items if isinstance(formula, All) else (formula,):

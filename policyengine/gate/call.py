@@ -85,5 +85,5 @@ def refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:
 
 
 def not_recorded(error: Exception) -> str:
-    why = error.told if isinstance(error, StoreError) else error
+    why = error.public_message if isinstance(error, StoreError) else error
     return f"the result could not be recorded: {why}"

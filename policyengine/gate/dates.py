@@ -43,12 +43,12 @@ def long_days(text: str) -> list[str]:
     """Every day that a text names in words."""
     days: list[str] = []
     for pattern in _LONG:
-        said = list(pattern.finditer(text))
-        years = [one["y"] for one in said]
-        for at in range(len(said) - 2, -1, -1):
-            if years[at] is None and _JOINED.fullmatch(text, said[at].end(), said[at + 1].start()):
+        found_days = list(pattern.finditer(text))
+        years = [one["y"] for one in found_days]
+        for at in range(len(found_days) - 2, -1, -1):
+            if years[at] is None and _JOINED.fullmatch(text, found_days[at].end(), found_days[at + 1].start()):
                 years[at] = years[at + 1]
-        for one, year in zip(said, years, strict=True):
+        for one, year in zip(found_days, years, strict=True):
             month = one["m"]
             if (later := _BEHIND.match(text, one.end())) and year is None:
                 year = later["y"]

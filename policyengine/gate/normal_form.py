@@ -111,17 +111,17 @@ def names(text: str, words: list[str] | None = None) -> list[str]:
     form. Every part of the text is in at least one of them; words come last. `words` are the parts between blanks."""
     tokens = _TOKEN.findall(text) if words is None or not text or _SEPARATES.search(text) else words
     # The tokens that are not words: they show whether there is more to find.
-    odd = [*filterfalse(str.isalpha, tokens)]
-    if not odd:
+    not_words = [*filterfalse(str.isalpha, tokens)]
+    if not not_words:
         return tokens
     parts: list[str] = []
-    for token in odd:
+    for token in not_words:
         parts += _short_names(token) if len(token) <= _SHORT else _names_of(token)
     parts += filter(str.isalpha, tokens)
     telling = not _TELLING.isdisjoint(parts)
     if telling and not MONTHS.isdisjoint(parts):
         parts += long_days(text)
-    if _MORE.search(" ".join(odd)) or (telling and not _HALVES.isdisjoint(parts)):
+    if _MORE.search(" ".join(not_words)) or (telling and not _HALVES.isdisjoint(parts)):
         parts += iso_days(text)
         parts += times(text)
         # A part that begins as a day is not an account number.

@@ -189,5 +189,5 @@ async def ended_async(call: ToolCall) -> None:
 def _failure(error: Exception, seen: Observed) -> ToolFailed | None:
     """The part of an error that may be revealed, if that is not all of it."""
     text = str(error)
-    told = given_back(text, looked_at(text), seen)
-    return None if told == text else ToolFailed(told)
+    revealed = given_back(text, looked_at(text), seen)
+    return None if revealed == text else ToolFailed(revealed)

@@ -261,9 +261,9 @@ class Trail:
             return in_any_year
         return source
 
-    def _from(self, said: Origin) -> frozenset[Origin]:
+    def _from(self, source: Origin) -> frozenset[Origin]:
         """The source of a value. A trusted field counts only as long as nobody else said the same."""
-        return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
+        return frozenset({source, UNKNOWN}) if self._forgot and source.rank == FIELD_RANK else frozenset({source})
 
     def _containing(self, text: str, tokens: list[str], words: list[str]) -> Origin | None:
         """The most trusted source that says the text as a whole, on word boundaries."""

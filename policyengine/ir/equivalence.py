@@ -24,28 +24,28 @@ _pack = msgspec.msgpack.Encoder().encode
 
 def key(expr: Expr) -> bytes:
     """A digest of an expression: expressions that differ only in their place have equal keys."""
-    said = _said(expr)
+    plain = _plain_data(expr)
     try:
-        packed = _pack(said)
+        packed = _pack(plain)
     except UnicodeEncodeError:
         # A text may contain half of a surrogate pair if a program made it.
-        packed = repr(said).encode()
+        packed = repr(plain).encode()
     return blake2b(packed, digest_size=16).digest()
 
 
-def _said(value: Any) -> Any:
+def _plain_data(value: Any) -> Any:
     """The value as plain data, without places."""
     cls = value.__class__
     if cls in _SCALARS:
         return value
     if cls is tuple:
-        return [_said(item) for item in value]
+        return [_plain_data(item) for item in value]
     if cls in _TYPES:
         return str(value)
     if isinstance(value, Node):
-        return [cls.__name__, *(_said(getattr(value, name)) for name in _names(cls))]
+        return [cls.__name__, *(_plain_data(getattr(value, name)) for name in _names(cls))]
     if cls is frozenset:
-        return sorted((_said(item) for item in value), key=repr)
+        return sorted((_plain_data(item) for item in value), key=repr)
     return [cls.__name__, str(value.uid if cls is Entity else value)]
 
 

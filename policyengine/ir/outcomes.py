@@ -19,7 +19,7 @@ P = TypeVar("P")
 CHUNK = 16
 
 # Whether a condition is true, whether it is false, or (None) whether it has a value.
-Wanted = bool | None
+WantedTruth = bool | None
 
 
 class Outcome(ABC, Generic[P]):
@@ -39,11 +39,11 @@ class Outcome(ABC, Generic[P]):
     @abstractmethod
     def defined(self) -> P: ...
 
-    def when(self, wanted: Wanted) -> P:
+    def when(self, wanted: WantedTruth) -> P:
         return self.defined if wanted is None else self.true if wanted else self.false
 
 
-class Told(Outcome[P]):
+class KnownOutcome(Outcome[P]):
     """An outcome whose propositions are known."""
 
     __slots__ = ("_defined", "_false", "_true")
@@ -64,16 +64,16 @@ class Told(Outcome[P]):
         return self._defined
 
 
-class Lazily(Outcome[P]):
+class LazyOutcome(Outcome[P]):
     """An outcome whose propositions are computed when they are needed, and once: most often only one is."""
 
     __slots__ = ("_known", "_of")
 
-    def __init__(self, of: Callable[[Wanted], P]) -> None:
+    def __init__(self, of: Callable[[WantedTruth], P]) -> None:
         self._of = of
-        self._known: dict[Wanted, P] = {}
+        self._known: dict[WantedTruth, P] = {}
 
-    def when(self, wanted: Wanted) -> P:
+    def when(self, wanted: WantedTruth) -> P:
         outcome = self._known.get(wanted)
         if outcome is None:
             outcome = self._known[wanted] = self._of(wanted)
@@ -101,14 +101,18 @@ class Algebra(Generic[P]):
     conj: Callable[..., P]
     disj: Callable[..., P]
     # The outcomes of a condition that depends on nothing unknown. They are compared by identity.
-    always: Told[P] = field(init=False)
-    never: Told[P] = field(init=False)
-    errs: Told[P] = field(init=False)
+    always: KnownOutcome[P] = field(init=False)
+    never: KnownOutcome[P] = field(init=False)
+    errs: KnownOutcome[P] = field(init=False)
 
     def __post_init__(self) -> None:
         yes, no = self.truth, self.falsity
-        for name, told in (("always", Told(yes, no, yes)), ("never", Told(no, yes, yes)), ("errs", Told(no, no, no))):
-            object.__setattr__(self, name, told)
+        for name, known in (
+            ("always", KnownOutcome(yes, no, yes)),
+            ("never", KnownOutcome(no, yes, yes)),
+            ("errs", KnownOutcome(no, no, no)),
+        ):
+            object.__setattr__(self, name, known)
 
     def choice(self, test: Outcome[P], then: Outcome[P], otherwise: Outcome[P]) -> Outcome[P]:
         """`if`: the outcome of one of the two, by the outcome of the test."""
@@ -117,14 +121,14 @@ class Algebra(Generic[P]):
         if test is self.errs:
             return test
         conj, disj = self.conj, self.disj
-        return Lazily(
+        return LazyOutcome(
             lambda wanted: disj(conj(test.true, then.when(wanted)), conj(test.false, otherwise.when(wanted)))
         )  # fmt: skip
 
     def negation(self, of: Outcome[P]) -> Outcome[P]:
         if of is self.always or of is self.never:
             return self.never if of is self.always else self.always
-        return of if of is self.errs else Lazily(lambda wanted: of.when(wanted if wanted is None else not wanted))
+        return of if of is self.errs else LazyOutcome(lambda wanted: of.when(wanted if wanted is None else not wanted))
 
     def both(self, outcomes: Sequence[Outcome[P]]) -> Outcome[P]:
         """`and`: from left to right, up to the first that is false."""
@@ -139,7 +143,7 @@ class Algebra(Generic[P]):
             return self.both([self.both(part) for part in parts])
         conj, disj = self.conj, self.disj
 
-        def when(wanted: Wanted) -> P:
+        def when(wanted: WantedTruth) -> P:
             if wanted:
                 return conj(*(item.true for item in items))
             # For false, or for a value: an earlier item is false, or all earlier ones have a value and the last is as
@@ -150,7 +154,7 @@ class Algebra(Generic[P]):
                 whole = disj(item.false, conj(item.defined, whole))
             return whole
 
-        return Lazily(when)
+        return LazyOutcome(when)
 
     def either(self, outcomes: Sequence[Outcome[P]]) -> Outcome[P]:
         """`or`: from left to right, up to the first that is true."""

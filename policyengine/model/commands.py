@@ -158,8 +158,8 @@ def _replaced(options: list[str | None]) -> str:
     """The text that `xargs -I` replaces; empty if there is none."""
     placeholder = ""
     for at, option in enumerate(options):
-        if option is not None and (told := re.fullmatch(r"-[0rtxo]*I(.*)", option)):
-            placeholder = told.group(1) or (options[at + 1] or "" if at + 1 < len(options) else "")
+        if option is not None and (match_of_i := re.fullmatch(r"-[0rtxo]*I(.*)", option)):
+            placeholder = match_of_i.group(1) or (options[at + 1] or "" if at + 1 < len(options) else "")
     return placeholder
 
 

@@ -33,9 +33,9 @@ def stated(provenance: Any) -> dict[Path, frozenset[str]]:
         # Most pointers are written this way.
         plain = type(name) is str and name[:1] == "/" and "~" not in name
         path = tuple(name[1:].split("/")) if plain else _path(name)
-        said = _entries(entries)
+        names_stated = _entries(entries)
         # Two spellings of one path are combined: what either states may be true.
-        sources[path] = sources[path] | said if path in sources else said
+        sources[path] = sources[path] | names_stated if path in sources else names_stated
     return sources
 
 
@@ -51,16 +51,16 @@ def around(paths: Iterable[Path]) -> set[Path]:
 class SourceIndex:
     """The stated sources of arguments, read once for all questions about them."""
 
-    __slots__ = ("_args", "_lengths", "_names", "_outer", "_said")
+    __slots__ = ("_args", "_by_path", "_lengths", "_names", "_outer")
 
     def __init__(self, provenance: Any, args: Any) -> None:
         """Raises Fault as `stated` does."""
-        self._said = said = stated(provenance)
-        self._outer = around(said)
+        self._by_path = by_path = stated(provenance)
+        self._outer = around(by_path)
         self._args = args
         self._names: dict[Path, tuple[str, ...]] = {}
         # The lengths of the paths with stated sources, the longest first.
-        self._lengths = sorted({len(path) for path in said}, reverse=True)
+        self._lengths = sorted({len(path) for path in by_path}, reverse=True)
 
     def about(self, args: Any) -> SourceIndex:
         """The same statements, for other arguments."""
@@ -79,22 +79,22 @@ class SourceIndex:
         for length in self._lengths:
             if length <= len(path):
                 near = path[:length]
-                if near in self._said:
+                if near in self._by_path:
                     names = self._names.get(near)
                     if names is None:
-                        names = self._names[near] = tuple(sorted(self._said[near]))
+                        names = self._names[near] = tuple(sorted(self._by_path[near]))
                     return names
         return _UNKNOWN
 
     def _nearest(self, path: Path) -> frozenset[str]:
         """The sources stated for the path, or else for the closest value around it."""
         for length in self._lengths:
-            if length <= len(path) and path[:length] in self._said:
-                return self._said[path[:length]]
+            if length <= len(path) and path[:length] in self._by_path:
+                return self._by_path[path[:length]]
         return _NOT_SAID
 
     def _gathered(self, path: Path) -> tuple[str, ...]:
-        said, outer = self._said, self._outer
+        said, outer = self._by_path, self._outer
         sources: set[str] = set()
         todo: list[tuple[Path, Any]] = [(path, part(self._args, path))]
         while todo:

@@ -39,16 +39,16 @@ def widened(formula: Formula, everyone: Iterable[Entity], ancestors_of: Callable
     `ancestors_of` is called only if the formula tests a hierarchy. It may raise Fault: then a test of that hierarchy is
     an error, which is left to evaluation."""
 
-    told_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
+    ancestors_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
 
     def known() -> list[tuple[Uid, frozenset[Uid]]]:
-        if not told_once:
-            told: list[tuple[Uid, frozenset[Uid]]] = []
+        if not ancestors_once:
+            above_each: list[tuple[Uid, frozenset[Uid]]] = []
             for entity in everyone:
                 with suppress(Fault):
-                    told.append((entity.uid, ancestors_of(entity)))
-            told_once.append(told)
-        return told_once[0]
+                    above_each.append((entity.uid, ancestors_of(entity)))
+            ancestors_once.append(above_each)
+        return ancestors_once[0]
 
     return _widened(formula, known)
 

@@ -26,7 +26,7 @@ from policyengine.ir.nodes import (
     Quantifier,
     Within,
 )
-from policyengine.ir.outcomes import Told
+from policyengine.ir.outcomes import KnownOutcome
 from policyengine.ir.walk import counts, quantifies
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.atoms import there
@@ -99,7 +99,7 @@ def settled(expr: Expr, lowering: Lowering) -> Outcome:
 
 def opaque(expr: Expr) -> Outcome:
     true, false, defined = (Opaque(expr, wanted) for wanted in (True, False, None))
-    return Told(true, false, defined)
+    return KnownOutcome(true, false, defined)
 
 
 def defined(expr: Expr, lowering: Lowering) -> Formula:
@@ -152,7 +152,7 @@ def _asked(expr: Expr, lowering: Lowering) -> Outcome | None:
 def _truth_value(expr: Attribute | Expect, lowering: Lowering) -> Outcome | None:
     match operand(expr, lowering.gap):
         case Sought(path=path):
-            return Told(
+            return KnownOutcome(
                 Relation(path, BOOL, "==", True), Relation(path, BOOL, "==", False), there(path, BOOL)
             )  # fmt: skip
     return None
@@ -172,13 +172,13 @@ def _has(expr: Has, lowering: Lowering) -> Outcome | None:
 
 
 def _there(path: tuple[str, ...], defined: Formula) -> Outcome:
-    return Told(Present(path), Missing(path), defined)
+    return KnownOutcome(Present(path), Missing(path), defined)
 
 
 def _is(expr: Is, lowering: Lowering) -> Outcome | None:
     match operand(expr.entity, lowering.gap):
         case Sought(path=path, type=EntityT(names)):
-            return Told(
+            return KnownOutcome(
                 there(path, EntityT(names & expr.names)) if names & expr.names else FALSE,
                 there(path, EntityT(names - expr.names)) if names - expr.names else FALSE,
                 there(path, EntityT(names)),
@@ -190,8 +190,8 @@ def _counted(found: Outcome | None, expr: Expr, lowering: Lowering) -> Outcome |
     """The outcome for a store; within a quantifier, evaluation checks whether there are too many elements."""
     if found is None or found is ERRS or not lowering.gap.slots or not quantifies(expr):
         return found
-    told = opaque(expr)
-    return Told(conj(found.true, told.true), conj(found.false, told.false), told.defined)
+    evaluated = opaque(expr)
+    return KnownOutcome(conj(found.true, evaluated.true), conj(found.false, evaluated.false), evaluated.defined)
 
 
 def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:

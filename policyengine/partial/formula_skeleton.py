@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from policyengine.ir.nodes import Quantifier
-from policyengine.ir.outcomes import Lazily, Wanted
+from policyengine.ir.outcomes import LazyOutcome, WantedTruth
 from policyengine.model.values import Uid
 from policyengine.partial.atoms import elements, one_of, size
 from policyengine.partial.formula import (
@@ -216,12 +216,12 @@ class Fillable:
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
-        self._fillers: dict[Wanted, tuple[Formula, Filler | None]] = {}
+        self._fillers: dict[WantedTruth, tuple[Formula, Filler | None]] = {}
 
     def of(self, caller: GapCaller) -> Outcome:
         """The caller's outcome."""
 
-        def when(wanted: Wanted) -> Formula:
+        def when(wanted: WantedTruth) -> Formula:
             known = self._fillers.get(wanted)
             if known is None:
                 skeleton = self._outcome.when(wanted)
@@ -229,7 +229,7 @@ class Fillable:
             skeleton, filler = known
             return skeleton if filler is None else filler(caller)
 
-        return Lazily(when)
+        return LazyOutcome(when)
 
 
 def deferred(
@@ -245,7 +245,7 @@ def deferred(
     slot = expr.slot
     lowered = Lowered(lambda ask: Fillable(body(Lowering(gap, holes, ask))))
 
-    def part(wanted: Wanted) -> Any:
+    def part(wanted: WantedTruth) -> Any:
         def filled(caller: GapCaller) -> Formula:
             values = elements.found(caller)[1]
             # Nested quantifiers multiply the size of the result; if it would be too large, it is left to evaluation.
@@ -257,4 +257,4 @@ def deferred(
 
         return Deferred(filled)
 
-    return Lazily(part)
+    return LazyOutcome(part)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine.ir.nodes import Call, Collection, Contains, Equal, Expr, Local, Not, Quantifier, Within
-from policyengine.ir.outcomes import Told
+from policyengine.ir.outcomes import KnownOutcome
 from policyengine.model.types import JSON, STRING, Type, element_of
 from policyengine.partial.atoms import elements, is_scalar, one_of, there
 from policyengine.partial.formula import FALSE, ID, Elements, Formula, Hole, Kind, Path
@@ -39,7 +39,7 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
             if answer == "odd" or "id" in gap.known:
                 return None
             ids = () if answer == "none" else put_all(hole)
-            return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
+            return KnownOutcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
         case GivenValue(expr=given), Sought(path=path, type=type_):
             return _of_collection(path, type_, "any", given, False, lowering)
         case GivenValue(expr=given), _ if isinstance(expr.collection, Collection):
@@ -59,7 +59,7 @@ def _among(path: Path, type_: Type, given: Expr, lowering: Lowering) -> Outcome 
             values = put_all(hole)
         case _:
             values = ()
-    return Told(one_of(path, type_, values), one_of(path, type_, values, True), there(path, type_))
+    return KnownOutcome(one_of(path, type_, values), one_of(path, type_, values, True), there(path, type_))
 
 
 def _among_own(given: Expr, parts: list[Operand], lowering: Lowering) -> Outcome | None:
@@ -77,7 +77,7 @@ def _among_own(given: Expr, parts: list[Operand], lowering: Lowering) -> Outcome
             return None
         values.append((part, put_all(hole) if answer == "some" else ()))
     every = conj(*(there(part.path, part.type) for part in sought))
-    return Told(
+    return KnownOutcome(
         conj(every, disj(*(one_of(part.path, part.type, each) for part, each in values))),
         conj(*(one_of(part.path, part.type, each, True) for part, each in values)),
         every,
@@ -168,18 +168,18 @@ def _of_collection(
     # A value that no element can be is never there, and therefore always lacking.
     if kind in ("all", "lacks") and answer in ("partly", "unfit"):
         always = there(path, type_)
-        return Told(FALSE, always, always) if kind == "all" else Told(always, FALSE, always)
+        return KnownOutcome(FALSE, always, always) if kind == "all" else KnownOutcome(always, FALSE, always)
     return _holding(path, type_, kind, hole if answer in ("some", "partly") else None)
 
 
 def _holding(path: Path, type_: Type, kind: Kind, hole: Hole | None) -> Outcome:
     values = () if hole is None else put_all(hole)
     true, false = elements(path, type_, kind, values), elements(path, type_, _OPPOSITE[kind], values)
-    return Told(true, false, there(path, type_))
+    return KnownOutcome(true, false, there(path, type_))
 
 
 def _of_json(path: Path, type_: Type, hole: Hole) -> Outcome:
     """Json elements are read from left to right, up to one that cannot be compared."""
     formula: Formula = Elements(path, type_, "any", put_all(hole))
     missing: Formula = Elements(path, type_, "none", put_all(hole))
-    return Told(formula, missing, disj(formula, missing))
+    return KnownOutcome(formula, missing, disj(formula, missing))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policyengine.ir import outcomes
-from policyengine.ir.outcomes import Algebra, Lazily, Told, Wanted
+from policyengine.ir.outcomes import Algebra, KnownOutcome, LazyOutcome, WantedTruth
 from policyengine.partial.atoms import size
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.logic import conj, disj
@@ -19,11 +19,11 @@ both, either, negation, choice = FORMULAS.both, FORMULAS.either, FORMULAS.negati
 
 def bounded(of: Outcome, instead: Outcome) -> Outcome:
     """The outcome; propositions of it that are too large are replaced by those of `instead`."""
-    if isinstance(of, Told):
+    if isinstance(of, KnownOutcome):
         return of
 
-    def when(wanted: Wanted) -> Formula:
+    def when(wanted: WantedTruth) -> Formula:
         formula = of.when(wanted)
         return formula if size(formula) <= MAX_ATOMS else instead.when(wanted)
 
-    return Lazily(when)
+    return LazyOutcome(when)

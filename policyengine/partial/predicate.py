@@ -48,7 +48,7 @@ def settled(
     formula: Formula,
     type_: str,
     world: World,
-    sure: Collection[str],
+    expected: Collection[str],
     decided: Callable[[dict[str, Any]], bool],
     whole: WholeDocument | None = None,
 ) -> Predicate:
@@ -57,7 +57,7 @@ def settled(
     much longer than a decision. Formulas have no negation, so a part may be replaced by the answer for the whole."""
     atoms = _outline(formula).atoms
     if len(atoms) <= MANY_ATOMS and not any(_is_long(atom) for _, atom in atoms):
-        return predicate(formula, type_, world, sure, whole=whole)
+        return predicate(formula, type_, world, expected, whole=whole)
     last: tuple[Any, bool] | None = None
 
     def decide(document: Any) -> bool:
@@ -67,7 +67,7 @@ def settled(
             known = last = (document, _is_thing(document, type_) and decided(document))
         return known[1]
 
-    made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, sure, decide=decide, whole=whole)
+    made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, expected, decide=decide, whole=whole)
 
     def matches(document: Any) -> bool:
         nonlocal last
@@ -94,27 +94,27 @@ def predicate(
     formula: Formula,
     type_: str,
     world: World,
-    sure: Collection[str] = (),
+    expected: Collection[str] = (),
     unknown: Unknown = "resource",
     decide: Predicate | None = None,
     whole: WholeDocument | None = None,
 ) -> Predicate:
     """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is
-    `unknown`), whose `type` may be left out. The function never raises because of its argument. `sure` are attributes
-    that documents are expected to have: those that have them are answered faster, those that lack them slower. With
+    `unknown`), whose `type` may be left out. The function never raises because of its argument. `expected` are
+    attributes that documents should have: those that have them are answered faster, those that lack them slower. With
     `whole`, whether it is true of the document with everything that is said of it."""
     outline = _outline(formula)
-    expected = frozenset(sure)
+    expected_names = frozenset(expected)
     slowly = _specified(type_, world, unknown, decide, whole)
 
     def function() -> Predicate:
-        return _function(formula, outline, type_, expected, slowly, whole)
+        return _function(formula, outline, type_, expected_names, slowly, whole)
 
-    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected, whole is not None):
+    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected_names, whole is not None):
         return function()
     # Callers whose formulas differ in shape have many parts in common, and these have code.
     parts = sorted(formula.items, key=lambda part: _outline(part).cost)
-    tests = [predicate(part, type_, world, expected, unknown, decide) for part in parts]
+    tests = [predicate(part, type_, world, expected_names, unknown, decide) for part in parts]
     of_parts = _of_parts(tests, isinstance(formula, All))
     if whole is not None:
         of_parts = _of_whole(of_parts, whole, slowly(formula))
@@ -155,13 +155,13 @@ def _until_worth_it(test: Predicate, function: Callable[[], Predicate]) -> Predi
     return matches
 
 
-def _is_worth_a_function(outline: _Outline, sure: frozenset[str], whole: bool) -> bool:
+def _is_worth_a_function(outline: _Outline, expected: frozenset[str], whole: bool) -> bool:
     """Whether the shape has code, or is small, or there is little code yet, or the shape comes up again."""
     if len(outline.atoms) <= SMALL:
         return True
     if len(outline.atoms) > LARGE:
         return False
-    key = (outline.shape, sure, whole)
+    key = (outline.shape, expected, whole)
     if key in _seen:
         return True
     _seen[key] = None
@@ -172,7 +172,7 @@ def _function(
     formula: Formula,
     outline: _Outline,
     type_: str,
-    sure: frozenset[str],
+    expected: frozenset[str],
     slowly: Callable[[Formula], Predicate],
     whole: WholeDocument | None,
 ) -> Predicate:
@@ -182,7 +182,7 @@ def _function(
     for number, (constant, atom) in enumerate(outline.atoms):
         names[f"c{number}"] = constant
         names[f"s{number}"] = slowly(atom)
-    made: Predicate = bound(_code(outline.shape, sure, whole is not None), names)
+    made: Predicate = bound(_code(outline.shape, expected, whole is not None), names)
     return made
 
 
@@ -270,7 +270,7 @@ _COSTS = {
 
 
 @lru_cache(maxsize=512)
-def _code(shape: FormulaShape, sure: frozenset[str], whole: bool) -> CodeType:
+def _code(shape: FormulaShape, expected: frozenset[str], whole: bool) -> CodeType:
     """The code for a shape:
 
     try:
@@ -288,9 +288,9 @@ def _code(shape: FormulaShape, sure: frozenset[str], whole: bool) -> CodeType:
     """
     reads = Counter(path for path in _paths(shape) if path)
     shared = {path: f"x{i}" for i, path in enumerate(p for p, n in reads.items() if n > 1)}
-    remembered = whole and any(path != ID and (len(path) != 1 or path[0] not in sure) for path in _paths(shape))
+    remembered = whole and any(path != ID and (len(path) != 1 or path[0] not in expected) for path in _paths(shape))
     alone = "known_alone or (known_alone := alone(d))" if remembered else "alone(d)" if whole else "True"
-    writer = _Writer(shared, sure, ast.parse(alone, mode="eval").body)
+    writer = _Writer(shared, expected, ast.parse(alone, mode="eval").body)
     body: list[ast.stmt] = [_statement("known_alone = False")] if remembered else []
     unread = dict(shared)
     for part in shape[1] if shape[0] == "all" else (shape,):
@@ -328,9 +328,9 @@ def _paths(shape: FormulaShape) -> list[Path]:
 class _Writer:
     """Writes tests, and numbers the atoms in order."""
 
-    def __init__(self, shared: dict[Path, str], sure: frozenset[str], alone: ast.expr) -> None:
+    def __init__(self, shared: dict[Path, str], expected: frozenset[str], alone: ast.expr) -> None:
         self._shared = shared
-        self._sure = sure
+        self._expected = expected
         self._alone = alone
         self._number = 0
 
@@ -350,9 +350,9 @@ class _Writer:
         return _Bind(number, name or "d", first, self._alone).visit(deepcopy(tree(kind)))  # type: ignore[no-any-return]
 
     def read(self, path: Path, name: str) -> ast.expr:
-        """`d.get("a")`, or `d["a"]` if the attribute is sure; below that, a value that is not an object has no members.
-        `name` is free for intermediate values."""
-        if path == ID or path[0] in self._sure:
+        """`d.get("a")`, or `d["a"]` if the attribute is expected; below that, a value that is not an object has no
+        members. `name` is free for intermediate values."""
+        if path == ID or path[0] in self._expected:
             read_expr: ast.expr = ast.Subscript(_name("d"), ast.Constant(path[0]), ast.Load())
         else:
             read_expr = _get(_name("d"), path[0])

@@ -5,7 +5,7 @@ values.
 from __future__ import annotations
 
 from policyengine.ir.nodes import Call, Compare, Equal, Expr, Identity
-from policyengine.ir.outcomes import Told
+from policyengine.ir.outcomes import KnownOutcome
 from policyengine.model.types import STRING, EntityT, SetT, Type, element_of, is_numeric
 from policyengine.partial.atoms import is_scalar, one_of, there
 from policyengine.partial.formula import ID, Formula, Matching, Operator, Relation, Sized, TwoFields
@@ -58,7 +58,7 @@ def _own(left: Operand, right: Operand) -> Outcome | None:
     if not (isinstance(left, Sought) and isinstance(right, Sought) and is_scalar(left.type) and is_scalar(right.type)):
         return None
     same, other = (TwoFields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
-    return Told(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
+    return KnownOutcome(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
 
 
 def _equal_to(
@@ -70,12 +70,12 @@ def _equal_to(
         return ERRS
     same, other = Relation(path, type_, "==", put(hole)), Relation(path, type_, "!=", put(hole))
     if is_scalar(type_):
-        return Told(same, other, there(path, type_))
+        return KnownOutcome(same, other, there(path, type_))
     # Sets are compared without order and lists with it, and a store goes by the type of its own value.
     if isinstance(type_, SetT) != isinstance(as_type, SetT):
         return None
     # Whether a Json value can be compared at all depends on the value.
-    return Told(same, other, disj(same, other))
+    return KnownOutcome(same, other, disj(same, other))
 
 
 def _same_entity(given: GivenValue, lowering: Lowering) -> Outcome | None:
@@ -85,7 +85,7 @@ def _same_entity(given: GivenValue, lowering: Lowering) -> Outcome | None:
     hole = lowering.holes.id_of(given.expr, lowering.gap)
     if lowering.ask(hole) == "none":
         return NEVER
-    return Told(Relation(ID, STRING, "==", put(hole)), Relation(ID, STRING, "!=", put(hole)), there(ID, STRING))
+    return KnownOutcome(Relation(ID, STRING, "==", put(hole)), Relation(ID, STRING, "!=", put(hole)), there(ID, STRING))
 
 
 def _identity(expr: Identity, given: GivenValue, lowering: Lowering) -> Outcome | None:
@@ -93,7 +93,7 @@ def _identity(expr: Identity, given: GivenValue, lowering: Lowering) -> Outcome 
     match operand(expr.base, lowering.gap):
         case Sought(path=path, type=EntityT(names) as type_):
             entities = put_all(lowering.holes.called(given.expr, lowering.gap, names))
-            return Told(one_of(path, type_, entities), one_of(path, type_, entities, True), there(path, type_))
+            return KnownOutcome(one_of(path, type_, entities), one_of(path, type_, entities, True), there(path, type_))
     return None
 
 
@@ -111,10 +111,10 @@ def comparison(expr: Compare, lowering: Lowering) -> Outcome | None:
         case Sought(path=path, type=type_), GivenValue(expr=given):
             value = put(lowering.holes.value(given, lowering.gap))
             holds, fails = Relation(path, type_, op, value), Relation(path, type_, OPPOSITE[op], value)
-            return Told(holds, fails, there(path, type_))
+            return KnownOutcome(holds, fails, there(path, type_))
         case Sought() as left, Sought() as right if is_numeric(left.type) and is_numeric(right.type):
             true, false = (TwoFields(left.path, left.type, o, right.path, right.type) for o in (op, OPPOSITE[op]))
-            return Told(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
+            return KnownOutcome(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
     return None
 
 
@@ -130,7 +130,7 @@ def _size(left: Expr, op: Operator, right: Expr, lowering: Lowering) -> Outcome 
             if lowering.ask(hole) == "errs":
                 return ERRS
             true, false = Sized(path, type_, op, put(hole)), Sized(path, type_, OPPOSITE[op], put(hole))
-            return Told(true, false, there(path, type_))
+            return KnownOutcome(true, false, there(path, type_))
     return None
 
 
@@ -164,4 +164,4 @@ def matching(text: Expr, pieces: tuple[str, ...], lowering: Lowering) -> Outcome
         true, false = Relation(path, STRING, "==", pieces[0]), Relation(path, STRING, "!=", pieces[0])
     elif not any(pieces):
         true, false = there(path, STRING), one_of(path, STRING, ())
-    return Told(true, false, there(path, STRING))
+    return KnownOutcome(true, false, there(path, STRING))

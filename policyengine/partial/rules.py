@@ -43,8 +43,8 @@ def allows(rule: Rule, lowering: Lowering) -> Formula:
         return TRUE if lowering.ask(lowering.holes.met(rule.name)) == "true" else outcome.false
     if lowering.ask(lowering.holes.fulfilled([spec.type for spec in rule.obligations])) == "false":
         return outcome.false
-    told = conj(*(defined(expr, lowering) for spec in rule.obligations for _, expr in spec.properties))
-    return TRUE if told is TRUE else disj(outcome.false, told)
+    computable = conj(*(defined(expr, lowering) for spec in rule.obligations for _, expr in spec.properties))
+    return TRUE if computable is TRUE else disj(outcome.false, computable)
 
 
 def applies(rule: Rule, lowering: Lowering) -> Outcome:

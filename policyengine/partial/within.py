@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policyengine.ir.nodes import Expr, Root, Within
-from policyengine.ir.outcomes import Told
+from policyengine.ir.outcomes import KnownOutcome
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import BOOL, STRING, EntityT, element_of, entity
 from policyengine.partial.atoms import WELL_FORMED, elements, one_of, there
@@ -25,20 +25,22 @@ def hierarchy(expr: Within, lowering: Lowering) -> Outcome | None:
             hole = holes.upwards(given, gap, names)
             answer = lowering.ask(hole)
             over = put_all(hole) if answer == "some" else ()
-            told = Told(one_of(path, type_, over), one_of(path, type_, over, True), there(path, type_))
-            return ERRS if answer == "errs" else told
+            outcome = KnownOutcome(one_of(path, type_, over), one_of(path, type_, over, True), there(path, type_))
+            return ERRS if answer == "errs" else outcome
         case GivenValue(expr=given), Sought(path=path, type=type_) if isinstance(element_of(type_), EntityT):
             hole = holes.upwards(given, gap, None)
             if lowering.ask(hole) == "errs":
                 return ERRS
             over = put_all(hole)
-            return Told(elements(path, type_, "any", over), elements(path, type_, "none", over), there(path, type_))
+            return KnownOutcome(
+                elements(path, type_, "any", over), elements(path, type_, "none", over), there(path, type_)
+            )
         case Sought(path=path, type=EntityT() as type_), GivenValue(expr=given) if gap.hierarchy.bounded:
             hole = holes.targets(given, gap)
             if lowering.ask(hole) == "errs":
                 return ERRS
             inside, outside = (Below(path, type_, *_targets(hole), negated) for negated in (False, True))
-            return Told(inside, outside, disj(inside, outside))
+            return KnownOutcome(inside, outside, disj(inside, outside))
         case Itself(), GivenValue(expr=given):
             if lowering.ask(holes.targets(given, gap)) == "errs":
                 return ERRS
@@ -53,8 +55,8 @@ def inside_of(targets: Expr, lowering: Lowering, itself_first: bool) -> Outcome:
     below = _below(targets, lowering)
     if itself_first:
         true = disj(is_one.true, below.true)
-        return Told(true, conj(is_one.false, below.false), disj(is_one.true, below.defined))
-    return Told(
+        return KnownOutcome(true, conj(is_one.false, below.false), disj(is_one.true, below.defined))
+    return KnownOutcome(
         disj(below.true, conj(is_one.true, below.defined)), conj(is_one.false, below.false), below.defined
     )  # fmt: skip
 
@@ -67,7 +69,7 @@ def is_among(targets: Expr, lowering: Lowering) -> Outcome:
     if "id" in lowering.gap.known:
         return _told(lowering.holes.is_among(hole, lowering.gap), lowering)
     ids = put_all(hole)
-    return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE)
+    return KnownOutcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE)
 
 
 def _told(hole: Hole, lowering: Lowering) -> Outcome:
@@ -83,7 +85,7 @@ def _below(targets: Expr, lowering: Lowering) -> Outcome:
     if not gap.hierarchy.bounded:
         return _evaluated(targets, lowering)
     over = _targets(lowering.holes.targets(targets, gap))
-    return Told(Inside(*over), Inside(*over, True), WELL_FORMED)
+    return KnownOutcome(Inside(*over), Inside(*over, True), WELL_FORMED)
 
 
 def _targets(hole: Hole) -> tuple[frozenset, frozenset]:  # type: ignore[type-arg]
@@ -99,4 +101,4 @@ def _evaluated(targets: Expr, lowering: Lowering) -> Outcome:
     unknown = Root(name=gap.unknown, type=entity(gap.type), span=targets.span)  # type: ignore[arg-type]
     expr = Within(entity=unknown, target=targets, type=BOOL, span=targets.span)
     true, false, defined = (Opaque(expr, wanted) for wanted in (True, False, None))
-    return Told(true, false, defined)
+    return KnownOutcome(true, false, defined)

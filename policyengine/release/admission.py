@@ -18,7 +18,7 @@ from policyengine.release.content import Content, Unscannable, text_content, too
 from policyengine.release.inspection import Inspection
 from policyengine.release.model_input import TRUSTED, Input, SourceOf, read_input
 from policyengine.release.release_check import looked_at
-from policyengine.release.released import Admitted, Told
+from policyengine.release.released import Admitted, Described
 from policyengine.release.scanning import ContentFinding, account
 from policyengine.release.text_needs import FOUND, KINDS, TextNeeds
 from policyengine.release.treatment import CannotCarryOut, orders
@@ -32,7 +32,7 @@ MEASURES = frozenset({"content_type", "duplicate_keys", "encoding", "files", "ne
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The input of a model, and what is known of it: the context of the request, and other data. `unread`: it contains
-    a file that cannot be read, and no rule is about files. `told` gives everything that is known of it, while the
+    a file that cannot be read, and no rule is about files. `described` gives everything that is known of it, while the
     context has what rules read."""
 
     content: Content
@@ -42,7 +42,7 @@ class Admission:
     found: tuple[ContentFinding, ...] = ()
     refused: RuleError | None = None
     unread: bool = False
-    told: Told | None = None
+    described: Described | None = None
 
 
 def prepare(
@@ -76,30 +76,30 @@ def prepare(
     seen = {name: value for name, value in seen.items() if name not in hidden}
     context = {**known, INPUT: {**_measured(given, read, inspection, needs.measured), **seen}}
 
-    def told() -> Mapping[str, Any]:
+    def described() -> Mapping[str, Any]:
         return {**_measured(given, read, inspection, None), **seen}
 
-    return Admission(read.content, context, inspection, tenant, findings, unread=unread, told=told)
+    return Admission(read.content, context, inspection, tenant, findings, unread=unread, described=described)
 
 
 def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> Admitted:
     """The result: what may go into the model."""
-    decision, told = grant.decision, admission.told
+    decision, described = grant.decision, admission.described
     if decision.decision != "allow" or decision.unmetered:
-        return Admitted(False, None, decision, admission.found, grant=grant, told=told)
+        return Admitted(False, None, decision, admission.found, grant=grant, described=described)
     if admission.unread and _treated(decision):
         message = (
             "a file cannot be read: write a rule on `scannable` of `context.input.files` that says what happens then"
         )
         errors = (RuleError("", codes.NOT_LOOKED_AT.id, message),)
-        return Admitted(False, None, decision, admission.found, errors, grant=grant, told=told)
+        return Admitted(False, None, decision, admission.found, errors, grant=grant, described=described)
     known, keys = admission.inspection.registry(admission.tenant), admission.inspection.keys(admission.tenant)
     carried = carry_out(admission.content, decision, known, keys, fulfilled)
     if carried.errors:
-        return Admitted(False, None, decision, admission.found, carried.errors, grant=grant, told=told)
+        return Admitted(False, None, decision, admission.found, carried.errors, grant=grant, described=described)
     treated = account(admission.content, [list(those) for those in carried.found]) if carried.found else ()
     seen = tuple(dict.fromkeys((*admission.found, *treated)))
-    return Admitted(True, carried.value, decision, seen, (), (), carried.owed, grant, told)
+    return Admitted(True, carried.value, decision, seen, (), (), carried.owed, grant, described)
 
 
 def _treated(decision: Decision) -> bool:

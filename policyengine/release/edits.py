@@ -67,16 +67,16 @@ def edits(
         ]
         matches.sort(key=lambda match: (match.start, match.end))
     kept: list[_Match] = []
-    gone: list[_Match] = []
+    removed: list[_Match] = []
     for match, dominated in _with_dominated(matches):
         if match.treatment.needs_value and not dominated and match.end - match.start < width:
             kept.append(match)
         elif match.treatment.needs_value:
-            gone.append(_Match(match.start, match.end, match.kind, REDACT))
+            removed.append(_Match(match.start, match.end, match.kind, REDACT))
         else:
-            gone.append(match)
+            removed.append(match)
     written = [Edit(match.start, match.end, _written(match, text, keys), None) for match in kept]
-    return sorted([*written, *_runs(gone, kept)], key=lambda edit: edit.start)
+    return sorted([*written, *_runs(removed, kept)], key=lambda edit: edit.start)
 
 
 def found_in(text: str, find: Find, borders: Sequence[int] = ()) -> Sequence[Finding]:
@@ -114,11 +114,11 @@ def found_again(text: str, first: Sequence[Finding], find: Find, borders: Sequen
     if not first:
         return first
     masked, places = _masked(text, first)
-    second = [_placed(finding, places) for finding in found_beside(masked, _still(borders, places), find)]
+    second = [_placed(finding, places) for finding in found_beside(masked, _remaining_borders(borders, places), find)]
     return [*first, *second] if second else first
 
 
-def _still(borders: Sequence[int], places: list[_Place]) -> list[int]:
+def _remaining_borders(borders: Sequence[int], places: list[_Place]) -> list[int]:
     """The borders between the parts of a masked text. A border at or inside a mark is dropped, because the mark is one
     piece."""
     still: list[int] = []
@@ -209,17 +209,17 @@ def _with_dominated(matches: list[_Match]) -> list[tuple[_Match, bool]]:
     return list(zip(matches, dominated, strict=True))
 
 
-def _runs(gone: list[_Match], kept: list[_Match]) -> list[Edit]:
+def _runs(removed: list[_Match], kept: list[_Match]) -> list[Edit]:
     """One edit for each stretch of text that is removed, between the matches that are kept as values."""
-    borders = sorted({at for match in (*gone, *kept) for at in (match.start, match.end)})
+    borders = sorted({at for match in (*removed, *kept) for at in (match.start, match.end)})
     runs: list[Edit] = []
     open_: list[_Match] = []
     coming = 0
     values = {match.start: match.end for match in kept}
     value_until = 0
     for start, end in pairwise(borders):
-        while coming < len(gone) and gone[coming].start <= start:
-            open_.append(gone[coming])
+        while coming < len(removed) and removed[coming].start <= start:
+            open_.append(removed[coming])
             coming += 1
         open_ = [match for match in open_ if match.end > start]
         value_until = max(value_until, values.get(start, 0))

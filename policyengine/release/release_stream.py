@@ -54,8 +54,8 @@ FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 class StreamCalls:
     """How the engine decides about a stream: before it (`grant`; `first` gives what is known of a text before any of it
     arrives) or about all of it (`release`), each in two forms; and, if a rule cuts it, about what has arrived
-    (`decide`, with `resource` and what is known of the text). `told` informs people; `tried` is the result of rules on
-    trial for the whole, with their findings; `looked` is what `release` would return for an unfinished text, and
+    (`decide`, with `resource` and what is known of the text). `report` informs people; `tried` is the result of rules
+    on trial for the whole, with their findings; `looked` is what `release` would return for an unfinished text, and
     charges nothing. `needs_whole`: an order that these rules may give needs the whole."""
 
     first: Callable[[], object]
@@ -71,7 +71,7 @@ class StreamCalls:
     decide: Callable[[Mapping[str, Any]], Decision]
     resource: Callable[[], Mapping[str, Any]]
     tries: bool
-    told: Callable[..., Released]
+    report: Callable[..., Released]
     tried: Callable[[Any], tuple[tuple[Trial, ...], tuple[ContentFinding, ...]]]
     looked: Callable[[Any], Released]
     needs_whole: bool
@@ -211,8 +211,8 @@ class ReleaseStream:
     def _tell(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
         """Sets and reports the result, once. `gone` is how far each text has left, if the stream ended early."""
         self._over = True
-        self.released = told = self._ways.told(released, read=self._orders, gone=gone)
-        return told
+        self.released = result = self._ways.report(released, read=self._orders, gone=gone)
+        return result
 
     def _gone(self) -> Mapping[str, int]:
         return self._looking.gone() if self._looking is not None else {}
@@ -302,15 +302,15 @@ class ReleaseStream:
             before = self.released
             grant = before.grant if before is not None else None
             findings = self._found() or cut.found
-            told = self._tell(Released(False, None, cut.decision, findings, grant=grant), self._gone())
-            raise NotReleased(told, cut=True) from None
+            result = self._tell(Released(False, None, cut.decision, findings, grant=grant), self._gone())
+            raise NotReleased(result, cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
             decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
             why = (RuleError("", code.id, str(error)),)
-            told = self._tell(Released(False, None, decision, self._found(), why, grant=grant), self._gone())
-            raise NotReleased(told) from None
+            result = self._tell(Released(False, None, decision, self._found(), why, grant=grant), self._gone())
+            raise NotReleased(result) from None
 
     def _end(self, steps: Chunks, kept: Whole | None) -> list[Any]:
         rest: list[Any] = self._guarded(steps.finish)

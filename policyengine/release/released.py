@@ -12,7 +12,7 @@ from policyengine.release.validity import Violation
 from policyengine.state.grant import Grant
 
 # Gives what is known of a text, on demand.
-Told = Callable[[], Mapping[str, Any]]
+Described = Callable[[], Mapping[str, Any]]
 _NO_SOURCES = "attribute `sources` is missing"
 
 
@@ -56,12 +56,12 @@ class Released:
 class Admitted(Released):
     """The result for the input of a model. `text` is the part that may go in."""
 
-    told: Told | None = field(default=None, repr=False, compare=False)
+    described: Described | None = field(default=None, repr=False, compare=False)
 
     @property
     def input(self) -> Mapping[str, Any] | None:
         """The `context.input` that rules can read; None if the input was not inspected."""
-        return None if self.told is None else self.told()
+        return None if self.described is None else self.described()
 
     @property
     def messages(self) -> Any:

@@ -110,7 +110,7 @@ def _within(segment: Segment, findings: Iterable[Finding]) -> list[Finding]:
 
 def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFinding, ...]:
     """All findings, for people and for the answer."""
-    told: list[ContentFinding] = []
+    listed: list[ContentFinding] = []
     for reading, reading_findings in zip(content.readings(), found, strict=True):
         borders = content.joined(reading)[1] if len(reading) > 1 and reading_findings else []
         for finding in reading_findings:
@@ -118,7 +118,7 @@ def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFindin
             at = bisect_right(borders, finding.start)
             shift = borders[at - 1] if at else 0
             segment = content.segments[reading[at]]
-            told.append(
+            listed.append(
                 ContentFinding(
                     finding.kind,
                     finding.start - shift,
@@ -129,7 +129,7 @@ def account(content: Content, found: list[list[Finding]]) -> tuple[ContentFindin
                     segment.source,
                 )
             )
-    return tuple(told)
+    return tuple(listed)
 
 
 def as_attributes(found: Iterable[ContentFinding], *, with_source: bool = False) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from policyengine.release.scanning import ContentFinding
 from policyengine.release.sources import Sources
 from policyengine.release.text_needs import OrdersGiven, TextNeeds, model_input, orders_given, output, text_needs
 from policyengine.release.text_threads import in_text_thread
-from policyengine.release.tracing import told
+from policyengine.release.tracing import reported
 from policyengine.release.validity import Expected
 from policyengine.state import trials
 from policyengine.state.authorize import Authorizing, holder, new_request
@@ -114,7 +114,7 @@ class Releases(Authorizes):
         released = release_check.conclude(check, grant, decide, fulfilled)
         if not released.allowed:
             grant.withdraw()
-        return told(RELEASE, released, self.events, check.tenant)
+        return reported(RELEASE, released, self.events, check.tenant)
 
     async def release_async(
         self,
@@ -145,7 +145,7 @@ class Releases(Authorizes):
         released: Released = await self._in_thread(text, release_check.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
             await grant.withdraw_async()
-        return told(RELEASE, released, self.events, check.tenant)
+        return reported(RELEASE, released, self.events, check.tenant)
 
     def release_stream(
         self,
@@ -185,7 +185,7 @@ class Releases(Authorizes):
             decide=partial(_decided, texts.snapshot, principal, context),
             resource=lambda: check().resource,
             tries=texts.output.tried is not texts.output.whole,
-            told=partial(told, RELEASE, events=self.events, tenant=tenant),
+            report=partial(reported, RELEASE, events=self.events, tenant=tenant),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
             looked=lambda text: self._looked(text, principal, output, known, context, fulfilled),
             needs_whole=texts.orders.hold(self._inspection.registry(tenant)),
@@ -219,7 +219,7 @@ class Releases(Authorizes):
         admitted = admitting.conclude(admission, grant, fulfilled)
         if not admitted.allowed:
             grant.withdraw()
-        return told(INVOKE, admitted, self.events, holder(principal, context)[0])
+        return reported(INVOKE, admitted, self.events, holder(principal, context)[0])
 
     async def admit_async(
         self,
@@ -245,7 +245,7 @@ class Releases(Authorizes):
         admitted: Admitted = await self._in_thread(given, admitting.conclude, admission, grant, fulfilled)
         if not admitted.allowed:
             await grant.withdraw_async()
-        return told(INVOKE, admitted, self.events, holder(principal, context)[0])
+        return reported(INVOKE, admitted, self.events, holder(principal, context)[0])
 
     def detokenize(
         self,
@@ -266,7 +266,7 @@ class Releases(Authorizes):
         given = detokenizing.conclude(giving, grant, fulfilled)
         if not given.allowed:
             grant.withdraw()
-        return told(DETOKENIZE, given, self.events, holder(principal, context)[0])
+        return reported(DETOKENIZE, given, self.events, holder(principal, context)[0])
 
     async def detokenize_async(
         self,
@@ -285,7 +285,7 @@ class Releases(Authorizes):
         given: Released = await self._in_thread(text, detokenizing.conclude, giving, grant, fulfilled)
         if not given.allowed:
             await grant.withdraw_async()
-        return told(DETOKENIZE, given, self.events, holder(principal, context)[0])
+        return reported(DETOKENIZE, given, self.events, holder(principal, context)[0])
 
     # ---- the steps ----
 
@@ -328,7 +328,7 @@ class Releases(Authorizes):
         if check.refused is not None:
             return (), ()
         decision = _decided(texts.snapshot, principal, context, check.resource)
-        trials.told(Grant(decision), self.events, holder(principal, context)[0])
+        trials.reported(Grant(decision), self.events, holder(principal, context)[0])
         return decision.tried, check.found
 
     def _looked(

@@ -44,8 +44,8 @@ class Keys:
 
     def hash(self, kind: str, value: str) -> str:
         """16 characters of base32, in lower case. Raises NoKey."""
-        told = b"\0".join(part.encode(errors="surrogatepass") for part in ("hash", self.tenant, kind, value))
-        digest = hmac.new(self._key(), told, sha256).digest()[:_HASH_BYTES]
+        message = b"\0".join(part.encode(errors="surrogatepass") for part in ("hash", self.tenant, kind, value))
+        digest = hmac.new(self._key(), message, sha256).digest()[:_HASH_BYTES]
         return base64.b32encode(digest).decode().lower()
 
     def token(self, kind: str, value: str) -> str:

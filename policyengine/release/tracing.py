@@ -33,7 +33,7 @@ def kinds_and_counts(findings: Iterable[ContentFinding]) -> str:
     return ", ".join(f"{kind}={count}" for kind, count in sorted(counted.items())[:MOST_KINDS])
 
 
-def told(
+def reported(
     step: str, released: R, events: Sink, tenant: str, read: Orders | None = None, gone: Mapping[str, int] | None = None
 ) -> R:
     """Reports the result; `step` is the action. For a stream that ended early, `read` are the orders that were carried

@@ -27,15 +27,16 @@ LOOKS = 50
 class BatchBudget:
     """What one batch may still spend. Raises RequestError (413) once it is known to ask for more."""
 
-    def __init__(self, units: int, batch: Batch, world: World, dear: QuantifierCounts) -> None:
+    def __init__(self, units: int, batch: Batch, world: World, quantifier_counts: QuantifierCounts) -> None:
         self._units = units
         self._left = units
         self._costs: list[int] | None = None
         # Most batches are far below it, however many agents there are.
-        most = _weight(max(batch.sizes), dear.looks(max(batch.elements)))
+        most = _weight(max(batch.sizes), quantifier_counts.most_looks(max(batch.elements)))
         if len(batch.items) * most * (1 + 2 * MAX_CHAIN) > units:
             self._costs = [
-                _weight(size, dear.looks(elements)) * (actors(item, world) if isinstance(item, dict) else 1)
+                _weight(size, quantifier_counts.most_looks(elements))
+                * (actors(item, world) if isinstance(item, dict) else 1)
                 for item, size, elements in zip(batch.items, batch.sizes, batch.elements, strict=True)
             ]
             if sum(self._costs) > units:

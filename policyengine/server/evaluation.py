@@ -32,7 +32,7 @@ def way_of(engine: Engine, body: bytes) -> Kind | None:
     elements."""
     if presents(body):
         return "waiting"
-    few = engine.snapshot.evaluator.dear.few
+    few = engine.snapshot.evaluator.quantifier_counts.cheap_elements
     return "computing" if len(body) > few and body.count(b",") >= few else None
 
 
@@ -74,7 +74,7 @@ def evaluate_batch(
     snapshot = engine.snapshot
     raw = cached(lambda: binding.silent(caller, read.json_object(body)))
     denials = Denials(desk, caller, lambda at: in_batch(raw(), batch.order)(at))
-    budget = BatchBudget(max_work, batch, snapshot.world, snapshot.evaluator.dear)
+    budget = BatchBudget(max_work, batch, snapshot.world, snapshot.evaluator.quantifier_counts)
     answers = _answers(engine, snapshot, batch, budget, caller, binding, denials)
     # What is in a thread for a reason of its own stays there.
     return while_wanted(answers) if way_of(engine, body) else answers

@@ -25,7 +25,7 @@ from policyengine.state.authorize import APPROVAL
 
 def evaluate(engine: Engine, body: bytes, *, desk: AccessHints) -> DirectAnswer | None:
     """The Access Evaluation API."""
-    few = engine.snapshot.evaluator.dear.few
+    few = engine.snapshot.evaluator.quantifier_counts.cheap_elements
     if len(body) > few and body.count(b",") >= few:
         return None
     asked = fast_read.parts(body)
@@ -51,8 +51,8 @@ def evaluate_batch(
 ) -> DirectAnswer | None:
     """The Access Evaluations API. Every item is answered by the same snapshot."""
     evaluator = engine.snapshot.evaluator
-    dear = evaluator.dear
-    if dear.single or dear.nested:
+    quantifier_counts = evaluator.quantifier_counts
+    if quantifier_counts.single or quantifier_counts.nested:
         # Each item may look at all that the defaults hold.
         return None
     asked = fast_read.few(body, min(max_batch, SLICE))

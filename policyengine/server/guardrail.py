@@ -212,7 +212,7 @@ class Guardrail:
             try:
                 task = talk.asks.task(session, asked)
             except (ApprovalError, StoreError) as error:
-                why = error.told if isinstance(error, StoreError) else error
+                why = error.public_message if isinstance(error, StoreError) else error
                 told = f". Nobody could be asked: {why}"
                 return None
             told = f". The request for approval is `{task.id}`, and is {task.status}"

@@ -31,18 +31,18 @@ def followed(
 ) -> Grant:
     """The grant, with all its consequences. `envs` are the Envs of all actors."""
     if metering.alerting:
-        told(grant, outcome, metered, metering, lambda: tenant)
-    if isinstance(outcome, Refused) and metering.owing:
+        reported(grant, outcome, metered, metering, lambda: tenant)
+    if isinstance(outcome, Refused) and metering.denials_owe:
         grant.decision = _owing(grant.decision, snapshot, envs)
     return grant
 
 
-def told(
+def reported(
     grant: Grant, outcome: Outcome, metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str]
 ) -> Grant:
     """The grant, after its limits were reported; their settlement will be reported as well."""
     tell(outcome, metered, tenant, metering.events)
-    grant.told = partial(_settled, metered, metering, tenant)
+    grant.on_settled = partial(_settled, metered, metering, tenant)
     return grant
 
 

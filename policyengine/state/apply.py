@@ -15,7 +15,7 @@ from msgspec import Struct
 from policyengine.state import approvals, block_operations, meters, operations, relative_ceilings, sessions
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
 from policyengine.state.block_operations import Beat, Impose, ReadBlocks
-from policyengine.state.charge_documents import Documents, held_charge, held_document, held_use, told_of
+from policyengine.state.charge_documents import Documents, description_of, held_charge, held_document, held_use
 from policyengine.state.meters import ClockSkew
 from policyengine.state.operations import (
     Adjust,
@@ -81,7 +81,7 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
             answer, writes = approvals.apply(operation, documents, now)
             return Applied(Rejected(answer) if isinstance(answer, str) else DocumentsFound(now, (answer,)), writes)
         case ReadBlocks():
-            return Applied(DocumentsFound(now, (block_operations.told(operation, documents[block_operations.KEY]),)))
+            return Applied(DocumentsFound(now, (block_operations.read(operation, documents[block_operations.KEY]),)))
         case Beat():
             beaten = block_operations.beaten(operation, documents[operation.key], now)
             return _listed(operation.key, beaten, now)
@@ -133,7 +133,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
         document = meters.charged(earlier, charge.window, at, charge.amount, asked.id, until)
-        document = {**document, **told_of(charge)}
+        document = {**document, **description_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
         uses.append(_use(charge, document, at))
         held.append(held_charge(charge, meters.place(document, charge.window, at)))
@@ -188,7 +188,7 @@ def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
         earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
         document = meters.held(earlier, charge.window, at, charge.amount, asked.id, now + asked.lasting)
-        document = {**document, **told_of(charge)}
+        document = {**document, **description_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
     return Applied(Done(now, (), now + asked.lasting), writes)
 
@@ -222,7 +222,7 @@ def _refusals(
         tripped = bool(charge.block_for) and (document or {}).get("blocked", 0) <= at
         if tripped:
             end = at + charge.block_for
-            trip = {**(document or {}), "now": at, "blocked": end, **told_of(charge)}
+            trip = {**(document or {}), "now": at, "blocked": end, **description_of(charge)}
             blocked[charge.meter] = trip, meters.expires(trip, charge.window, at)
             free = max(free, end) if free is not None else None
         ceiling = meters.ceiling_at(document, charge.window, charge.ceiling, at)
@@ -251,7 +251,7 @@ def _adjust(asked: Adjust, documents: Documents, now: int) -> Applied:
         "until": until, "why": asked.why, "who": asked.who, "at": now,
     }  # fmt: skip
     writes: dict[str, tuple[Document | None, int]] = {asked.key: (change, now + operations.CHANGE_KEPT)}
-    made = {**made, **told_of(asked)}
+    made = {**made, **description_of(asked)}
     writes[asked.meter] = made, meters.expires(made, asked.window, at)
     return Applied(DocumentsFound(now, (change,)), writes)
 

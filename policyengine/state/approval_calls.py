@@ -193,18 +193,18 @@ class Approvals:
         return None if isinstance(outcome, Rejected) else task(*_document(outcome))
 
     def _tell(self, what: str, found: Mapping[str, Any]) -> None:
-        told = task(found, 0)
+        task_shown = task(found, 0)
         fields: dict[str, str | tuple[str, ...]] = {
-            "task": told.id,
-            "requester": told.requester,
-            "agents": told.agents,
-            "action": told.action,
-            "resource": told.resource,
-            "rules": tuple(need.rule for need in told.needs),
-            "by": tuple(need.by for need in told.needs),
-            "approvers": tuple(who for need in told.needs for who in need.approvers),
+            "task": task_shown.id,
+            "requester": task_shown.requester,
+            "agents": task_shown.agents,
+            "action": task_shown.action,
+            "resource": task_shown.resource,
+            "rules": tuple(need.rule for need in task_shown.needs),
+            "by": tuple(need.by for need in task_shown.needs),
+            "approvers": tuple(who for need in task_shown.needs for who in need.approvers),
         }
-        self._events.send(Event(f"approval.{what}", fields, told.tenant))
+        self._events.send(Event(f"approval.{what}", fields, task_shown.tenant))
 
 
 # ---- steps that need no snapshot ----

@@ -59,7 +59,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
     agents = tuple(identity(*actor.principal.uid) for actor in actors(asked, world, schema)[1:])
     members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
     attributes = asked.resource.attributes
-    told: dict[str, Any] = {
+    bound: dict[str, Any] = {
         "tenant": tenant,
         "principal": identity(*asked.principal.uid),
         "agents": agents,
@@ -68,13 +68,13 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         "context": {name: _reference(value) for name, value in members.items()},
     }
     if "args" in attributes:
-        told["args"] = attributes["args"]
+        bound["args"] = attributes["args"]
     if session is not None:
-        told["session"] = session
-    plain = _as_json(told)
+        bound["session"] = session
+    plain = _as_json(bound)
     shown = {
         "principal": _flat(asked.principal),
-        "action": told["action"] if asked.action.attributes else asked.action.name,
+        "action": bound["action"] if asked.action.attributes else asked.action.name,
         "resource": _flat(asked.resource),
         "context": {name: value for name, value in asked.context.items() if name != "session"},
     }
@@ -86,7 +86,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
     if len(text) > LARGEST:
         raise Fault(codes.NO_APPROVAL.id, f"it is longer than {LARGEST} characters")
     return ApprovalScope(
-        digest, told["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
+        digest, bound["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
         plain.get("args"), plain["context"], text,
     )  # fmt: skip
 

@@ -109,8 +109,8 @@ def reference(id_: Any) -> ApprovalRef | None:
 
 
 def _suffix(tenant: str) -> str:
-    told = urlsafe_b64encode(tenant.encode("utf-8", "surrogatepass")).decode().rstrip("=")
-    return f".{told}" if told else ""
+    encoded = urlsafe_b64encode(tenant.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+    return f".{encoded}" if encoded else ""
 
 
 # ---- authorizing ----

@@ -53,7 +53,7 @@ from policyengine.state.session_grants import carried
 from policyengine.state.shard_places import place
 from policyengine.state.stateful_rules import SESSION, Metering
 from policyengine.state.store import Store, StoreError
-from policyengine.state.trials import told
+from policyengine.state.trials import reported
 from policyengine.state.windows import SECOND
 
 # How many times a request is decided again if its session changed in between.
@@ -158,10 +158,12 @@ def authorizing(
             # This error is why the price is missing.
             grant.decision = replace(grant.decision, errors=(*grant.decision.errors, unpriced))
         return (
-            told(grant, metering.events, holder(asked.principal, asked.context)[0]) if grant.decision.tried else grant
+            reported(grant, metering.events, holder(asked.principal, asked.context)[0])
+            if grant.decision.tried
+            else grant
         )
     except StoreError as error:
-        return denied_by_store(codes.STORE_AWAY.id, error.told, snapshot)
+        return denied_by_store(codes.STORE_AWAY.id, error.public_message, snapshot)
 
 
 def _authorizing(
@@ -217,7 +219,7 @@ def _authorizing(
         except StoreError as error:
             alone = commit.session is None and commit.approval is None
             if alone and all(one.limit.spec.fails_open for one in metered):
-                return unmetered(decision, error.told)
+                return unmetered(decision, error.public_message)
             raise
         if outcome == Rejected(operations.CHANGED):
             continue
@@ -366,7 +368,7 @@ def _charges(
         if len(metering.plans) >= PLANS:
             metering.plans.clear()
         known = metering.plans[names] = plan(metering, snapshot, names)
-    quick_charges = known.quick(asked.principal, asked.action, asked.resource, context, asked.now)
+    quick_charges = known.charges_if_plain(asked.principal, asked.action, asked.resource, context, asked.now)
     if quick_charges is not None:
         return quick_charges
     whole = request(asked.principal, asked.action, asked.resource, context)

@@ -47,8 +47,8 @@ class Blocks:
         backup. Returns the time before which they are void, in seconds since 1970. Raises StoreError."""
         since = int(document_in((yield Beat(void=True)))["since"])
         self._after()
-        told: dict[str, Field] = {"before": since // SECOND, "why": why[:LONGEST], "by": by[:LONGEST]}
-        self._events.send(Event("state.voided", told))
+        event: dict[str, Field] = {"before": since // SECOND, "why": why[:LONGEST], "by": by[:LONGEST]}
+        self._events.send(Event("state.voided", event))
         return since / SECOND
 
     def _list(self) -> Steps[tuple[Block, ...]]:

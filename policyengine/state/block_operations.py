@@ -115,7 +115,7 @@ def imposed(asked: Impose, document: Document | None, now: int) -> Document | No
     return {**before, "version": version, "entries": entries}
 
 
-def told(asked: ReadBlocks, document: Document | None) -> Document | None:
+def read(asked: ReadBlocks, document: Document | None) -> Document | None:
     if document is None or document["version"] != asked.version:
         return document
     return {**document, "entries": {}}

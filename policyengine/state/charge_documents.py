@@ -15,14 +15,14 @@ from policyengine.state.windows import Sliding, Window, kind_of
 Documents = Mapping[str, Document | None]
 
 
-def told_of(asked: Charge | Adjust) -> dict[str, Any]:
+def description_of(asked: Charge | Adjust) -> dict[str, Any]:
     """A meter's description in its document, so that nobody needs a policy to read it."""
-    told = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
+    described = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
     if isinstance(asked.window, Sliding):
-        told["width"] = asked.window.width
+        described["width"] = asked.window.width
     if isinstance(asked, Charge) and asked.share is not None:
-        told["share"] = list(asked.share)
-    return told
+        described["share"] = list(asked.share)
+    return described
 
 
 def held_charge(charge: Charge, where: int) -> dict[str, Any]:

@@ -112,8 +112,8 @@ def key_of(limit: LimitRule, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]
     if limit.tenant is not None:
         value = read[limit.tenant]
         digest = place(value["id"] if isinstance(value, Mapping) else str(value)) + digest[4:]
-    told = tuple([f"{label}={text}" for label, text in zip(limit.labels, by, strict=True)])
-    return f"{limit.identity}:{digest}", told
+    labelled = tuple([f"{label}={text}" for label, text in zip(limit.labels, by, strict=True)])
+    return f"{limit.identity}:{digest}", labelled
 
 
 def share_of(spec: LimitSpec) -> tuple[int, int, int] | None:

@@ -1,8 +1,8 @@
 """The charges of a request, computed fast: what its limits read is compiled once for the limits that a decision names.
 
-`quick` returns what `charges` returns, or None: for a request with agents, a limit that reads more than plain
-attributes, a value of an undeclared type, or an entity that the source knows. Then `charges`, the specification, does
-the work.
+`charges_if_plain` returns what `charges` returns, or None: for a request with agents, a limit that reads more than
+plain attributes, a value of an undeclared type, or an entity that the source knows. Then `charges`, the specification,
+does the work.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Plan(Struct, gc=False):
         compiled = self.compiled or ()
         return tuple([Metered(charge, one.limit, seen) for charge, one in zip(charges, compiled, strict=True)])
 
-    def quick(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
+    def charges_if_plain(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
         charges = self.charged(principal, action, resource, context, now)
         if charges is None:
             return None
@@ -157,7 +157,7 @@ def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int
             return known
         meter, by = charge.meter, charge.by
     else:
-        meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
+        meter, by = key_of(one.limit, [_as_evaluated(part) for part in (read if one.several else (read,))])
         if len(one.known) >= REMEMBERED:
             one.known.clear()
     known = (Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory, one.share),)
@@ -165,7 +165,7 @@ def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int
     return known
 
 
-def _told(read: Any) -> Any:
+def _as_evaluated(read: Any) -> Any:
     """The value of a key, as an evaluation returns it."""
     return to_json(Entity(Uid(*read), {})) if type(read) is tuple else read
 
@@ -271,13 +271,13 @@ _PLAIN = {str(STRING): (str,), str(INT): (int,), str(NUMBER): (int, float)}
 def _identity(expr: Expr) -> Get:
     names = _names(expr)
 
-    def told(value: Any, _r: Any = None, _c: Any = None) -> tuple[str, str]:
+    def identify(value: Any, _r: Any = None, _c: Any = None) -> tuple[str, str]:
         type_, id_ = value["type"], value["id"]
         if type_ not in names or type(type_) is not str or type(id_) is not str or type(value) is not dict:
             raise _Unusual
         return type_, id_
 
-    return _from(expr, told)
+    return _from(expr, identify)
 
 
 def _entity(expr: Expr) -> Get:
@@ -300,15 +300,15 @@ def _names(expr: Expr) -> frozenset[str]:
     return expr.type.names
 
 
-def _from(expr: Expr, told: Callable[..., Any]) -> Get:
-    """Applies `told` to this part of a request; for the principal, the first part, without another call."""
+def _from(expr: Expr, identify: Callable[..., Any]) -> Get:
+    """Applies `identify` to this part of a request; for the principal, the first part, without another call."""
     match expr:
         case Root(name="principal"):
-            return told
+            return identify
         case Root(name="resource"):
-            return lambda p, r, c: told(r)
+            return lambda p, r, c: identify(r)
         case Attribute(name=name, base=base) if _is_context(base):
-            return lambda p, r, c: told(c[name])
+            return lambda p, r, c: identify(c[name])
     raise _Unusual
 
 

@@ -18,7 +18,7 @@ from policyengine.compile.evaluator import with_meters
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision
 from policyengine.model.frozen import copied
-from policyengine.state.after_grant import told
+from policyengine.state.after_grant import reported
 from policyengine.state.authorize import APPROVAL, KEEP, PLANS, holder
 from policyengine.state.charges import Metered, Seen
 from policyengine.state.compiled_charges import Plan
@@ -162,7 +162,7 @@ def _way(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingP
     if way is None or way.decided is not decided:
         plan = metering.plans.get(decided.limits)
         if (
-            metering.owing
+            metering.denials_owe
             or plan is None
             or plan.compiled is None
             or decided.decision != "allow"
@@ -190,12 +190,12 @@ def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
         grant = granted(decision, asked.metered, outcome, snapshot, asked.store, asked.id, asked.owner, asked.lease)
         grant.prices = metering.prices
     if way.alerts:
-        return told(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
+        return reported(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
     return grant
 
 
 def away(asked: ChargingRequest, error: StoreError) -> Grant:
     """The answer if the store is unavailable."""
     if all(one.limit.spec.fails_open for one in asked.metered):
-        return unmetered(asked.way.metered, error.told)
-    return denied_by_store(codes.STORE_AWAY.id, error.told, asked.known[0])
+        return unmetered(asked.way.metered, error.public_message)
+    return denied_by_store(codes.STORE_AWAY.id, error.public_message, asked.known[0])

@@ -112,7 +112,7 @@ class Grant(Struct, eq=False, gc=False):
     approval_denied: Why | None = None
     _done: bool = False
     # Called with the additional usage when the grant is settled; and by meter, the amount that counts so far.
-    told: Callable[[Sequence[MeterUse], Mapping[str, int]], None] | None = None
+    on_settled: Callable[[Sequence[MeterUse], Mapping[str, int]], None] | None = None
     counted: dict[str, int] | None = None
 
     @property
@@ -258,8 +258,8 @@ class Grant(Struct, eq=False, gc=False):
 
     def _said(self, outcome: Outcome, asked: Settle | None) -> tuple[Limit, ...]:
         uses = _done(outcome).uses
-        if self.told is not None and asked is not None:
-            self.told(uses, self._more(asked))
+        if self.on_settled is not None and asked is not None:
+            self.on_settled(uses, self._more(asked))
         return limits(uses)
 
     def _more(self, asked: Settle) -> dict[str, int]:

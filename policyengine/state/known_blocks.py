@@ -168,11 +168,13 @@ class KnownBlocks:
 
     def begin(self) -> None:
         """Starts the threads."""
-        me, steps = ref(self), [KnownBlocks._read_or_tell, KnownBlocks.judge]
+        board_ref, steps = ref(self), [KnownBlocks._read_or_tell, KnownBlocks.judge]
         if isinstance(self._store, Sharded):
             steps.append(KnownBlocks._looking)
         self._threads = [
-            Thread(target=_run, args=(me, step, self._stop, self._every), name="policyengine-blocks", daemon=True)
+            Thread(
+                target=_run, args=(board_ref, step, self._stop, self._every), name="policyengine-blocks", daemon=True
+            )
             for step in steps
         ]
         for thread in self._threads:
@@ -243,14 +245,14 @@ def _time(document: Mapping[str, Any] | None, name: str) -> int:
 
 def block_of(entry: Mapping[str, Any]) -> Block:
     """The block in an entry of the list."""
-    told = {name: entry[name] for name in ("kind", "id", "type", "until", "why", "by", "at")}
-    return Block(**told)
+    fields = {name: entry[name] for name in ("kind", "id", "type", "until", "why", "by", "at")}
+    return Block(**fields)
 
 
-def _run(me: ReferenceType[KnownBlocks], step: Callable[[KnownBlocks], None], stop: Event, every: float) -> None:
+def _run(board_ref: ReferenceType[KnownBlocks], step: Callable[[KnownBlocks], None], stop: Event, every: float) -> None:
     """Repeats a step until the board is closed or gone."""
     while not stop.wait(every):
-        board = me()
+        board = board_ref()
         if board is None:
             return
         step(board)

@@ -43,26 +43,26 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: 
 def kept(counted: Sequence[LimitRule], seen: Env | Seen, context: Mapping[str, Any] | None, tenant: str = "") -> str:
     """As `memo`, for limits that count an amount, with the Env or request that they read."""
     cost = {"cost": context["cost"]} if context and "cost" in context else {}
-    told: dict[str, Any] = {"context": cost}
-    quick = True
+    memo_data: dict[str, Any] = {"context": cost}
+    is_plain = True
     if (model := _model(seen)) is not None:
         # The price of its tokens depends on it.
-        told["resource"] = model
+        memo_data["resource"] = model
     for limit in counted:
         if not limit.counts_cost:
             whole = (seen if isinstance(seen, Env) else seen.env()).request
-            told = {
+            memo_data = {
                 "principal": _flat(whole.principal),
                 "resource": _flat(whole.resource),
                 "action": {**whole.action.attributes, "name": whole.action.name},
                 "context": whole.context,
             }
-            quick = False
+            is_plain = False
             break
     if tenant:
-        told["tenant"] = tenant
+        memo_data["tenant"] = tenant
     try:
-        text = _QUICK.encode(told).decode() if quick else _ENCODER.encode(told)
+        text = _QUICK.encode(memo_data).decode() if is_plain else _ENCODER.encode(memo_data)
     except (TypeError, ValueError, OverflowError, RecursionError):
         # It contains values that are not JSON, so it was not sent by anybody who would settle it elsewhere.
         return ""
@@ -92,7 +92,7 @@ def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, 
     grant.counted = {held["meter"]: held["counted"] for held in lease["charges"]}
     if metering.alerting:
         whose = _kept(lease["memo"]).get("tenant", "")
-        grant.told = lambda uses, more: tell_more(uses, more, metered, lambda: whose, metering.events)
+        grant.on_settled = lambda uses, more: tell_more(uses, more, metered, lambda: whose, metering.events)
     return grant
 
 

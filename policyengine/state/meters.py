@@ -173,17 +173,17 @@ def raised(document: Document | None, now: int, amount: int, until: int) -> Docu
 
 def reset(document: Document, window: Window, now: int) -> Document:
     """The document in which only amounts held for a later commit count."""
-    told = {name: value for name, value in document.items() if name != "blocked"}
+    remaining = {name: value for name, value in document.items() if name != "blocked"}
     match window:
         case Sliding(width):
             index = now // width
-            return _with(told, now, buckets=[], reset=[index, (index + BUCKETS + 1) * width])
+            return _with(remaining, now, buckets=[], reset=[index, (index + BUCKETS + 1) * width])
         case Calendar():
-            if "start" not in told:
-                return _with(told, now)
-            return _with(told, now, start=told["start"] - 1, used=0, reset=[0, told["end"]])
+            if "start" not in remaining:
+                return _with(remaining, now)
+            return _with(remaining, now, start=remaining["start"] - 1, used=0, reset=[0, remaining["end"]])
         case Concurrent():
-            return _with(told, now, leases={})
+            return _with(remaining, now, leases={})
     assert_never(window)
 
 
@@ -209,12 +209,12 @@ def _tidy(document: Document | None, now: int) -> Document | None:
     """The document without expired parts."""
     if document is None or ("raised" not in document and "reset" not in document):
         return document
-    told = {name: value for name, value in document.items() if name not in ("raised", "reset")}
+    tidied = {name: value for name, value in document.items() if name not in ("raised", "reset")}
     if raises := _raises(document, now):
-        told["raised"] = raises
+        tidied["raised"] = raises
     if "reset" in document and document["reset"][1] > now:
-        told["reset"] = document["reset"]
-    return told
+        tidied["reset"] = document["reset"]
+    return tidied
 
 
 # ---- what counts ----
@@ -232,12 +232,12 @@ def unheld(document: Document | None, id_: str) -> Document | None:
     """The document without the hold of this id."""
     if document is None:
         return None
-    told = {k: v for k, v in document.items() if k != "holds"}
+    remaining = {k: v for k, v in document.items() if k != "holds"}
     if holds := {k: hold for k, hold in _holds(document).items() if k != id_}:
-        told["holds"] = holds
-    if "leases" in told:
-        told["leases"] = {k: end for k, end in told["leases"].items() if k != id_}
-    return told
+        remaining["holds"] = holds
+    if "leases" in remaining:
+        remaining["leases"] = {k: end for k, end in remaining["leases"].items() if k != id_}
+    return remaining
 
 
 def _live(document: Document | None, window: Window, now: int) -> list[tuple[int, int]]:

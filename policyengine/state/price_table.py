@@ -28,7 +28,7 @@ def price_table() -> Table:
             return any(names(each, model) for each in match.or_)
         return isinstance(match, types.ClauseEquals) and match.equals.lower() == model
 
-    def price(model: str, provider: str, told: TokenCounts) -> Decimal:
+    def price(model: str, provider: str, tokens: TokenCounts) -> Decimal:
         try:
             known = data_snapshot.get_snapshot()
             seller, model_found = known.find_provider_model(model, None, provider or None, None)
@@ -37,10 +37,10 @@ def price_table() -> Table:
         if model_found.id.lower() != model.lower() and not names(model_found.match, model.lower()):
             raise NoPrice(f"no price is known of the model `{model}`, only of one whose name begins so")
         usage = genai_prices.Usage(
-            input_tokens=told.input,
-            cache_read_tokens=told.cached,
-            output_tokens=told.output,
-            output_reasoning_tokens=told.reasoning,
+            input_tokens=tokens.input,
+            cache_read_tokens=tokens.cached,
+            output_tokens=tokens.output,
+            output_reasoning_tokens=tokens.reasoning,
         )
         try:
             return genai_prices.calc_price(usage, model, provider_id=seller.id).total_price

@@ -66,14 +66,14 @@ class Prices:
 
     def cost(self, cost: Mapping[str, Any], resource: Any) -> dict[str, Any]:
         """The cost with the values derived from its tokens. Raises NoPrice."""
-        told = _tokens(cost)
+        tokens = _tokens(cost)
         full_cost = {**cost}
-        full_cost.setdefault("tokens", told.input + told.output)
+        full_cost.setdefault("tokens", tokens.input + tokens.output)
         if "usd" not in cost:
-            full_cost["usd"] = float(self.usd(told, resource))
+            full_cost["usd"] = float(self.usd(tokens, resource))
         return full_cost
 
-    def usd(self, told: TokenCounts, resource: Any) -> Decimal:
+    def usd(self, tokens: TokenCounts, resource: Any) -> Decimal:
         """The price of the tokens. `resource` is a model. Raises NoPrice."""
         attributes = resource if isinstance(resource, Mapping) else {}
         model = attributes.get("id")
@@ -83,11 +83,11 @@ class Prices:
         if isinstance(price, str):
             model, price = price, self.own.get(price)
         if isinstance(price, Price):
-            return _of(price, told)
+            return _of(price, tokens)
         if self.table is None:
             raise NoPrice(f"no price is known of the model `{model}`")
         provider = attributes.get("provider")
-        return self.table(model, provider if isinstance(provider, str) else "", told)
+        return self.table(model, provider if isinstance(provider, str) else "", tokens)
 
 
 NO_PRICES = Prices()
@@ -131,19 +131,19 @@ def _tokens(cost: Mapping[str, Any]) -> TokenCounts:
     counts = [cost.get(kind, 0) for kind in KINDS]
     if any(type(count) is not int or count < 0 for count in counts):
         raise NoPrice("the tokens of a cost must be whole numbers")
-    told = TokenCounts(*counts)
-    if told.cached > told.input or told.reasoning > told.output:
+    tokens = TokenCounts(*counts)
+    if tokens.cached > tokens.input or tokens.reasoning > tokens.output:
         raise NoPrice("`cached` is part of `input`, and `reasoning` part of `output`")
-    return told
+    return tokens
 
 
-def _of(price: Price, told: TokenCounts) -> Decimal:
+def _of(price: Price, tokens: TokenCounts) -> Decimal:
     cached = price.cached if price.cached is not None else price.input
     reasoning = price.reasoning if price.reasoning is not None else price.output
     parts = (
-        (told.input - told.cached) * price.input,
-        told.cached * cached,
-        (told.output - told.reasoning) * price.output,
-        told.reasoning * reasoning,
+        (tokens.input - tokens.cached) * price.input,
+        tokens.cached * cached,
+        (tokens.output - tokens.reasoning) * price.output,
+        tokens.reasoning * reasoning,
     )
     return sum(parts, Decimal(0)) / _MILLION

@@ -54,7 +54,7 @@ def kept(expires: int) -> int:
 
 def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
     """The result of an operation on one session."""
-    mine = own(asked, document, now) if not isinstance(asked, OpenSession) else None
+    session_now = own(asked, document, now) if not isinstance(asked, OpenSession) else None
     match asked:
         case OpenSession():
             if _taken(document, now):
@@ -63,9 +63,9 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
             begun = fresh(asked, now)
             return DocumentsFound(now, (begun,)), {asked.key: (begun, kept(begun["expires"]))}
         case ReadSession():
-            if mine is None and (_taken(document, now) or not asked.opens):
+            if session_now is None and (_taken(document, now) or not asked.opens):
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            session = mine if mine is not None else fresh(asked, now)
+            session = session_now if session_now is not None else fresh(asked, now)
             if asked.attempted:
                 tried = counted(session, asked.attempted, 0)
                 if tried is None:
@@ -74,10 +74,10 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
             session = {**session, "expires": now + asked.life}
             return DocumentsFound(now, (session,)), {asked.key: (session, kept(session["expires"]))}
         case Label():
-            if mine is None:
+            if session_now is None:
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            labels = (set(mine["labels"]) | set(asked.add)) - set(asked.remove)
-            changed = {**mine, "labels": sorted(labels), "version": mine["version"] + 1}
+            labels = (set(session_now["labels"]) | set(asked.add)) - set(asked.remove)
+            changed = {**session_now, "labels": sorted(labels), "version": session_now["version"] + 1}
             done = counted(changed, asked.completed, 2) if asked.completed else changed
             if done is None or len(labels) > MAX_LABELS:
                 return Rejected(operations.FULL), {}
@@ -87,11 +87,11 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
 
 def committed(asked: SessionWrite, document: Document | None, now: int) -> Document | Rejected:
     """The session after an allowed request, or why the request cannot be recorded in it."""
-    mine = own(asked, document, now)
-    if mine is None and (_taken(document, now) or asked.version is not None or not asked.opens):
+    session_now = own(asked, document, now)
+    if session_now is None and (_taken(document, now) or asked.version is not None or not asked.opens):
         # It is somebody else's, or has ended; it existed when it was read; or it must exist.
         return Rejected(operations.UNKNOWN_SESSION)
-    session = mine if mine is not None else fresh(asked, now)
+    session = session_now if session_now is not None else fresh(asked, now)
     if asked.version is not None and session["version"] != asked.version:
         return Rejected(operations.CHANGED)
     labels = sorted({*session["labels"], *asked.labels})

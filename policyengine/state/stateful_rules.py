@@ -43,13 +43,13 @@ class LimitRule:
 class Metering:
     """`limits` by name. `readers` are the rules that read the session. `plans` is what is known of sets of limits, by
     their names, and `ways` of decisions, by their identity; under None, of the last one. `prices` are the prices of
-    tokens. `owing` is whether any rule puts an obligation on a denial."""
+    tokens. `denials_owe` is whether any rule puts an obligation on a denial."""
 
     limits: Mapping[str, LimitRule]
     readers: tuple[Rule, ...]
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
     ways: dict[int | None, Any] = field(default_factory=dict, compare=False)
-    owing: bool = False
+    denials_owe: bool = False
     events: Sink = field(default_factory=Nowhere, compare=False)
     prices: Prices = field(default=NO_PRICES, compare=False)
     # The time before which sessions and approvals are void, in microseconds; and since when each session is known here.
@@ -76,7 +76,7 @@ class Metering:
     @cached_property
     def follows(self) -> bool:
         """Whether a grant or a denial may have consequences."""
-        return self.alerting or self.owing
+        return self.alerting or self.denials_owe
 
     @cached_property
     def counts(self) -> bool:
@@ -115,16 +115,23 @@ def metering(
         if rule.kind == "limit" and rule.limit is not None
     }
     readers = tuple(rule for rule in policies.rules if footprint(rule).reads(SESSION))
-    owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
+    some_denials_owe = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
     known = sessions if sessions is not None else BoundedCache(SESSIONS)
     return Metering(
-        limits, readers, owing=owing, events=events, prices=prices, since=since, sessions=known, voided=voided
+        limits,
+        readers,
+        denials_owe=some_denials_owe,
+        events=events,
+        prices=prices,
+        since=since,
+        sessions=known,
+        voided=voided,
     )
 
 
 def _limit(rule: Rule, spec: LimitSpec) -> LimitRule:
-    told = repr((rule.name, spec.per, spec.zone, _told(spec.of), _told(spec.by)))
-    identity = f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}"
+    meaning = repr((rule.name, spec.per, spec.zone, _meaning(spec.of), _meaning(spec.by)))
+    identity = f"meter:{rule.name}:{sha256(meaning.encode()).hexdigest()[:16]}"
     tenants = [number for number, key in enumerate(spec.by) if _is_tenant(key)]
     only_cost = spec.of is not None and _only_cost(spec.of)
     return LimitRule(rule, spec, identity, only_cost, tenants[0] if tenants else None, tuple(map(_label, spec.by)))
@@ -146,14 +153,14 @@ def _is_tenant(key: Expr) -> bool:
     )
 
 
-def _told(value: Any) -> Any:
+def _meaning(value: Any) -> Any:
     """The meaning of an expression, without places and types: a rule that moves, and a schema that grows, leave its
     meters unchanged. The same in every process: sets are sorted."""
     if isinstance(value, Node):
         said = (getattr(value, f.name) for f in fields(value) if f.name not in ("span", "type", "owners"))
-        return (type(value).__name__, *map(_told, said))
+        return (type(value).__name__, *map(_meaning, said))
     if isinstance(value, tuple):
-        return tuple(map(_told, value))
+        return tuple(map(_meaning, value))
     if isinstance(value, frozenset):
         return sorted(map(str, value))
     return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -14,7 +14,7 @@ class StoreError(Exception):
     The text is for operators: it may show where the store is, and for whom it was opened."""
 
     @property
-    def told(self) -> str:
+    def public_message(self) -> str:
         """The text that those who are denied because of it may see."""
         return str(self).partition(":")[0]
 

@@ -8,7 +8,7 @@ from policyengine.model.decision import Trial
 from policyengine.state.grant import Grant
 
 
-def told(grant: Grant, events: Sink, tenant: str) -> Grant:
+def reported(grant: Grant, events: Sink, tenant: str) -> Grant:
     """The grant, after its report."""
     for trial in grant.decision.tried:
         if trial.changes or trial.error is not None:

@@ -93,8 +93,8 @@ class Meters:
     def changes(self, *, tenant: str | None = None) -> list[Change]:
         """The changes to meters in the last 400 days, the latest first. Raises StoreError."""
         kept_changes = dict(self._store.survey(CHANGE)).values()
-        mine = [each for each in kept_changes if tenant is None or change_tenant(each) == tenant]
-        return [change_of(each) for each in sorted(mine, key=lambda each: (-each["at"], each["rule"]))]
+        of_tenant = [each for each in kept_changes if tenant is None or change_tenant(each) == tenant]
+        return [change_of(each) for each in sorted(of_tenant, key=lambda each: (-each["at"], each["rule"]))]
 
     usage_async, sums_async, changes_async = in_thread(usage), in_thread(sums), in_thread(changes)
     reset_async, credit_async, raise_async = in_thread(reset), in_thread(credit), in_thread(raise_)

@@ -81,8 +81,8 @@ class Modules:
 
     def is_empty(self, tree: ast.Module) -> bool:
         """Whether the text of a tree from `parse` has no content."""
-        said = tree.name is not None or tree.uses or tree.statements
-        return not said and self._texts[tree.span.source].stored is None
+        has_content = tree.name is not None or tree.uses or tree.statements
+        return not has_content and self._texts[tree.span.source].stored is None
 
     def results(self, modules: Sequence[ModuleTree]) -> ModuleResults:
         """The known results for these modules, which are all of a bundle."""

@@ -12,7 +12,7 @@ from policyengine import Engine
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir.nodes import And, Attribute, Expr, If, Not, Or, Root
-from policyengine.ir.outcomes import Algebra, Outcome, Told
+from policyengine.ir.outcomes import Algebra, KnownOutcome, Outcome
 from policyengine.model.request import request
 from policyengine.model.types import BOOL, EntityT
 
@@ -67,8 +67,8 @@ def test_outcomes_are_what_the_interpreter_says() -> None:
 @pytest.mark.parametrize("at", [0, 15, 16, 17, 299])
 def test_long_chains_stop_where_short_ones_do(worth: str, at: int) -> None:
     """Put together in parts of which nobody sees anything."""
-    before: list[Outcome[bool]] = [Told(True, False, True) for _ in range(at)]
-    after = [Told(False, False, False) for _ in range(300 - at)]
+    before: list[Outcome[bool]] = [KnownOutcome(True, False, True) for _ in range(at)]
+    after = [KnownOutcome(False, False, False) for _ in range(300 - at)]
     items = [*before, WORTH[worth], *after]
     found = BOOLEANS.both(items)
     stops = worth == "no"

@@ -208,8 +208,8 @@ def test_what_quantifiers_look_at_counts_as_work() -> None:
         _batch(engine, 256, 100)
     assert "elements that quantifiers may look at" in refused.value.message
     # Twice as many items are at most twice the work.
-    few = engine.snapshot.evaluator.dear.looks(100)
-    assert few < engine.snapshot.evaluator.dear.looks(200) <= 4.4 * few
+    few = engine.snapshot.evaluator.quantifier_counts.most_looks(100)
+    assert few < engine.snapshot.evaluator.quantifier_counts.most_looks(200) <= 4.4 * few
 
 
 def test_what_was_never_asked_is_made_elsewhere() -> None:

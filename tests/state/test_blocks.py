@@ -90,7 +90,7 @@ class Scripted:
         if self.away:
             raise StoreError("away")
         assert isinstance(operation, ReadBlocks)
-        return DocumentsFound(1_000_000, (block_operations.told(operation, self.document),))
+        return DocumentsFound(1_000_000, (block_operations.read(operation, self.document),))
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)

@@ -1,4 +1,4 @@
-"""Laws: what is done fast is what the specification does. `quick` = `charges`, and a store = `apply`."""
+"""Laws: what is done fast is what the specification does. `charges_if_plain` = `charges`, and a store = `apply`."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_quick_charges_are_the_charges(principal: Any, model: Any, context: Any,
     expected = charges([METERING.limits[name] for name in names], envs, NOW)
     known = plan(METERING, SNAPSHOT, names)
     for _ in range(2):
-        found = known.quick(principal, "invoke", model, context, NOW)
+        found = known.charges_if_plain(principal, "invoke", model, context, NOW)
         if found is not None:
             assert not expected.errors
             assert [one.charge for one in found.metered] == [one.charge for one in expected.metered]
@@ -152,7 +152,7 @@ def test_what_limits_commonly_read_is_compiled() -> None:
     model = {"type": "Model", "id": "m", "tier": "gold"}
     names = ("m.by_principal", "m.by_tenant", "m.by_two", "m.in_flight")
     known = plan(METERING, SNAPSHOT, names)
-    assert known.quick({"type": "User", "id": "u"}, "invoke", model, cost, NOW) is not None
+    assert known.charges_if_plain({"type": "User", "id": "u"}, "invoke", model, cost, NOW) is not None
 
 
 # ---- what stores write ----

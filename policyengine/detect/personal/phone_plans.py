@@ -77,9 +77,9 @@ def _abroad(region: str) -> re.Pattern[str]:
 def _plan(code: int, region: str) -> Plan:
     """What all numbers of this code have in common, and the region's prefix for calls within the country. Without a
     plan, every number has to be parsed."""
-    told = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code
-    patterns = [told(code, one).general_desc.national_number_pattern for one in _codes()[code]]
-    here = told(code, region)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code
+    patterns = [metadata(code, one).general_desc.national_number_pattern for one in _codes()[code]]
+    here = metadata(code, region)
     if not all(patterns) or here.national_prefix_transform_rule:
         return None, None
     prefix = here.national_prefix_for_parsing

@@ -99,7 +99,7 @@ _DIGITS = re.compile(rb"[\d.,:_\-+/]+\Z")
 _CLASS = bytes(0 if 48 <= c <= 57 else 1 if 97 <= c <= 122 else 2 if 65 <= c <= 90 else 3 for c in range(256))
 
 
-def jumpy(value: bytes) -> float:
+def class_changes(value: bytes) -> float:
     """How often neighbours are of different classes: lower case, upper case, digit. Words seldom change class; random
     characters do so every other time."""
     classes = value.translate(_CLASS)
@@ -115,7 +115,7 @@ def secret_like(value: bytes) -> bool:
         return len(value) >= 16 and entropy(value) >= 2.8
     if _UUID.match(value):
         return True
-    return entropy(value) >= (3.2 if len(value) < 16 else 3.5) and jumpy(value) >= 0.22
+    return entropy(value) >= (3.2 if len(value) < 16 else 3.5) and class_changes(value) >= 0.22
 
 
 def password_like(value: bytes) -> bool:

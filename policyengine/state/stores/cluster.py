@@ -111,6 +111,6 @@ class Cluster(Redis):
         return PlainlyAsync(client)
 
     def _policies(self) -> list[str]:
-        told = self._client.info("memory", target_nodes="primaries")
-        nodes = told.values() if "maxmemory_policy" not in told else [told]
+        memory = self._client.info("memory", target_nodes="primaries")
+        nodes = memory.values() if "maxmemory_policy" not in memory else [memory]
         return [node.get("maxmemory_policy", "noeviction") for node in nodes]

@@ -116,25 +116,25 @@ def _charge(charge: Charge) -> bytes | None:
     return _CHARGE.pack(kind, charge.amount, ceiling, *edges, len(meta)) + meta
 
 
-def outcome(told: bytes, commit: Commit) -> Outcome | None:
+def outcome(answer: bytes, commit: Commit) -> Outcome | None:
     """The outcome; None if nothing was done, and the other script has to be called."""
-    kind = told[:1]
+    kind = answer[:1]
     if kind == b"D":
         charges = commit.charges
         if len(charges) == 1:
-            [charge], (now, used, ends) = charges, _ONE.unpack_from(told, 1)
+            [charge], (now, used, ends) = charges, _ONE.unpack_from(answer, 1)
             use = MeterUse(charge.rule, charge.meter, int(used), charge.ceiling, int(ends))
             return Done(int(now), (use,), int(now) + commit.lease)
-        [now] = _TIME.unpack_from(told, 1)
+        [now] = _TIME.unpack_from(answer, 1)
         uses = [
             MeterUse(charge.rule, charge.meter, int(used), charge.ceiling, int(ends))
-            for charge, (used, ends) in zip(charges, _USE.iter_unpack(told[9:]), strict=True)
+            for charge, (used, ends) in zip(charges, _USE.iter_unpack(answer[9:]), strict=True)
         ]
         return Done(int(now), tuple(uses), int(now) + commit.lease)
     if kind == b"R":
-        [now] = _TIME.unpack_from(told, 1)
+        [now] = _TIME.unpack_from(answer, 1)
         refusals = []
-        for place, used, free in _REFUSAL.iter_unpack(told[9:]):
+        for place, used, free in _REFUSAL.iter_unpack(answer[9:]):
             charge = commit.charges[int(place)]
             if charge.advisory or charge.block_for:
                 # The other script handles the effects of a refusal, and charges that are never refused.

@@ -101,11 +101,11 @@ class Ring(Struct, gc=False):
 
     def document(self) -> dict[str, Any]:
         charge = self.charge
-        told = {
+        written = {
             "now": self.now, "buckets": self.all_buckets(), "rule": charge.rule, "by": list(charge.by),
             "ceiling": charge.ceiling, "width": charge.window.width,  # type: ignore[union-attr]
         }  # fmt: skip
-        return {**told, "blocked": self.blocked} if self.blocked else told
+        return {**written, "blocked": self.blocked} if self.blocked else written
 
 
 class OpenLeases:
@@ -178,10 +178,10 @@ class InPlace:
         if asked.add or asked.remove or not asked.completed:
             return None
         document = self._documents.get(asked.key)
-        if type(document) is not dict or (mine := own(asked, document, now)) is None:
+        if type(document) is not dict or (session := own(asked, document, now)) is None:
             return None
         # Those who read the session before keep their version.
-        counted_now = counted({**mine, "version": mine["version"] + 1}, asked.completed, 2)
+        counted_now = counted({**session, "version": session["version"] + 1}, asked.completed, 2)
         if counted_now is None:
             return None
         self._write(asked.key, counted_now, kept(counted_now["expires"]))

@@ -96,33 +96,36 @@ class Redis:
 
     def _run(self, operation: Operation, prefix: str) -> Outcome:
         try:
-            if type(operation) is Commit and (told := self._charged(operation, prefix)) is not None:
-                done = compact.outcome(told, operation)
+            if type(operation) is Commit and (answer := self._charged(operation, prefix)) is not None:
+                done = compact.outcome(answer, operation)
                 if done is not None:
                     return done
             arguments = self._asked(operation, prefix)
             if lasting(operation) and self._replicas.any(client := self._client_of(arguments[1])):
-                told = self._replicas.confirmed(client, self._unknown_script, DIGEST, SCRIPT, arguments)
+                answer = self._replicas.confirmed(client, self._unknown_script, DIGEST, SCRIPT, arguments)
             else:
-                told = self._call(DIGEST, SCRIPT, arguments)
-            return wire.outcome(told, len(prefix))
+                answer = self._call(DIGEST, SCRIPT, arguments)
+            return wire.outcome(answer, len(prefix))
         except self._failures as error:
             raise StoreError(f"the state store is unavailable: {error}") from error
 
     async def _run_async(self, operation: Operation, prefix: str) -> Outcome:
         client = self._of_this_loop()
         try:
-            if type(operation) is Commit and (told := await self._charged_async(client, operation, prefix)) is not None:
-                done = compact.outcome(told, operation)
+            if (
+                type(operation) is Commit
+                and (answer := await self._charged_async(client, operation, prefix)) is not None
+            ):
+                done = compact.outcome(answer, operation)
                 if done is not None:
                     return done
             if lasting(operation) and not self._replicas.none(self._client_of(prefix + operation.keys[0])):
                 # This waits for a replica, or asks whether there is one, on a connection of its own.
                 return await to_thread(self._run, operation, prefix)
-            told = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation, prefix))
+            answer = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation, prefix))
         except self._failures as error:
             raise StoreError(f"the state store is unavailable: {error}") from error
-        return wire.outcome(told, len(prefix))
+        return wire.outcome(answer, len(prefix))
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
         return self._survey(f"{escaped(self._prefix)}{kind}:*", len(self._prefix), self._client.mget)

@@ -42,15 +42,15 @@ class Replicas:
 
     def confirmed(self, client: Any, unknown: type[Exception], digest: str, script: bytes, asked: Sequence[Any]) -> Any:
         """The answer of the script, once a replica has what it wrote. Raises StoreError if none confirms it in time."""
-        told, replicas = self._sent(client, ("EVALSHA", digest, *asked))
-        if isinstance(told, unknown):
-            told, replicas = self._sent(client, ("EVAL", script, *asked))
-        for answer in (told, replicas):
+        answered, replicas = self._sent(client, ("EVALSHA", digest, *asked))
+        if isinstance(answered, unknown):
+            answered, replicas = self._sent(client, ("EVAL", script, *asked))
+        for answer in (answered, replicas):
             if isinstance(answer, Exception):
                 raise answer
         if replicas < 1:
             raise StoreError(UNCONFIRMED)
-        return told
+        return answered
 
     def _sent(self, client: Any, command: tuple[Any, ...]) -> list[Any]:
         with client.pipeline(transaction=False) as pipeline:

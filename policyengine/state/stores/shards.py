@@ -123,11 +123,11 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
         held = _sure((yield [Hold(part.id, part.charges, HOLD) for part in made]))
         if any(not isinstance(answer, Done) for answer in held):
             # Other limits without room are included, so that the answer says when all of them will have room.
-            mine = Hold(asked.id, here, HOLD)
-            told = yield [*back, mine] if here else back
-            if here and isinstance(told[-1], Done):
+            held_here = Hold(asked.id, here, HOLD)
+            held_answers = yield [*back, held_here] if here else back
+            if here and isinstance(held_answers[-1], Done):
                 yield [Release(asked.id, asked.owner, here)]
-            return _merged(_sure([*held, told[-1]] if here else held), asked)
+            return _merged(_sure([*held, held_answers[-1]] if here else held), asked)
     if asked.once is None:
         first, *others = yield [rest, *made]
     else:

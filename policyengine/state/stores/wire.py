@@ -66,7 +66,7 @@ def asked(operation: Operation, prefix: str) -> bytes:
 def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
     match operation:
         case Commit():
-            told: dict[str, Any] = {
+            data: dict[str, Any] = {
                 "operation": "commit",
                 "id": operation.id,
                 "owner": operation.owner,
@@ -79,23 +79,23 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
             }
             # The charges of other shards are kept with the lease, so that a later settlement includes them all.
             if operation.elsewhere:
-                told["elsewhere"] = [
+                data["elsewhere"] = [
                     {**held_charge(charge, 0), "meter": prefix + charge.meter} for charge in operation.elsewhere
                 ]
             if (session := operation.session) is not None:
-                told["session"] = {
+                data["session"] = {
                     **_holder(session, session.life, prefix),
                     "labels": session.labels,
                     "call": session.call,
                     "opens": session.opens,
                 }
                 if session.version is not None:
-                    told["session"]["version"] = session.version
+                    data["session"]["version"] = session.version
             if operation.approval is not None:
-                told["approval"] = {**asdict(operation.approval), "key": prefix + operation.approval.key}
+                data["approval"] = {**asdict(operation.approval), "key": prefix + operation.approval.key}
             if operation.once is not None:
-                told |= {"once": prefix + operation.once, "body": operation.body}
-            return told
+                data |= {"once": prefix + operation.once, "body": operation.body}
+            return data
         case Hold():
             charges = _charges(operation.charges, prefix)
             return {"operation": "hold", "id": operation.id, "lasting": operation.lasting, "charges": charges}
@@ -139,11 +139,11 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
         case Impose():
             return {"operation": "impose", "key": prefix + KEY, **structs.asdict(operation), "most": MOST}
         case Adjust():
-            told = {name: getattr(operation, name) for name in operation.__struct_fields__ if name != "id"}
+            data = {name: getattr(operation, name) for name in operation.__struct_fields__ if name != "id"}
             key, meter, kept = prefix + operation.key, prefix + operation.meter, CHANGE_KEPT
             window = _window(operation.window)
             return {
-                **told, "operation": "adjust", "key": key, "meter": meter, "named": operation.meter, "window": window,
+                **data, "operation": "adjust", "key": key, "meter": meter, "named": operation.meter, "window": window,
                 "kept": kept,
             }  # fmt: skip
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
@@ -163,13 +163,13 @@ _TICKETS: Mapping[type[ApprovalOperation], str] = {
 
 def _ticket(operation: ApprovalOperation, prefix: str) -> dict[str, Any]:
     """The members of an operation on approvals; keys get the prefix, and empty members are left out."""
-    told = {name: value for name, value in asdict(operation).items() if value is not None}
+    data = {name: value for name, value in asdict(operation).items() if value is not None}
     for name in ("key", "index", "once", "token"):
-        if told.get(name):
-            told[name] = prefix + told[name]
+        if data.get(name):
+            data[name] = prefix + data[name]
         else:
-            told.pop(name, None)
-    return told
+            data.pop(name, None)
+    return data
 
 
 def _charges(charges: tuple[Charge, ...], prefix: str) -> list[dict[str, Any]]:
@@ -199,8 +199,8 @@ def _lease(name: str, operation: Settle | Renew | Cancel | Release, prefix: str)
 
 
 def _holder(session: Any, life: int, prefix: str) -> dict[str, Any]:
-    told = {"key": prefix + session.key, "tenant": session.tenant, "principal": session.principal, "life": life}
-    return told if isinstance(session, OpenSession) else {**told, "since": session.since}
+    data = {"key": prefix + session.key, "tenant": session.tenant, "principal": session.principal, "life": life}
+    return data if isinstance(session, OpenSession) else {**data, "since": session.since}
 
 
 def _window(window: Window) -> dict[str, Any]:
@@ -217,13 +217,13 @@ def _window(window: Window) -> dict[str, Any]:
 # ---- from the script ----
 
 
-def outcome(told: bytes, prefix: int) -> Outcome:
+def outcome(answer: bytes, prefix: int) -> Outcome:
     """The outcome, with keys stripped of the `prefix` characters that this store puts before them."""
-    kind, *rest = _DECODER.decode(told)
+    kind, *rest = _DECODER.decode(answer)
     match kind:
         case "done":
             now, uses, *more = rest
-            return Done(now, tuple(MeterUse(rule, key[prefix:], *told) for rule, key, *told in uses), *more)
+            return Done(now, tuple(MeterUse(rule, key[prefix:], *answer) for rule, key, *answer in uses), *more)
         case "refused":
             now, refusals = rest
             return Refused(
@@ -245,8 +245,8 @@ def _document(document: Any, prefix: int) -> Document | None:
     """The document as other stores return it. Lua cannot distinguish an empty object from an empty list."""
     if not isinstance(document, Mapping):
         return None
-    told = {k: {} if k in ("calls", "leases", "open", "entries") and v == [] else v for k, v in document.items()}
+    data = {k: {} if k in ("calls", "leases", "open", "entries") and v == [] else v for k, v in document.items()}
     for name in ("charges", "elsewhere"):
-        if name in told:
-            told[name] = [{**held, "meter": held["meter"][prefix:]} for held in told[name]]
-    return told
+        if name in data:
+            data[name] = [{**held, "meter": held["meter"][prefix:]} for held in data[name]]
+    return data
