@@ -45,7 +45,7 @@ from policyengine.warm.modules import Modules
 # Flat entities, or a JSON file with a list of them.
 Entities = Sequence[Mapping[str, Any]] | str | Path | None
 # The same, after reading.
-Known = Sequence[Mapping[str, Any]] | Text | None
+EntitiesRead = Sequence[Mapping[str, Any]] | Text | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def load_read(files_read: FilesRead, path: str | Path, entities: Entities, cache
     sources = _decoded(files_read.texts, diagnostics)
     if not sources and not diagnostics:
         diagnostics.append(_about(str(path), codes.NO_POLICIES, "no `.pol` file found"))
-    known: Known = files_read.entities if isinstance(entities, str | Path) else entities
+    known: EntitiesRead = files_read.entities if isinstance(entities, str | Path) else entities
     return replace(_load(sources, known, diagnostics, cache), state=files_read.state, files_read=files_read)
 
 
@@ -144,11 +144,13 @@ def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Sourc
     return sources
 
 
-def _load(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic], cache: Cache | None) -> Loaded:
+def _load(sources: list[Source], entities: EntitiesRead, earlier: Sequence[Diagnostic], cache: Cache | None) -> Loaded:
     return _build(sources, entities, earlier, Modules(cache))
 
 
-def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic], known_modules: Modules) -> Loaded:
+def _build(
+    sources: list[Source], entities: EntitiesRead, earlier: Sequence[Diagnostic], known_modules: Modules
+) -> Loaded:
     diagnostics = list(earlier)
     parsed = [known_modules.parse(source) for source in sources]
     for one in parsed:
@@ -244,7 +246,7 @@ def _builtin() -> Source:
     return Source("ai.pol", path.read_text(encoding="utf-8"))
 
 
-def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:
+def _entities(entities: EntitiesRead, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:
     """The entities, and a digest of them for the revision."""
     if entities is None:
         return (), b""
@@ -277,7 +279,7 @@ def _broken_json(entities: Text, fault: Fault) -> Diagnostic:
 MOST_MISFITS = 20
 
 
-def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: Known) -> list[Diagnostic]:
+def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: EntitiesRead) -> list[Diagnostic]:
     """What does not fit the schema in the entities, each error at its place in the file."""
     misfitting = list(islice(misfits(records, schema), MOST_MISFITS + 1))
     path = entities.path if isinstance(entities, Text) else "entities"

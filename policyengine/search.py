@@ -145,7 +145,7 @@ def _mentioned(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Fla
     mentions no other."""
     gap = asked.principal if unknown == "principal" else asked.resource
     mentioned = Mentions(asked, snapshot.schema)
-    uids = {uid for part in (mentioned.own, mentioned.others) for uid in (*part.said, *part.named)} - {gap.uid}
+    uids = {uid for part in (mentioned.own, mentioned.others) for uid in (*part.contents, *part.named)} - {gap.uid}
     places = {name for name, _ in snapshot.schema.places_of(gap.uid.type)}
     return frozenset(id_ for type_, id_ in uids if type_ == gap.uid.type), places.isdisjoint(sought)
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["principal", "tenant", "agent", "tool", "model", "session"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+BlockKind = Literal["principal", "tenant", "agent", "tool", "model", "session"]
+KINDS: tuple[BlockKind, ...] = get_args(BlockKind)
 
 _TYPED = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)::(".*")', re.DOTALL)
 # The longest id or reason, in characters.
@@ -20,7 +20,7 @@ class Block:
     """`type` is empty if the block is for an id of any type. `until` is in microseconds since 1970, 0 for ever; `at` is
     when it was set, and `by` who set it. `why` is shown to whoever is denied."""
 
-    kind: Kind
+    kind: BlockKind
     id: str
     type: str = ""
     until: int = 0
@@ -39,7 +39,7 @@ class Block:
         return f"{self.type}::{json.dumps(self.id, ensure_ascii=False)}" if self.type else self.id
 
 
-def block_name(kind: Kind, type_: str, id_: str) -> str:
+def block_name(kind: BlockKind, type_: str, id_: str) -> str:
     return json.dumps([kind, type_, id_])
 
 

@@ -27,7 +27,7 @@ _RESOURCES = {"Tool": "tool", "Model": "model"}
 
 
 # The tenants of a request: those of everyone who acts in it, and its own. Each is a text, or a reference.
-Tenants = Callable[[Request, World], Iterable[Any]]
+FindTenants = Callable[[Request, World], Iterable[Any]]
 
 
 def attribute_tenant(asked: Request, world: World) -> Iterator[Any]:
@@ -45,7 +45,7 @@ class Denylist:
         blocks: Iterable[Block] = (),
         unknown: bool = False,
         is_over: Callable[[Block], bool] = lambda _: False,
-        tenants: Tenants = attribute_tenant,
+        tenants: FindTenants = attribute_tenant,
     ) -> None:
         self.unknown = unknown
         self._tenants = tenants
@@ -54,7 +54,7 @@ class Denylist:
         for block in blocks:
             self._blocks.setdefault((block.kind, block.id), []).append(block)
 
-    def with_tenants(self, tenants: Tenants) -> Denylist:
+    def with_tenants(self, tenants: FindTenants) -> Denylist:
         """The same list, which finds the tenants of a request with this function."""
         every = [block for same in self._blocks.values() for block in same]
         return Denylist(every, self.unknown, self._is_over, tenants)
@@ -114,7 +114,7 @@ class Denylist:
 NOBODY = Denylist()
 
 
-def _names(everyone: Sequence[Request], world: World, tenants: Tenants) -> Iterator[tuple[str, str, str]]:
+def _names(everyone: Sequence[Request], world: World, tenants: FindTenants) -> Iterator[tuple[str, str, str]]:
     """The kind, type and id of everything in a request that may be blocked."""
     first = everyone[0]
     for number, asked in enumerate(everyone):

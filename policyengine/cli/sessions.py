@@ -12,7 +12,7 @@ from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
 from policyengine.cli.state_store import StateOption, opened
 from policyengine.diagnostics.safe_text import visible
-from policyengine.state.operations import Document, DocumentsFound, Done, Label, Read
+from policyengine.state.operations import Document, DocumentsFound, Done, Label, ReadDocuments
 from policyengine.state.session_grants import plain_labels
 from policyengine.state.sessions import session_key
 from policyengine.state.store import Store
@@ -64,7 +64,7 @@ def unlabel(
 
 
 def _held(store: Store, tenant: str, id_: str) -> Document:
-    outcome = store.run(Read((session_key(tenant, id_),)))
+    outcome = store.run(ReadDocuments((session_key(tenant, id_),)))
     held = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
     if held is None or (isinstance(outcome, DocumentsFound) and held["expires"] <= outcome.now):
         fail("there is no such session", status=FAILED)

@@ -14,9 +14,9 @@ FEW_PARENTS = 100
 
 Pair = tuple[str, str]
 # By id and type, each in a set of its own, so that the most frequent result needs no new set. Most ids are not wanted.
-Wanted = dict[str, dict[str, frozenset[Uid]]]
+WantedEntities = dict[str, dict[str, frozenset[Uid]]]
 Reach = Callable[[str, str, list[Any]], frozenset[Uid] | None]
-AncestorsAmong = Callable[[Wanted | None, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
+AncestorsAmong = Callable[[WantedEntities | None, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
 def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
@@ -32,9 +32,9 @@ def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
     return {"ancestors": ancestors, "ancestors_among": among}
 
 
-def wanted(targets: Collection[Uid]) -> Wanted:
+def wanted(targets: Collection[Uid]) -> WantedEntities:
     """Entities in the form that `ancestors_among` takes."""
-    pairs: Wanted = {}
+    pairs: WantedEntities = {}
     for uid in sorted(targets):
         pairs.setdefault(uid.id, {})[uid.type] = frozenset({uid})
     return pairs
@@ -46,7 +46,7 @@ def _ancestors_among(world: World, reach: Reach) -> AncestorsAmong:
     records, known_ancestors = world.records, world.known_ancestors
     nothing: frozenset[Uid] = frozenset()
 
-    def among(wanted: Wanted | None, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
+    def among(wanted: WantedEntities | None, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
         if PARENTS in known:
             found_before = known_ancestors.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
             return world.ancestors(as_entity(entity)) if found_before is None else found_before

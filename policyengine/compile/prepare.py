@@ -15,9 +15,9 @@ from policyengine.model.values import Entity, Fault, Uid
 
 # The value as in the interpreter; the identity of an entity; the identities in a collection, or in several; those of an
 # entity and all above it, or of only those above.
-Kind = Literal["value", "uid", "uids", "union", "reach", "above"]
+PreparedKind = Literal["value", "uid", "uids", "union", "reach", "above"]
 # The last says whether identities are numbers of the world: this is for those that are compared with nothing else.
-Item = tuple[Kind, ir.Expr | None, bool]
+Item = tuple[PreparedKind, ir.Expr | None, bool]
 Row = tuple[Any, ...]
 
 
@@ -29,7 +29,7 @@ class Prepared:
     roots: frozenset[str] = frozenset()
     items: Mapping[str, dict[Item, str]] = field(default_factory=lambda: {"principal": {}, "resource": {}})
 
-    def name(self, expr: ir.Expr, kind: Kind = "value", numbered: bool = False) -> str | None:
+    def name(self, expr: ir.Expr, kind: PreparedKind = "value", numbered: bool = False) -> str | None:
         """The name of the prepared value of the expression; None if it depends on anything but one of the roots."""
         root = self.root(expr) if self.roots else None
         if root is None or (kind == "value" and _is_at_hand(expr)):
@@ -37,7 +37,9 @@ class Prepared:
         items = self.items[root]
         return items.setdefault((kind, expr, numbered), f"{root}_{len(items)}")
 
-    def both(self, one: ir.Expr, kind: Kind, other: ir.Expr, other_kind: Kind) -> tuple[str, str] | None:
+    def both(
+        self, one: ir.Expr, kind: PreparedKind, other: ir.Expr, other_kind: PreparedKind
+    ) -> tuple[str, str] | None:
         """The names of identities that are compared with each other, as numbers; None unless both are prepared."""
         if not self.roots or self.root(one) is None or self.root(other) is None:
             return None
@@ -120,7 +122,7 @@ class Rows:
         number = self._world.number
         return number(value) if kind == "uid" else frozenset(map(number, value))
 
-    def _value(self, kind: Kind, expr: ir.Expr | None, env: Env) -> Any:
+    def _value(self, kind: PreparedKind, expr: ir.Expr | None, env: Env) -> Any:
         if expr is None:
             return self._world.ancestors(env.request.principal)
         value = evaluate(expr, env)

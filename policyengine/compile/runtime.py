@@ -192,7 +192,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def sources(
-    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: provenance.Read
+    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: provenance.ProvenanceRead
 ) -> tuple[str, ...]:
     """The sources of an argument. `read` belongs to one request, and reads its provenance when the first rule asks."""
     known: tuple[str, ...] | None = read.get(path)

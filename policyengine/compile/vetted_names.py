@@ -41,7 +41,7 @@ class VettedNames:
     def learn(self, request: Request, mentioned: Mentions) -> None:
         """Remembers the names in a request that was checked, and in the entities that it mentions."""
         _add(self.context, request.context)
-        for contents in (mentioned.own.said, mentioned.others.said):
+        for contents in (mentioned.own.contents, mentioned.others.contents):
             for uid in contents:
                 for entity in contents[uid]:
                     _add(self.members(uid.type), entity)

@@ -15,8 +15,8 @@ from policyengine.lazy_import import is_installed, library
 hyperscan = library("hyperscan")
 
 # The number of the literal, its start and its end.
-Place = tuple[int, int, int]
-Places = Callable[[bytes], Sequence[Place]]
+LiteralPlace = tuple[int, int, int]
+Places = Callable[[bytes], Sequence[LiteralPlace]]
 SHORT = 4096
 """Below this length the automaton is done before Hyperscan has begun."""
 
@@ -42,8 +42,8 @@ def by_hyperscan(literals: Sequence[bytes]) -> Places:
         expressions=list(literals), ids=list(range(len(literals))), elements=len(literals), flags=0, literal=True
     )
 
-    def places(data: bytes) -> Sequence[Place]:
-        places_found: list[Place] = []
+    def places(data: bytes) -> Sequence[LiteralPlace]:
+        places_found: list[LiteralPlace] = []
 
         def note(index: int, start: int, end: int, flags: int, context: object) -> None:
             places_found.append((index, end - sizes[index], end))

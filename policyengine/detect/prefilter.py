@@ -18,9 +18,9 @@ from policyengine.detect.finder import Finder
 from policyengine.detect.shadow import shadow
 
 # Takes the shadow of a text. Returns those of some finders that may find something.
-Worth = Callable[[bytes], tuple[Finder, ...]]
+WhichFinders = Callable[[bytes], tuple[Finder, ...]]
 # The numbers of those texts in which something may be found.
-Where = Callable[[Sequence[str]], Iterator[int]]
+WhichTexts = Callable[[Sequence[str]], Iterator[int]]
 _MOST_KNOWN = 1_024
 _BETWEEN = "\0\n"
 
@@ -35,7 +35,7 @@ def _options() -> Any:
     return options
 
 
-def worth(finders: tuple[Finder, ...]) -> Worth:
+def worth(finders: tuple[Finder, ...]) -> WhichFinders:
     """For finders that have signs."""
     if not finders:
         return lambda data: ()
@@ -65,7 +65,7 @@ def worth(finders: tuple[Finder, ...]) -> Worth:
     return those
 
 
-def where(finders: tuple[Finder, ...]) -> Where:
+def where(finders: tuple[Finder, ...]) -> WhichTexts:
     """For finders that have signs. The first sign of each matches nothing that contains NUL and a line break. The texts
     are searched as one, with these two characters between them; the line break counts as part of the next text, so that
     what a sign requires before a match is in the same text. A match ends before the next NUL, so a text has one match

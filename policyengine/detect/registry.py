@@ -27,7 +27,7 @@ from policyengine.detect.personal import (
     phones,
     streets,
 )
-from policyengine.detect.prefilter import Where, Worth, where, worth
+from policyengine.detect.prefilter import WhichFinders, WhichTexts, where, worth
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import opened, reserved
 from policyengine.detect.secrets import finder as secrets
@@ -61,8 +61,8 @@ class Chosen:
     kinds: frozenset[str]
     signed: tuple[Finder, ...]
     reach: int | None
-    worth: Worth
-    where: Where | None
+    worth: WhichFinders
+    where: WhichTexts | None
     others: Groups
 
 

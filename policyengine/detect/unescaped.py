@@ -99,7 +99,7 @@ def _unescaped(lower: bytes) -> Iterator[TextSkeleton]:
             escapes.append((size - 1, start, end))
             at = end
     if escapes:
-        yield Placed(b"".join((*parts, lower[at:])), escapes)
+        yield UnescapedSkeleton(b"".join((*parts, lower[at:])), escapes)
 
 
 def _meant(escape: bytes) -> bytes:
@@ -113,7 +113,7 @@ def _meant(escape: bytes) -> bytes:
     return meant.lower() if meant.isalnum() else b""
 
 
-class Placed(TextSkeleton):
+class UnescapedSkeleton(TextSkeleton):
     """The skeleton of the meaning of a text; `span` refers to the text itself. `escapes`: the place of each in the
     meaning, and its start and end in the text."""
 

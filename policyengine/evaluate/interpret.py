@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
-from policyengine.evaluate.provenance import Read, sources
+from policyengine.evaluate.provenance import ProvenanceRead, sources
 from policyengine.evaluate.tool_arguments import take
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
@@ -51,7 +51,7 @@ class Env:
     kept: dict[int, frozenset[Any]] | None = None
     looks: int = 1
     # What is already known about the provenance in this request.
-    read: Read = field(default_factory=dict, repr=False)
+    read: ProvenanceRead = field(default_factory=dict, repr=False)
 
     def over(self, elements: Sequence[Any]) -> Env:
         """The Env within a quantifier over these elements. Raises Fault if there are too many."""

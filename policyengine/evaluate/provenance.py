@@ -15,10 +15,12 @@ from policyengine.model.values import Entity, Fault
 ARGS = "args"
 # What is known of one request: the sources of each argument that was asked about and, under None, what the context
 # states.
-Read = dict[Path | None, Any]
+ProvenanceRead = dict[Path | None, Any]
 
 
-def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: Read) -> tuple[str, ...]:
+def sources(
+    path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: ProvenanceRead
+) -> tuple[str, ...]:
     """The sources of an argument and of everything inside it, sorted. "untrusted" is among them if any source is not
     trusted, and "unknown" if no entry covers a part of the value. `read` belongs to one request: the context is read
     once, however many rules ask. Raises Fault for malformed provenance."""
@@ -39,7 +41,7 @@ def _stated(context: Mapping[str, Any], args: Any) -> SourceIndex | Fault:
         return fault
 
 
-def read_about(request: Request, world: World, read: Read) -> Read:
+def read_about(request: Request, world: World, read: ProvenanceRead) -> ProvenanceRead:
     """The same for a request that differs only in its resource: the context is the same for both."""
     if None not in read:
         read[None] = _stated(request.context, ABSENT)

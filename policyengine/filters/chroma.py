@@ -22,9 +22,9 @@ from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, T
 from policyengine.model.values import Uid
 from policyengine.partial.formula import Elements, Inside, Matching, Operator, Path, Sized
 
-Where = dict[str, Any]
+ChromaWhere = dict[str, Any]
 _NAMES = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
-_NOTHING: Where = {"$and": [{"id": {"$eq": ""}}, {"id": {"$ne": ""}}]}
+_NOTHING: ChromaWhere = {"$and": [{"id": {"$eq": ""}}, {"id": {"$ne": ""}}]}
 # The most alternatives that Chroma's SQL takes, and the most values of one `$in`.
 _MOST_ALTERNATIVES = 100
 _MOST_VALUES = 10_000
@@ -72,19 +72,19 @@ class Chroma(Walk["_Key"]):
     def limits(self) -> StoreLimits:
         return StoreLimits(40, 400)
 
-    def all(self, items: Sequence[Where]) -> Where:
+    def all(self, items: Sequence[ChromaWhere]) -> ChromaWhere:
         return {"$and": list(items)}
 
-    def some(self, items: Sequence[Where]) -> Where:
+    def some(self, items: Sequence[ChromaWhere]) -> ChromaWhere:
         return {"$or": list(items)}
 
-    def nothing(self) -> Where:
+    def nothing(self) -> ChromaWhere:
         return _NOTHING
 
-    def everything(self) -> Where | None:
+    def everything(self) -> ChromaWhere | None:
         return None
 
-    def finish(self, native: Where | None) -> Where | None:
+    def finish(self, native: ChromaWhere | None) -> ChromaWhere | None:
         return native
 
     def find(self, path: Path, type_: Type) -> _Key | None:
@@ -136,7 +136,7 @@ class _Key:
 
     def typed(self, type_: Type) -> Fragment | None:
         if type_ in (INT, NUMBER):
-            some: Where = {"$or": [self._asked("$gte", 0), self._asked("$lt", 0)]}
+            some: ChromaWhere = {"$or": [self._asked("$gte", 0), self._asked("$lt", 0)]}
             return Fragment(some, type_ == NUMBER or not self.field.json)
         return Fragment(self._asked("$in", [True, False])) if type_ == BOOL else None
 
@@ -154,7 +154,7 @@ class _Key:
             op, value = stands
         return Fragment(self._compared(op, _whole(value)), exact)
 
-    def _compared(self, op: Operator, value: int | float) -> Where:
+    def _compared(self, op: Operator, value: int | float) -> ChromaWhere:
         """If the value is an integer, Chroma cuts off the fraction of the constant."""
         if op == "!=":
             return {"$or": [self._compared("<", value), self._compared(">", value)]}
@@ -247,14 +247,14 @@ class _Key:
                 return Fragment(_joined("$or", lacking), exact=False)
         return None
 
-    def _elements(self, operator: str, joined: str, type_: Type, value: Any) -> Where:
+    def _elements(self, operator: str, joined: str, type_: Type, value: Any) -> ChromaWhere:
         """An array of floats holds no integer."""
         asked = self._asked(operator, value)
         if type_ == NUMBER and value.__class__ is int:
             return {joined: [asked, self._asked(operator, float(value))]}
         return asked
 
-    def _asked(self, operator: str, value: Any) -> Where:
+    def _asked(self, operator: str, value: Any) -> ChromaWhere:
         if operator in ("$in", "$nin") and len(value) == 1:
             operator, value = "$eq" if operator == "$in" else "$ne", value[0]
         return {self.name: {operator: value}}
@@ -264,5 +264,5 @@ def _whole(value: int | float) -> int | float:
     return int(value) if value.__class__ is float and value.is_integer() else value
 
 
-def _joined(operator: str, items: list[Where]) -> Where:
+def _joined(operator: str, items: list[ChromaWhere]) -> ChromaWhere:
     return items[0] if len(items) == 1 else {operator: items}

@@ -15,7 +15,7 @@ from typing import Literal
 
 from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_text import Param, Sql, both, either, negated, sql
-from policyengine.filters.sql_values import How
+from policyengine.filters.sql_values import ArrayRelation
 from policyengine.model.types import INT, STRING, Type
 from policyengine.partial.formula import Operator
 
@@ -191,10 +191,10 @@ class _Array:
         empty = sql("len(", self.column, ") = 0")
         return both(sql(self._cast(), " IS NOT NULL"), full, either(kind, empty))
 
-    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         return both(self._stands(how, values), self.well_formed())
 
-    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+    def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         return both(self.well_formed(), negated(self._stands(how, values)))
 
     def length(self) -> Sql:
@@ -203,7 +203,7 @@ class _Array:
     def different(self) -> Sql:
         return sql("list_unique(", self._cast(), ")")
 
-    def _stands(self, how: How, values: Sequence[str | int]) -> Sql:
+    def _stands(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         array, given = self._cast(), _list(values, self.integers)
         match how:
             case "overlaps":

@@ -20,7 +20,7 @@ from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import Param, Sql, SqlColumn, both, either, negated, sql
-from policyengine.filters.sql_values import How, storable
+from policyengine.filters.sql_values import ArrayRelation, storable
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, TIME, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN
 from policyengine.partial.formula import Atom, Operator, Path
@@ -258,10 +258,10 @@ class _Array:
     def well_formed(self) -> Sql:
         return both(sql(self.column, " IS NOT NULL"), sql("array_position(", self.column, ", NULL) IS NULL"))
 
-    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         return both(self._stands(how, values), self.well_formed())
 
-    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+    def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         return both(self.well_formed(), negated(self._stands(how, values)))
 
     def length(self) -> Sql:
@@ -270,7 +270,7 @@ class _Array:
     def different(self) -> Sql:
         return sql("coalesce(array_length(array_distinct(", self.column, ")), 0)")
 
-    def _stands(self, how: How, values: Sequence[str | int]) -> Sql:
+    def _stands(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         """An empty list of constants would have no type."""
         given = Param(list(values))
         match how:

@@ -20,7 +20,7 @@ from policyengine.filters.mongodb_values import (
     OPERATORS,
     TYPES,
     MongoPlace,
-    Query,
+    MongoQuery,
     all_of,
     among,
     elements,
@@ -78,19 +78,19 @@ class MongoDB(Walk[MongoPlace]):
     def limits(self) -> StoreLimits:
         return StoreLimits(30, 20_000)
 
-    def all(self, items: Sequence[Query]) -> Query:
+    def all(self, items: Sequence[MongoQuery]) -> MongoQuery:
         return all_of(items)
 
-    def some(self, items: Sequence[Query]) -> Query:
+    def some(self, items: Sequence[MongoQuery]) -> MongoQuery:
         return {"$or": list(items)}
 
-    def nothing(self) -> Query:
+    def nothing(self) -> MongoQuery:
         return NOTHING
 
-    def everything(self) -> Query:
+    def everything(self) -> MongoQuery:
         return {}
 
-    def finish(self, native: Query) -> Query:
+    def finish(self, native: MongoQuery) -> MongoQuery:
         return native
 
     def find(self, path: Path, type_: Type) -> MongoPlace | None:
@@ -176,7 +176,7 @@ class MongoDB(Walk[MongoPlace]):
 
     def two(self, atom: TwoFields) -> Fragment | None:
         places = self.find(atom.path, atom.type), self.find(atom.other, atom.other_type)
-        conditions: list[Query] = []
+        conditions: list[MongoQuery] = []
         for place, type_ in zip(places, (atom.type, atom.other_type), strict=True):
             typed = typed_as(place, type_) if place is not None and type_ in TYPES else None
             if place is None or typed is None:

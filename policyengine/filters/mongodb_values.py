@@ -13,7 +13,7 @@ from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, S
 from policyengine.model.values import NUMBER_MAX, Entity, Uid
 from policyengine.partial.formula import Elements, OfType, Operator, Relation, Sized
 
-Query = dict[str, Any]
+MongoQuery = dict[str, Any]
 OPERATORS = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 TYPES: dict[Type, list[str]] = {
     STRING: ["string"], BOOL: ["bool"], INT: ["int", "long"], NUMBER: ["int", "long", "double"],
@@ -24,7 +24,7 @@ OBJECT = {"$type": "object", "$not": _NO_ARRAY}
 # The most repetitions, and the longest pattern, that PCRE takes.
 _MOST_REPEATED, LONGEST = 1_000, 30_000
 # An empty `$or` is an error, and an empty query finds everything.
-NOTHING: Query = {"_id": {"$in": []}}
+NOTHING: MongoQuery = {"_id": {"$in": []}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class MongoPlace:
     refers_to: str | None
 
 
-def typed_as(place: MongoPlace, type_: Type) -> Query | None:
+def typed_as(place: MongoPlace, type_: Type) -> MongoQuery | None:
     key, element = place.key, element_of(type_)
     if element is not None:
         return _array(place, element)
@@ -51,21 +51,21 @@ def typed_as(place: MongoPlace, type_: Type) -> Query | None:
     return _scalar(key, type_) if type_ in TYPES and place.refers_to is None else None
 
 
-def _scalar(key: str, type_: Type, **operators: Any) -> Query:
+def _scalar(key: str, type_: Type, **operators: Any) -> MongoQuery:
     return {key: {"$type": TYPES[type_], "$not": _NO_ARRAY, **operators}}
 
 
-def _reference(prefix: str, names: Iterable[str]) -> list[Query]:
+def _reference(prefix: str, names: Iterable[str]) -> list[MongoQuery]:
     return [
         {f"{prefix}type": {"$in": sorted(names), "$not": _NO_ARRAY}},
         {f"{prefix}id": {"$type": "string", "$not": _NO_ARRAY}},
     ]
 
 
-def _array(place: MongoPlace, element: Type) -> Query | None:
+def _array(place: MongoPlace, element: Type) -> MongoQuery | None:
     """Tests that the value is an array, and that all elements are of the type."""
     key = place.key
-    conditions: list[Query] = [{key: {"$type": "array"}}, {key: {"$not": {"$elemMatch": {"$type": "array"}}}}]
+    conditions: list[MongoQuery] = [{key: {"$type": "array"}}, {key: {"$not": {"$elemMatch": {"$type": "array"}}}}]
     if isinstance(element, EntityT) and place.refers_to is None:
         refs = all_of(_reference("", element.names))
         wrong = [{"$not": {"$type": "object"}}, {"$nor": [refs]}]
@@ -148,7 +148,7 @@ def among(place: MongoPlace, type_: Type, values: Iterable[Any], negated: bool) 
     return Fragment(all_of([made, {key: _FINITE}]) if type_ == NUMBER and negated else made)
 
 
-def ordered(typed: Query, key: str, type_: Type, op: Operator, value: Any) -> Fragment | None:
+def ordered(typed: MongoQuery, key: str, type_: Type, op: Operator, value: Any) -> Fragment | None:
     if type_ not in (INT, NUMBER) or not is_number(value):
         return None
     comparison = _number(op, value, type_)
@@ -157,7 +157,7 @@ def ordered(typed: Query, key: str, type_: Type, op: Operator, value: Any) -> Fr
     return Fragment(all_of([typed, {key: {OPERATORS[comparison[0]]: comparison[1]}}]))
 
 
-def text_pattern(typed: Query, key: str, pattern: str, negated: bool) -> Fragment:
+def text_pattern(typed: MongoQuery, key: str, pattern: str, negated: bool) -> Fragment:
     matched = {"$regex": pattern}
     return Fragment(all_of([typed, {key: {"$not": matched} if negated else matched}]))
 
@@ -169,7 +169,7 @@ def quoted(text: str) -> str:
 # ---- arrays ----
 
 
-def _element(type_: Type, usable: list[Any], refers_to: str | None) -> tuple[Query, Query]:
+def _element(type_: Type, usable: list[Any], refers_to: str | None) -> tuple[MongoQuery, MongoQuery]:
     """The condition for an element that is among the constants, and the one for an element that is not."""
     if isinstance(type_, EntityT) and refers_to is None:
         same = some_of([{"type": t, "id": {"$in": ids}} for t, ids in _by_type(usable)])
@@ -177,7 +177,7 @@ def _element(type_: Type, usable: list[Any], refers_to: str | None) -> tuple[Que
     return {"$in": usable}, {"$nin": usable}
 
 
-def elements(place: MongoPlace, type_: Type, typed: Query, atom: Elements) -> Fragment | None:
+def elements(place: MongoPlace, type_: Type, typed: MongoQuery, atom: Elements) -> Fragment | None:
     element = element_of(type_) or JSON
     usable = _constants(element, atom.values, place.refers_to)
     if usable is None:
@@ -186,7 +186,7 @@ def elements(place: MongoPlace, type_: Type, typed: Query, atom: Elements) -> Fr
     return Fragment(all_of([typed, condition]))
 
 
-def _collected(key: str, element: Type, kind: str, usable: list[Any], every: bool, refers_to: str | None) -> Query:
+def _collected(key: str, element: Type, kind: str, usable: list[Any], every: bool, refers_to: str | None) -> MongoQuery:
     inside, outside = _element(element, usable, refers_to)
     match kind:
         case "any":
@@ -202,7 +202,9 @@ def _collected(key: str, element: Type, kind: str, usable: list[Any], every: boo
     return query if kind == "all" else {"$nor": [query]}
 
 
-def same_as(place: MongoPlace, type_: Type, typed: Query, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+def same_as(
+    place: MongoPlace, type_: Type, typed: MongoQuery, values: tuple[Any, ...], negated: bool
+) -> Fragment | None:
     element = element_of(type_) or JSON
     usable = _constants(element, values, place.refers_to)
     if usable is None:
@@ -218,7 +220,7 @@ def same_as(place: MongoPlace, type_: Type, typed: Query, values: tuple[Any, ...
     return Fragment(all_of([typed, {"$nor": [same]} if negated else same]))
 
 
-def sized(atom: Sized, typed: Query, key: str) -> Fragment | None:
+def sized(atom: Sized, typed: MongoQuery, key: str) -> Fragment | None:
     comparison = of_integer(atom.op, atom.count) if is_number(atom.count) else None
     if comparison is None or isinstance(comparison, bool):
         return None if comparison is None else Fragment(typed if comparison else NOTHING)
@@ -243,7 +245,7 @@ def sized(atom: Sized, typed: Query, key: str) -> Fragment | None:
 # ---- queries ----
 
 
-def objects(keys: Iterable[str]) -> list[Query]:
+def objects(keys: Iterable[str]) -> list[MongoQuery]:
     return [{key: OBJECT} for key in keys]
 
 
@@ -254,12 +256,12 @@ def _by_type(uids: Iterable[Uid]) -> list[tuple[str, list[str]]]:
     return sorted(by_type.items())
 
 
-def all_of(conditions: Sequence[Query]) -> Query:
+def all_of(conditions: Sequence[MongoQuery]) -> MongoQuery:
     flat = [part for each in conditions for part in (each["$and"] if list(each) == ["$and"] else [each])]
     return flat[0] if len(flat) == 1 else {"$and": flat} if flat else {}
 
 
-def some_of(conditions: Sequence[Query]) -> Query:
+def some_of(conditions: Sequence[MongoQuery]) -> MongoQuery:
     if not conditions:
         return NOTHING
     return conditions[0] if len(conditions) == 1 else {"$or": list(conditions)}

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_text import Param, Sql, both, negated, sql
-from policyengine.filters.sql_values import How
+from policyengine.filters.sql_values import ArrayRelation
 from policyengine.model.types import BOOL, INT, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
 from policyengine.partial.formula import Operator
@@ -255,14 +255,14 @@ class _Array:
         empty = sql("cardinality(", self.column, ") = 0")
         return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
 
-    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         exact = self._stands(how, self._as_text(), values)
         if self.integers or how == "same_list":
             return both(exact, _expected(self.well_formed()))
         # Once with the column's collation, which an index has, and once by code points.
         return both(self._stands(how, self._cast(), values), _expected(both(exact, self.well_formed())))
 
-    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+    def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         # As a single condition, which no index serves, it costs the planner more than others and is evaluated after
         # them.
         exact = self._stands(how, self._as_text(), values)
@@ -274,7 +274,7 @@ class _Array:
     def different(self) -> Sql:
         return sql("(SELECT count(DISTINCT _e.v) FROM unnest(", self._as_text(), ") AS _e(v))")
 
-    def _stands(self, how: How, array: Sql, values: Sequence[str | int]) -> Sql:
+    def _stands(self, how: ArrayRelation, array: Sql, values: Sequence[str | int]) -> Sql:
         given = _list(values, self.integers)
         match how:
             case "overlaps":

@@ -17,7 +17,7 @@ from policyengine.filters.storable_texts import storable
 from policyengine.model.fine_time import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json
-from policyengine.partial.formula import Elements, Kind, Operator
+from policyengine.partial.formula import Elements, ElementsKind, Operator
 from policyengine.partial.satisfies import related
 
 Condition = dict[str, Any]
@@ -211,7 +211,7 @@ def collection(place: QdrantPlace, atom: Elements) -> Fragment | None:
     return None
 
 
-def _holds_matchable(place: QdrantPlace, kind: Kind, wanted: list[Any], whole: bool) -> Fragment | None:
+def _holds_matchable(place: QdrantPlace, kind: ElementsKind, wanted: list[Any], whole: bool) -> Fragment | None:
     """`whole` is false if there were constants that no element can be."""
     key, exact = place.key, not place.any
     every = {"must": [matching(value)(key) for value in wanted]}

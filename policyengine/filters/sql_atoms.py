@@ -19,8 +19,8 @@ from policyengine.filters.sql_text import Sql, SqlColumn, both, either, sql
 from policyengine.filters.sql_text import negated as sql_not
 from policyengine.filters.sql_values import (
     Array,
+    ArrayRelation,
     Dialect,
-    How,
     Json,
     SqlValue,
     compared_integers,
@@ -32,8 +32,8 @@ from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, Enti
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
 from policyengine.partial.formula import (
     Elements,
+    ElementsKind,
     Inside,
-    Kind,
     Missing,
     OfType,
     Operator,
@@ -46,7 +46,7 @@ from policyengine.partial.formula import (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-_HOW: dict[Kind, How] = {
+_HOW: dict[ElementsKind, ArrayRelation] = {
     "any": "overlaps", "none": "overlaps", "all": "includes", "lacks": "includes", "only": "is_within",
     "other": "is_within",
 }  # fmt: skip

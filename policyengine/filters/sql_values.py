@@ -20,7 +20,7 @@ from policyengine.partial.formula import Operator
 
 # How an array compares with values: it has one of them, it has all, it has no others, it is the same set, the same
 # list.
-How = Literal["overlaps", "includes", "is_within", "same_set", "same_list"]
+ArrayRelation = Literal["overlaps", "includes", "is_within", "same_set", "same_list"]
 
 # Between these, every integer is a double, and numbers on both sides are exact in any type of column.
 SAFE = 2**52
@@ -81,10 +81,10 @@ class Array(Protocol):
     def well_formed(self) -> Sql:
         """Tests that the array is there, and that every element is of its type."""
 
-    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         """Tests that the array is well formed and compares so with the values."""
 
-    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+    def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         """Tests that the array is well formed and does not compare so with the values."""
 
     def length(self) -> Sql: ...

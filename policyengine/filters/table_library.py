@@ -18,7 +18,7 @@ from policyengine.model.types import BOOL, DURATION, INT, NUMBER, STRING, TIME, 
 from policyengine.model.values import Entity
 from policyengine.partial.formula import Operator, Path
 
-Kind = Literal["text", "int", "float", "bool", "time", "duration", "texts", "ints", "struct"]
+ColumnKind = Literal["text", "int", "float", "bool", "time", "duration", "texts", "ints", "struct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LibraryColumn:
     """
 
     expr: Any
-    kind: Kind
+    kind: ColumnKind
     within: tuple[Any, ...] = ()
     units: int = 1
     null: Null | None = None

@@ -19,7 +19,7 @@ from policyengine.filters.storable_texts import is_text
 from policyengine.filters.walk import PARENTS, Connectives, Worded, entities
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import DOUBLE_INTS, Entity
-from policyengine.partial.formula import Elements, Inside, Kind, Missing, Operator, Path, Present
+from policyengine.partial.formula import Elements, ElementsKind, Inside, Missing, Operator, Path, Present
 
 
 class KeyDialect(Connectives, Protocol):
@@ -210,7 +210,7 @@ class TypedKeys(Worded[Field]):
     def elements(self, field: Field, atom: Elements) -> Fragment | None:
         return self._holding(field, atom.type, atom.kind, atom.values)
 
-    def _holding(self, field: Field, type_: Type, kind: Kind, values: tuple[Any, ...]) -> Fragment | None:
+    def _holding(self, field: Field, type_: Type, kind: ElementsKind, values: tuple[Any, ...]) -> Fragment | None:
         """Conditions on elements that are there. The store knows nothing of an array without elements."""
         element = element_of(type_)
         if isinstance(element, EntityT):

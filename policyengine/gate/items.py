@@ -15,8 +15,8 @@ from policyengine.ir.nodes import Attribute, Expect, Expr, HasKey, Lookup, Quant
 from policyengine.ir.walk import walk
 
 LABEL = "untrusted"
-Way = tuple[str | int, ...]
-_EVERYTHING: Way = ()
+ValuePath = tuple[str | int, ...]
+_EVERYTHING: ValuePath = ()
 
 
 def is_about_items(rule: Rule) -> bool:
@@ -24,7 +24,7 @@ def is_about_items(rule: Rule) -> bool:
     return rule.kind == "label" and (name == LABEL or name.startswith(f"{LABEL}_"))
 
 
-def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bool]) -> Iterator[Way]:
+def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bool]) -> Iterator[ValuePath]:
     """`rules` are set for the whole result; `is_set` tells whether a rule is set for another result."""
     for rule in rules:
         path = _asked(rule.condition)

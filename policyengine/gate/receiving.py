@@ -15,7 +15,7 @@ from policyengine.bundle import Snapshot
 from policyengine.check.heads import RECEIVE, RESULT
 from policyengine.evaluate.decide import verdicts
 from policyengine.evaluate.interpret import Env
-from policyengine.gate.items import Way, doubted, is_about_items
+from policyengine.gate.items import ValuePath, doubted, is_about_items
 from policyengine.gate.normal_form import form, identifies, names, value_form
 from policyengine.gate.session_needs import SessionNeeds
 from policyengine.gate.trail import Origin, field_source, tool_source
@@ -40,7 +40,7 @@ class Received:
     labels: tuple[str, ...]
     trusted: bool
     by_item: bool = False
-    doubted: tuple[Way, ...] = ((),)
+    doubted: tuple[ValuePath, ...] = ((),)
     returned: Returned | None = None
     allowed: bool = True
     reason: str = ""
@@ -90,12 +90,12 @@ def receive(
     return replace(received, decision=decision)
 
 
-def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:
+def readers(received: Received, result: Any) -> dict[ValuePath, frozenset[str]]:
     """Who may see the parts of a result that name their readers, by their normal forms. If a result is not as declared,
     nobody may see the parts that do not name theirs."""
     if received.returned is None or not received.returned.readers:
         return {}
-    readers_by_way: dict[Way, frozenset[str]] = {}
+    readers_by_way: dict[ValuePath, frozenset[str]] = {}
     if not fits(result, received.returned.type):
         readers_by_way[()] = frozenset()
     for way, texts in read_by(received.returned, result).items():
@@ -114,10 +114,10 @@ def read(result: Any, returned: Returned | None) -> Any:
         return result
 
 
-def origins(received: Received, tool: str, result: Any) -> tuple[Origin, dict[Way, Origin]]:
+def origins(received: Received, tool: str, result: Any) -> tuple[Origin, dict[ValuePath, Origin]]:
     """Who produced a tool's result, and who produced parts of it, by the path to these."""
     doubtful = tool_source(tool, False)
-    parts: dict[Way, Origin] = {}
+    parts: dict[ValuePath, Origin] = {}
     if received.returned is not None:
         parts = {way: field_source(tool) for way, _ in trusted_places(received.returned, result)}
     for way in received.doubted:

@@ -56,7 +56,7 @@ class Gates(Releases):
                 opened = _taken(name)
         if grants is not None:
             yield from self.sessions.narrowed(opened, principal, known, grants=grants)
-        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
+        return Session(self._engine_for_sessions(), opened, principal, known, prompt, entities, resumed)
 
     session, session_async = plain(_begun), awaited(_begun)
 
@@ -66,7 +66,7 @@ class Gates(Releases):
     async def _ask_async(self, operation: Operation) -> Outcome:
         return await self._store.run_async(operation)
 
-    def _gate_ways(self) -> EngineCalls:
+    def _engine_for_sessions(self) -> EngineCalls:
         """The same object for all sessions."""
         if self._calls is None:
             self._calls = self._engine_calls()

@@ -46,7 +46,7 @@ class Session:
 
     def __init__(
         self,
-        ways: EngineCalls,
+        engine_calls: EngineCalls,
         id_: str,
         principal: Mapping[str, Any],
         context: Mapping[str, Any],
@@ -54,7 +54,7 @@ class Session:
         entities: Iterable[Any],
         resumed: bool = False,
     ) -> None:
-        self._ways = ways
+        self._engine = engine_calls
         self.id = id_
         # A session that the store has forgotten is not opened again: everything that it has seen would be lost.
         self._here: Mapping[str, Any] = {"session": id_, "opens": False}
@@ -114,11 +114,11 @@ class Session:
     def narrow(self, grants: Collection[Any]) -> None:
         """Narrows the session to these of its grants, texts or objects. A new session has all grants, and nothing
         widens a session again. Rules read them as `session.grants`. Raises StoreError, TypeError and ValueError."""
-        self._ways.sessions().narrow(self.id, self._principal, self._context, grants=grants)
+        self._engine.sessions().narrow(self.id, self._principal, self._context, grants=grants)
 
     async def narrow_async(self, grants: Collection[Any]) -> None:
         """As `narrow`, without blocking the event loop."""
-        await self._ways.sessions().narrow_async(self.id, self._principal, self._context, grants=grants)
+        await self._engine.sessions().narrow_async(self.id, self._principal, self._context, grants=grants)
 
     # ---- before a tool runs ----
 
@@ -139,7 +139,7 @@ class Session:
             asked, revision = self._asked(tool, arguments)
             if isinstance(asked, ToolCall):
                 return asked
-            grant = self._ways.authorize(**asked, approval=approval)
+            grant = self._engine.authorize(**asked, approval=approval)
             is_current = grant.decision.revision == revision
             called = self._called(tool, arguments, asked, grant, fulfilled)
             if not (is_current and called.allowed):
@@ -162,7 +162,7 @@ class Session:
             asked, revision = self._asked(tool, arguments)
             if isinstance(asked, ToolCall):
                 return asked
-            grant = await self._ways.authorize_async(**asked, approval=approval)
+            grant = await self._engine.authorize_async(**asked, approval=approval)
             is_current = grant.decision.revision == revision
             called = self._called(tool, arguments, asked, grant, fulfilled)
             if not (is_current and called.allowed):
@@ -198,7 +198,7 @@ class Session:
         return asked, snapshot.revision
 
     def _in_force(self) -> tuple[Snapshot, SessionNeeds]:
-        snapshot, needs = self._ways.snapshot(), self._ways.asked_for()
+        snapshot, needs = self._engine.snapshot(), self._engine.asked_for()
         # A reload may come between the two calls.
         return snapshot, needs if needs.policies is snapshot.policies else SessionNeeds(snapshot.policies)
 
@@ -222,7 +222,7 @@ class Session:
     ) -> None:
         """Records a value that came in. If no rule reads sources, the value is sorted when one does, after a reload."""
         trail = self.trail
-        if self._ways.asked_for().traces:
+        if self._engine.asked_for().traces:
             trail.add(value, source, echoes=trail.echoes(sent), parts=parts, readers=readers)
         else:
             trail.add_lazily(value, source, sent=sent, kept=kept, parts=parts, readers=readers)
@@ -252,7 +252,7 @@ class Session:
             content = json_content(arguments)
         except Unscannable as error:
             return refused(tool, arguments, str(error), decision.revision)
-        inspection = self._ways.inspection
+        inspection = self._engine.inspection
         carried = carry_out(content, decision, inspection.registry(tenant), inspection.keys(tenant), fulfilled)
         if carried.errors or not isinstance(carried.value, Mapping):
             why = carried.errors[0].message if carried.errors else "the arguments would be withheld"
@@ -268,7 +268,7 @@ class Session:
         try:
             if call.grant is not None and call.grant.id:
                 call.grant.settle(cost)
-            self._ways.sessions().record_result(
+            self._engine.sessions().record_result(
                 self.id, self._principal, self._context, tool=call.tool, labels=received.labels
             )
         except (StoreError, UnknownSession, SettleError) as error:
@@ -281,7 +281,7 @@ class Session:
         try:
             if call.grant is not None and call.grant.id:
                 await call.grant.settle_async(cost)
-            await self._ways.sessions().record_result_async(
+            await self._engine.sessions().record_result_async(
                 self.id, self._principal, self._context, tool=call.tool, labels=received.labels
             )
         except (StoreError, UnknownSession, SettleError) as error:
@@ -302,7 +302,7 @@ class Session:
             return Observed(call.tool, False, None, received.labels, why)
         seen = receiving.read(value, received.returned)
         source, parts = receiving.origins(received, call.tool, seen)
-        arguments, needs = call.arguments or {}, self._ways.asked_for()
+        arguments, needs = call.arguments or {}, self._engine.asked_for()
         kept = as_it_is(seen, arguments) if not (needs.history and needs.traces) else b""
         if needs.history or not kept:
             self.history.add(call.tool, arguments, seen)
@@ -315,7 +315,7 @@ class Session:
         if received.decision is None or not received.decision.obligations:
             return result, ""
         tenant = str(self._principal.get("tenant", ""))
-        inspection = self._ways.inspection
+        inspection = self._engine.inspection
         try:
             content = json_content(result)
         except Unscannable as error:
@@ -329,7 +329,7 @@ class Session:
         """The tools for which some arguments could be allowed in this session, now. Approvals and limits hide no tool.
         The list is empty if the session cannot be read."""
         try:
-            known = self._ways.sessions().read(self.id, self._principal, self._context)
+            known = self._engine.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
         return at_once(self._callable(names_, known))
@@ -337,14 +337,14 @@ class Session:
     async def tools_async(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, without blocking the event loop."""
         try:
-            known = await self._ways.sessions().read_async(self.id, self._principal, self._context)
+            known = await self._engine.sessions().read_async(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
         return await in_turns(self._callable(names_, known))
 
     def _callable(self, names_: Iterable[str], known: SessionState) -> tool_list.Slices:
-        snapshot = self._ways.snapshot()
-        needs = self._ways.asked_for()
+        snapshot = self._engine.snapshot()
+        needs = self._engine.asked_for()
         partial = for_any_readers(snapshot) if needs.readers else None
         return tool_list.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
 
@@ -353,46 +353,46 @@ class Session:
         Schema; `argument_bounds.with_limits` puts them into a tool's schema. A model that knows them makes fewer calls
         that are denied; each call is decided all the same. Empty if the session cannot be read."""
         try:
-            read = self._ways.sessions().read(self.id, self._principal, self._context)
+            read = self._engine.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return {}
-        known = tool_list.in_session(self._known(self._ways.asked_for()), read)
-        return argument_bounds.argument_limits(self._ways.snapshot(), self._principal, known, names_)
+        known = tool_list.in_session(self._known(self._engine.asked_for()), read)
+        return argument_bounds.argument_limits(self._engine.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, but regardless of what this session has done so far: a list that can be cached."""
-        return tool_list.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
+        return tool_list.listed_tools(self._engine.snapshot(), self._principal, self._context, names_)
 
     def listed_limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """As `limits`, but regardless of what this session has done so far."""
-        return tool_list.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
+        return tool_list.listed_limits(self._engine.snapshot(), self._principal, self._context, names_)
 
     async def listed_async(self, names_: Iterable[str]) -> list[str]:
         """As `listed`, without blocking the event loop for long."""
-        return await in_turns(tool_list.listed_slices(self._ways.snapshot(), self._principal, self._context, names_))
+        return await in_turns(tool_list.listed_slices(self._engine.snapshot(), self._principal, self._context, names_))
 
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""
-        return self._ways.release(text, principal=self._principal, context=self._context, **self._here, **asked)
+        return self._engine.release(text, principal=self._principal, context=self._context, **self._here, **asked)
 
     async def release_async(self, text: Any, **asked: Any) -> Released:
-        return await self._ways.release_async(
+        return await self._engine.release_async(
             text, principal=self._principal, context=self._context, **self._here, **asked
         )
 
     def release_stream(self, chunks: Any, **asked: Any) -> ReleaseStream:
         """`release` for a text that comes in chunks: `Engine.release_stream` for the principal of this session."""
-        return self._ways.release_stream(
+        return self._engine.release_stream(
             chunks, principal=self._principal, context=self._context, **self._here, **asked
         )
 
     def admit(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
         """What may go into a model: `Engine.admit` for the principal of this session. It takes `model` from there;
         `cost` is the estimated cost of the call."""
-        return self._ways.admit(given, principal=self._principal, context=self._costing(cost), **self._here, **asked)
+        return self._engine.admit(given, principal=self._principal, context=self._costing(cost), **self._here, **asked)
 
     async def admit_async(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
-        return await self._ways.admit_async(
+        return await self._engine.admit_async(
             given, principal=self._principal, context=self._costing(cost), **self._here, **asked
         )
 

@@ -26,7 +26,7 @@ from policyengine.model.programs import (
 )
 from policyengine.model.shell import DEEPEST, Simple, commands, refused
 
-Words = Sequence[str | None]
+ShellWords = Sequence[str | None]
 _FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
 _FIND_WRITES = ("-fprint", "-fprint0", "-fprintf", "-fls")
 # One version of a program, and programs that load others: `python3.12-dbg`, `ld-linux-x86-64.so.2`.
@@ -57,7 +57,7 @@ def _command(command: Simple, within: tuple[str, ...], depth: int) -> list[dict[
     return [first, *_inner(command.words, first, (*within, first["program"]), depth)]
 
 
-def _record(words: Words, assigned: Sequence[str], within: tuple[str, ...]) -> dict[str, Any]:
+def _record(words: ShellWords, assigned: Sequence[str], within: tuple[str, ...]) -> dict[str, Any]:
     name = words[0] if words else ""
     if name is None:
         raise refused("the name of a command is only known when it runs")
@@ -73,7 +73,7 @@ def _record(words: Words, assigned: Sequence[str], within: tuple[str, ...]) -> d
     return made
 
 
-def _runs_code(name: str, args: Words) -> bool:
+def _runs_code(name: str, args: ShellWords) -> bool:
     # If file names ignore case, this is another spelling of the program.
     program = name if name in CODE else name.lower()
     versioned = _VERSIONED.fullmatch(program)
@@ -100,7 +100,7 @@ def _is_cut_short(arg: str, words: Collection[str]) -> bool:
     return bool(arg) and any(word.startswith(arg) for word in words)
 
 
-def _clusters(program: str, args: Words) -> bool:
+def _clusters(program: str, args: ShellWords) -> bool:
     """Whether short options are joined and one of them runs programs: `tar -xIF`."""
     short = [one[1:] for one in CODE_OPTIONS[program] if not one.startswith("--")]
     grouped = [arg for arg in args if arg is not None and re.match(r"-[^-]", arg)]
@@ -108,7 +108,7 @@ def _clusters(program: str, args: Words) -> bool:
     return any(one in arg for one in short for arg in (*grouped, *first))
 
 
-def _inner(words: Words, record: dict[str, Any], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
+def _inner(words: ShellWords, record: dict[str, Any], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
     """The commands that a command runs itself."""
     if depth > DEEPEST or len(within) > DEEPEST:
         raise refused("it is nested too deeply")
@@ -124,7 +124,7 @@ def _inner(words: Words, record: dict[str, Any], within: tuple[str, ...], depth:
     return []
 
 
-def _run(words: Words, assigned: Sequence[str], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
+def _run(words: ShellWords, assigned: Sequence[str], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
     record = _record(words, assigned, within)
     return [record, *_inner(words, record, (*within, record["program"]), depth + 1)]
 

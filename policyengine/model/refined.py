@@ -33,7 +33,7 @@ from policyengine.model.values import DOUBLE_INTS, MAX_DEPTH, Fault, as_entity, 
 
 # How much of a name is shown, and how many problems are reported.
 MAX_NAME, MAX_PROBLEMS = 80, 5
-Limit = Callable[[Any, Any], bool]
+LimitTest = Callable[[Any, Any], bool]
 
 
 def refined(value: Any, type_: Type) -> Any:
@@ -190,7 +190,7 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "uri": lambda text: _URI.fullmatch(text) is not None,
     "uuid": lambda text: _UUID.fullmatch(text) is not None,
 }
-LIMITS: dict[str, Limit] = {
+LIMITS: dict[str, LimitTest] = {
     "min": lambda value, bound: bool(_size(value) >= bound),
     "max": lambda value, bound: bool(_size(value) <= bound),
     "above": lambda value, bound: bool(value > bound),

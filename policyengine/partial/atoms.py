@@ -14,9 +14,9 @@ from policyengine.partial.formula import (
     All,
     Deferred,
     Elements,
+    ElementsKind,
     Formula,
     Inside,
-    Kind,
     Missing,
     OfType,
     OneOf,
@@ -31,11 +31,11 @@ from policyengine.partial.formula import (
     is_many,
 )
 
-Need = tuple[Path, Type]
+NeededValue = tuple[Path, Type]
 
 # Every condition on a thing's place in a hierarchy implies this: its parents can be followed.
 WELL_FORMED = Inside(frozenset(), frozenset(), True)
-FOLLOWED: Need = (("parents",), ListT(JSON))
+FOLLOWED: NeededValue = (("parents",), ListT(JSON))
 _PLAIN = frozenset({"String", "Int", "Number", "Bool"})
 
 
@@ -55,7 +55,7 @@ def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False
     return OneOf(path, type_, unique, negated)
 
 
-def elements(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula:
+def elements(path: Path, type_: Type, kind: ElementsKind, values: Iterable[Any]) -> Formula:
     """Elements in its smallest form."""
     unique = _unique(values)
     if not unique and kind in ("any", "lacks"):
@@ -67,13 +67,13 @@ def elements(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Form
     return Elements(path, type_, kind, unique)
 
 
-def needs(formula: Any) -> frozenset[Need]:
+def needs(formula: Any) -> frozenset[NeededValue]:
     """The values that are certainly there, with their types, if the formula is true."""
     match formula:
         case All(items=items):
-            return frozenset[Need]().union(*(needs(item) for item in items))
+            return frozenset[NeededValue]().union(*(needs(item) for item in items))
         case Some(items=items):
-            return frozenset[Need].intersection(*(needs(item) for item in items))
+            return frozenset[NeededValue].intersection(*(needs(item) for item in items))
         case TwoFields(path=path, type=type_, other=other, other_type=other_type):
             return frozenset({(path, type_), (other, other_type)})
         case Inside():

@@ -121,7 +121,7 @@ class Wholes:
 
     def of(self, request: Request, mentioned: Mentions) -> WholeDocument:
         """`mentioned` are the mentions in the request."""
-        described, known, names, schema = mentioned.own.said, self._known, self._names, self._schema
+        described, known, names, schema = mentioned.own.contents, self._known, self._names, self._schema
         ids = {uid.id for uid in described if uid.type == self._type}
         # Whether the caller's part of the request has no misspelt names: the same for every document.
         is_well_named: bool | None = None

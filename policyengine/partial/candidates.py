@@ -21,14 +21,14 @@ from policyengine.model.types import BOOL, STRING, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.atoms import is_scalar
 from policyengine.partial.gap import Gap
-from policyengine.partial.gap_caller import NO_VALUE, GapCaller, Value
+from policyengine.partial.gap_caller import NO_VALUE, GapCaller, ValueOf
 from policyengine.partial.holes import Holes, is_name
 
 # What is tested: the id of the resource ("named"); of the principal its "id", its ancestors (by a head: "placed", by a
 # condition: "above"), the "value" of an expression, or the "elements" of one.
-Dimension = tuple[str, Expr | None]
+CallerTest = tuple[str, Expr | None]
 # One way to find a rule: by any of these values.
-Way = tuple[Dimension, frozenset[Hashable]]
+KeyChoice = tuple[CallerTest, frozenset[Hashable]]
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +43,7 @@ class KeyBucket:
 class KeyTable:
     """Rules by the values that they test for."""
 
-    find: Value
+    find: ValueOf
     buckets: dict[Hashable, KeyBucket] = field(default_factory=dict)
     every: KeyBucket = field(default_factory=KeyBucket)
 
@@ -76,7 +76,7 @@ class Candidates:
 
     permits: bool
     always: KeyBucket = field(default_factory=KeyBucket)
-    tables: dict[Dimension, KeyTable] = field(default_factory=dict)
+    tables: dict[CallerTest, KeyTable] = field(default_factory=dict)
 
     def of(self, caller: GapCaller) -> Iterator[KeyBucket]:
         """The rules that can matter for a caller."""
@@ -110,11 +110,11 @@ def kinds(policies: PolicySet, principal: str, action: str, resource: str) -> tu
 
 def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -> Candidates:
     """The rules, by what they test of the principals of this gap."""
-    ways = [(rule, list(_ways(rule, permits, gap))) for rule in rules]
+    choices = [(rule, list(_key_choices(rule, permits, gap))) for rule in rules]
     # Chosen so that few rules share a value.
-    popular = Counter((dimension, value) for _, each in ways for dimension, values in each for value in values)
+    popular = Counter((dimension, value) for _, each in choices for dimension, values in each for value in values)
     sorted_rules = Candidates(permits)
-    for rule, each in ways:
+    for rule, each in choices:
         if not each:
             sorted_rules.always.rules.append(rule)
             continue
@@ -128,7 +128,7 @@ def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -
 # ---- how a rule can be found ----
 
 
-def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
+def _key_choices(rule: Rule, permit: bool, gap: Gap) -> Iterator[KeyChoice]:
     if gap.unknown == "principal":
         return
     named = rule.head.resource
@@ -151,7 +151,7 @@ def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
             yield way
 
 
-def _tested(expr: Expr, gap: Gap) -> Way | None:
+def _tested(expr: Expr, gap: Gap) -> KeyChoice | None:
     """The test, and the only values for which it can be true; for all others it is false, or errs for all."""
     match expr:
         case Within(entity=Root(name="principal"), target=Const(value=target)):
@@ -172,10 +172,10 @@ def _tested(expr: Expr, gap: Gap) -> Way | None:
                 if isinstance(other, Const) and _is_texts(side, gap) and element_of(other.type) == STRING:
                     return ("elements", side), frozenset(other.value)
         case Or(items=items):
-            ways = [_tested(item, gap) for item in items]
-            dimensions = {each[0] for each in ways if each is not None}
-            if None not in ways and len(dimensions) == 1:
-                return dimensions.pop(), frozenset[Hashable]().union(*(each[1] for each in ways if each is not None))
+            choices = [_tested(item, gap) for item in items]
+            dimensions = {each[0] for each in choices if each is not None}
+            if None not in choices and len(dimensions) == 1:
+                return dimensions.pop(), frozenset[Hashable]().union(*(each[1] for each in choices if each is not None))
     return None
 
 
@@ -191,7 +191,7 @@ def _is_texts(expr: Expr, gap: Gap) -> bool:
     return texts and is_name(expr) and not gap.depends(expr)
 
 
-def _finding(dimension: Dimension, permits: bool, gap: Gap, holes: Holes) -> Value:
+def _finding(dimension: CallerTest, permits: bool, gap: Gap, holes: Holes) -> ValueOf:
     """A function that returns the values by which rules are found, or NO_VALUE."""
     kind, expr = dimension
     if kind == "named":

@@ -25,7 +25,7 @@ from policyengine.model.values import Uid
 Path = tuple[str, ...]
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 
-Kind = Literal["any", "none", "all", "lacks", "only", "other"]
+ElementsKind = Literal["any", "none", "all", "lacks", "only", "other"]
 
 ID: Path = ("id",)
 
@@ -89,7 +89,7 @@ class Elements(Struct, frozen=True):
 
     path: Path
     type: Type
-    kind: Kind
+    kind: ElementsKind
     values: tuple[Any, ...]
 
 
@@ -176,8 +176,8 @@ TRUE, FALSE = Truth(True), Truth(False)
 # true    a test holds                                false   a test fails
 # some    there are values, all of them usable        partly  some values are usable and others are not
 # none    there are no values                         unfit   there are values, and none is usable
-Answer = Literal["errs", "odd", "true", "false", "some", "partly", "none", "unfit"]
-Found = tuple[Answer, Any]
+HoleAnswer = Literal["errs", "odd", "true", "false", "some", "partly", "none", "unfit"]
+Found = tuple[HoleAnswer, Any]
 
 
 class Hole(Struct, frozen=True, eq=False):

@@ -17,12 +17,12 @@ from policyengine.model.values import Uid
 from policyengine.partial.atoms import elements, one_of, size
 from policyengine.partial.formula import (
     All,
-    Answer,
     Below,
     Deferred,
     Elements,
     Formula,
     Hole,
+    HoleAnswer,
     Inside,
     Matching,
     OneOf,
@@ -35,11 +35,11 @@ from policyengine.partial.gap import Gap
 from policyengine.partial.gap_caller import GapCaller
 from policyengine.partial.holes import Holes
 from policyengine.partial.logic import conj, disj
-from policyengine.partial.lowering import Ask, Lowering
+from policyengine.partial.lowering import AskHole, Lowering
 from policyengine.partial.outcome import MAX_ATOMS, Outcome
 
 # How many combinations of answers are kept for one question; after that they are worked out again.
-MAX_WAYS = 500
+MAX_BRANCHES = 500
 
 Filler = Callable[[GapCaller], Formula]
 T = TypeVar("T")
@@ -142,17 +142,17 @@ def lowering_for(gap: Gap, caller: GapCaller) -> Lowering:
 @dataclass(slots=True, eq=False)
 class _Fork:
     hole: Hole
-    ways: dict[Answer, Any]
+    branches: dict[HoleAnswer, Any]
 
 
 class Lowered(Generic[T]):
     """What is lowered once for all callers that give the same answers. `lower` learns only answers of a caller, and the
     result is found by exactly the answers that it asked for, in order."""
 
-    def __init__(self, lower: Callable[[Ask], T]) -> None:
+    def __init__(self, lower: Callable[[AskHole], T]) -> None:
         self._lower = lower
         self._root: Any = None
-        self._ways = 0
+        self._branches = 0
 
     def of(self, caller: GapCaller) -> T:
         """The result for a caller."""
@@ -163,34 +163,34 @@ class Lowered(Generic[T]):
             if found is None:
                 found = known[hole] = hole.find(caller)
             # An answer chooses the branch, a value never does: callers with the same answers share the result.
-            node = node.ways.get(found[0])
+            node = node.branches.get(found[0])
         return self._new(lambda hole: hole.found(caller)[0]) if node is None else node
 
-    def answered(self, ask: Ask) -> T:
+    def answered(self, ask: AskHole) -> T:
         """The result for these answers, as part of something that is lowered from several."""
         node = self._root
         while node.__class__ is _Fork:
-            node = node.ways.get(ask(node.hole))
+            node = node.branches.get(ask(node.hole))
         return self._new(ask) if node is None else node
 
-    def _new(self, ask: Ask) -> T:
-        asked: dict[Hole, Answer] = {}
+    def _new(self, ask: AskHole) -> T:
+        asked: dict[Hole, HoleAnswer] = {}
 
-        def ask_once(hole: Hole) -> Answer:
+        def ask_once(hole: Hole) -> HoleAnswer:
             if hole not in asked:
                 asked[hole] = ask(hole)
             return asked[hole]
 
         made = self._lower(ask_once)
-        self._ways += 1
+        self._branches += 1
         # Callers with ever new answers must not fill the memory. To start again costs returning callers one lowering.
-        if self._root is None or self._ways > MAX_WAYS:
-            self._root, self._ways = None, 1
+        if self._root is None or self._branches > MAX_BRANCHES:
+            self._root, self._branches = None, 1
         self._root = _with(self._root, list(asked.items()), made)
         return made
 
 
-def _with(node: Any, asked: list[tuple[Hole, Answer]], made: Any) -> Any:
+def _with(node: Any, asked: list[tuple[Hole, HoleAnswer]], made: Any) -> Any:
     """The tree of answers, with one more branch. What it asks next depends only on the answers before."""
     for hole, answer in reversed(asked):
         made = _Fork(hole, {answer: made})
@@ -199,11 +199,11 @@ def _with(node: Any, asked: list[tuple[Hole, Answer]], made: Any) -> Any:
     at, new = node, made
     while new.__class__ is _Fork:
         # Both ask about the same hole here: the answers so far are the same, and lowering knows nothing else.
-        (answer,) = new.ways
-        if answer not in at.ways:
-            at.ways[answer] = new.ways[answer]
+        (answer,) = new.branches
+        if answer not in at.branches:
+            at.branches[answer] = new.branches[answer]
             return node
-        at, new = at.ways[answer], new.ways[answer]
+        at, new = at.branches[answer], new.branches[answer]
     # Another thread has added the same branch meanwhile.
     return node
 

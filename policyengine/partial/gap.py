@@ -36,7 +36,7 @@ from policyengine.partial.hierarchy import Hierarchy
 Unknown = Literal["resource", "principal", "nothing"]
 
 # What an expression reads: a variable's slot, or a root of the request and one of its attributes; EVERYTHING for any.
-Read = int | tuple[str, str]
+ReadPart = int | tuple[str, str]
 EVERYTHING = "*"
 
 
@@ -50,15 +50,15 @@ class Reads:
     It remembers by identity and keeps what it remembers alive, so it lives as long as the policies do."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Expr, frozenset[Read]]] = {}
+        self._known: dict[int, tuple[Expr, frozenset[ReadPart]]] = {}
 
-    def of(self, expr: Expr) -> frozenset[Read]:
+    def of(self, expr: Expr) -> frozenset[ReadPart]:
         known = self._known.get(id(expr))
         if known is None:
             known = self._known[id(expr)] = (expr, self._find(expr))
         return known[1]
 
-    def _find(self, expr: Expr) -> frozenset[Read]:
+    def _find(self, expr: Expr) -> frozenset[ReadPart]:
         match expr:
             case Root(name=root):
                 return frozenset({(root, EVERYTHING)})
@@ -73,17 +73,17 @@ class Reads:
             case Arguments():
                 return frozenset({("resource", "id"), ("resource", "args"), ("context", EVERYTHING)})
             case Sources(path=path):
-                slots = frozenset[Read](step.slot for step in path if isinstance(step, Local))
-                return frozenset[Read]({("resource", "args"), ("context", EVERYTHING)}) | slots
+                slots = frozenset[ReadPart](step.slot for step in path if isinstance(step, Local))
+                return frozenset[ReadPart]({("resource", "args"), ("context", EVERYTHING)}) | slots
             case Equal(left=left, right=right):
                 return self._compared(left) | self._compared(right)
             case Within(entity=Root(name=root), target=target):
                 return frozenset({(root, "id"), (root, PARENTS)}) | self._compared(target)
             case Quantifier(slot=slot, collection=collection, body=body):
                 return self.of(collection) | (self.of(body) - {slot})
-        return frozenset[Read]().union(*map(self.of, children(expr)))
+        return frozenset[ReadPart]().union(*map(self.of, children(expr)))
 
-    def _compared(self, expr: Expr) -> frozenset[Read]:
+    def _compared(self, expr: Expr) -> frozenset[ReadPart]:
         """An entity that is compared is read by its identity only."""
         return frozenset({(expr.name, "id")}) if isinstance(expr, Root) else self.of(expr)
 

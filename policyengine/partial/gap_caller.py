@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
-from policyengine.evaluate.provenance import Read as ProvenanceRead
+from policyengine.evaluate.provenance import ProvenanceRead as ProvenanceRead
 from policyengine.ir.nodes import Attribute, Compare, Const, Expr, Identity, Root, Within
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
@@ -73,7 +73,7 @@ class GapCaller:
         return inner
 
 
-Value = Callable[[GapCaller], Any]
+ValueOf = Callable[[GapCaller], Any]
 
 
 def value_of(expr: Expr, caller: GapCaller) -> Any:
@@ -84,7 +84,7 @@ def value_of(expr: Expr, caller: GapCaller) -> Any:
         return NO_VALUE
 
 
-def value_in(gap: Gap, expr: Expr) -> Value:
+def value_in(gap: Gap, expr: Expr) -> ValueOf:
     """A function that returns the value of an expression that does not depend on the unknown entity. Frequent kinds of
     expressions do without the interpreter."""
     match expr:
@@ -103,7 +103,7 @@ def value_in(gap: Gap, expr: Expr) -> Value:
     return lambda caller: value_of(expr, caller)
 
 
-def _attribute(name: str, type_: Type) -> Value:
+def _attribute(name: str, type_: Type) -> ValueOf:
     is_text, of_texts = type_ == STRING, isinstance(type_, SetT | ListT) and type_.element == STRING
 
     def find(caller: GapCaller) -> Any:
@@ -121,7 +121,7 @@ def _attribute(name: str, type_: Type) -> Value:
     return find
 
 
-def _compared(op: str, value: Value, constant: Any) -> Value:
+def _compared(op: str, value: ValueOf, constant: Any) -> ValueOf:
     def find(caller: GapCaller) -> Any:
         asked = value(caller)
         return NO_VALUE if asked is NO_VALUE else operators.compare(op, asked, constant)
@@ -129,7 +129,7 @@ def _compared(op: str, value: Value, constant: Any) -> Value:
     return find
 
 
-def _within(target: Any) -> Value:
+def _within(target: Any) -> ValueOf:
     targets = frozenset[Uid]((target.uid,) if target.__class__ is Entity else (each.uid for each in target))
 
     def find(caller: GapCaller) -> Any:

@@ -18,7 +18,7 @@ from policyengine.model.values import Entity, Fault, Uid, guard
 from policyengine.partial.atoms import is_scalar
 from policyengine.partial.formula import Found, Hole
 from policyengine.partial.gap import Gap
-from policyengine.partial.gap_caller import NO_VALUE, GapCaller, Value, value_in
+from policyengine.partial.gap_caller import NO_VALUE, GapCaller, ValueOf, value_in
 
 # A quantifier over a caller's collection is written out up to this many elements; beyond that, it is left to
 # evaluation.
@@ -39,7 +39,7 @@ class Holes:
         self._caller = of
         # Expressions that are remembered by identity have to be kept alive.
         self._holes: dict[Hashable, tuple[Expr | None, Hole]] = {}
-        self._values: dict[Hashable, tuple[Expr, Value]] = {}
+        self._values: dict[Hashable, tuple[Expr, ValueOf]] = {}
         self._expressions: dict[frozenset[Uid], Expr] = {}
         self._bodies: dict[int, tuple[Expr, Sequence[Expr]]] = {}
 
@@ -234,7 +234,7 @@ class Holes:
             known = self._holes.setdefault(key, (expr, Hole(many, find, fixed)))
         return known[1]
 
-    def given(self, expr: Expr, gap: Gap) -> Value:
+    def given(self, expr: Expr, gap: Gap) -> ValueOf:
         """A function that returns the value of an expression, or NO_VALUE; it is evaluated once for each caller."""
         key = key_of(expr)
         known = self._values.get(key)
@@ -250,7 +250,7 @@ def _entities(uids: frozenset[Uid]) -> Expr:
     return Const(value=tuple(Entity(uid) for uid in sorted(uids)), type=SetT(EntityT(names)), span=span)
 
 
-def _once(value: Value) -> Value:
+def _once(value: ValueOf) -> ValueOf:
     def find(caller: GapCaller) -> Any:
         known = caller.found
         value_found = known.get(find, _UNASKED)

@@ -21,7 +21,7 @@ from policyengine.partial.gap import Gap
 from policyengine.partial.gap_caller import GapCaller
 from policyengine.partial.holes import Holes, key_of
 from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
-from policyengine.partial.lowering import Ask, Lowering
+from policyengine.partial.lowering import AskHole, Lowering
 from policyengine.partial.rules import allows
 
 # How many combinations of groups are kept; then they are made again.
@@ -52,7 +52,7 @@ class LoweredRules:
         whole = lowered.of(caller)
         return whole.formula if whole.fill is None else whole.fill(caller), whole.looks_above
 
-    def _whole(self, permits: Buckets, others: Buckets, ask: Ask) -> _Whole:
+    def _whole(self, permits: Buckets, others: Buckets, ask: AskHole) -> _Whole:
         """The combination of these groups. A caller gets each question once, however many groups have it."""
         self._made += 1
         # As in `Lowered`: to start again costs returning callers little, because the groups stay.
@@ -60,7 +60,7 @@ class LoweredRules:
             self._wholes, self._made = {}, 0
         return _Whole(_together(self._skeletons(permits, True, ask), self._skeletons(others, False, ask)))
 
-    def _skeletons(self, buckets: Buckets, permits: bool, ask: Ask) -> list[_Skeleton]:
+    def _skeletons(self, buckets: Buckets, permits: bool, ask: AskHole) -> list[_Skeleton]:
         return [group.answered(ask) for bucket in buckets for group in self._of(bucket, permits)]
 
     def _of(self, bucket: KeyBucket, permits: bool) -> list[Lowered[_Skeleton]]:
@@ -75,7 +75,7 @@ class LoweredRules:
     def _lowered(self, rules: Sequence[Rule], permits: bool) -> Lowered[_Skeleton]:
         join = disj if permits else conj
 
-        def lower(ask: Ask) -> _Skeleton:
+        def lower(ask: AskHole) -> _Skeleton:
             lowering = Lowering(self._gap, self._holes, ask)
             return _Skeleton(join(*(allows(rule, lowering) for rule in rules)))
 

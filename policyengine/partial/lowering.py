@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.partial.formula import Answer, Hole
+from policyengine.partial.formula import Hole, HoleAnswer
 from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes
 
-Ask = Callable[[Hole], Answer]
+AskHole = Callable[[Hole], HoleAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Lowering:
 
     gap: Gap
     holes: Holes
-    asked: Ask
+    asked: AskHole
 
-    def ask(self, hole: Hole) -> Answer:
+    def ask(self, hole: Hole) -> HoleAnswer:
         return hole.fixed[0] if hole.fixed is not None else self.asked(hole)
 
 

@@ -9,14 +9,14 @@ from policyengine.ir.nodes import Call, Collection, Contains, Equal, Expr, Local
 from policyengine.ir.outcomes import KnownOutcome
 from policyengine.model.types import JSON, STRING, Type, element_of
 from policyengine.partial.atoms import elements, is_scalar, one_of, there
-from policyengine.partial.formula import FALSE, ID, Elements, Formula, Hole, Kind, Path
+from policyengine.partial.formula import FALSE, ID, Elements, ElementsKind, Formula, Hole, Path
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
 from policyengine.partial.operands import Erring, GivenValue, Itself, Operand, Sought, operand
 from policyengine.partial.outcome import ERRS, Outcome, negation
 
 # Each is true of a collection exactly if its opposite is false.
-_OPPOSITE: dict[Kind, Kind] = {
+_OPPOSITE: dict[ElementsKind, ElementsKind] = {
     "any": "none", "none": "any", "all": "lacks", "lacks": "all", "only": "other", "other": "only",
 }  # fmt: skip
 
@@ -131,7 +131,7 @@ def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering)
         body, inside = body.operand, not inside
     if isinstance(body, Equal) and body.negated:
         inside = not inside
-    kinds: dict[tuple[str, bool], Kind] = {
+    kinds: dict[tuple[str, bool], ElementsKind] = {
         ("any", True): "any", ("any", False): "other", ("all", True): "only", ("all", False): "none",
     }  # fmt: skip
     kind = kinds[expr.kind, inside]
@@ -153,7 +153,7 @@ def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering)
 
 
 def _of_collection(
-    path: Path, type_: Type, kind: Kind, given: Expr, many: bool, lowering: Lowering
+    path: Path, type_: Type, kind: ElementsKind, given: Expr, many: bool, lowering: Lowering
 ) -> Outcome | None:  # fmt: skip
     """Compares a collection of the unknown entity with given values."""
     element = element_of(type_) or JSON
@@ -172,7 +172,7 @@ def _of_collection(
     return _holding(path, type_, kind, hole if answer in ("some", "partly") else None)
 
 
-def _holding(path: Path, type_: Type, kind: Kind, hole: Hole | None) -> Outcome:
+def _holding(path: Path, type_: Type, kind: ElementsKind, hole: Hole | None) -> Outcome:
     values = () if hole is None else put_all(hole)
     true, false = elements(path, type_, kind, values), elements(path, type_, _OPPOSITE[kind], values)
     return KnownOutcome(true, false, there(path, type_))

@@ -38,7 +38,7 @@ class PossibleResources:
         """Whether the resource with this id could be allowed."""
         uid = Uid(self._type, id_)
         own = self._mentioned.own
-        if uid in own.said or uid in own.named:
+        if uid in own.contents or uid in own.named:
             # What the request says of this resource counts.
             self.found += 1
             return self._residual(id_)

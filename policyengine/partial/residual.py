@@ -82,7 +82,7 @@ class Partial:
 
         if unknown == "resource" and mentioned is None:
             mentioned = Mentions(request, self._schema)
-        said = mentioned.own.said if mentioned is not None else {}
+        said = mentioned.own.contents if mentioned is not None else {}
 
         def of(known: Mapping[str, Any], id_: str = "") -> Formula:
             about = _with(request, unknown, known, id_)
@@ -180,7 +180,7 @@ class Partial:
         asked = actors[0][1].request
         if said and (asked.principal is not request.principal or asked.context is not request.context):
             # Statements at several places have been merged.
-            said = Mentions(asked, self._schema).own.said
+            said = Mentions(asked, self._schema).own.contents
         placed = [Entity(uid, contents[0]) for uid, contents in said.items() if PARENTS in contents[0]]
         return widened(formula, placed, self._world.ancestors) if placed else formula
 

@@ -21,9 +21,9 @@ from policyengine.partial.lowering import Lowering
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, both
 from policyengine.partial.within import inside_of, is_among
 
-Place = Literal["resource", "principal"]
-_RESOURCE: Place = "resource"
-_PRINCIPAL: Place = "principal"
+EntityPlace = Literal["resource", "principal"]
+_RESOURCE: EntityPlace = "resource"
+_PRINCIPAL: EntityPlace = "principal"
 
 
 def allows(rule: Rule, lowering: Lowering) -> Formula:
@@ -62,7 +62,7 @@ def applies(rule: Rule, lowering: Lowering) -> Outcome:
     return both([*parts, condition(rule.condition, lowering)])
 
 
-def _place(scope: Scope, lowering: Lowering, place: Place) -> Outcome:
+def _place(scope: Scope, lowering: Lowering, place: EntityPlace) -> Outcome:
     """Whether the entity at this place is among those that a head names."""
     if scope.entities is None and scope.within is None:
         return ALWAYS

@@ -18,7 +18,7 @@ from policyengine.release.content import Content, Unscannable, text_content, too
 from policyengine.release.inspection import Inspection
 from policyengine.release.model_input import TRUSTED, Input, SourceOf, read_input
 from policyengine.release.release_check import looked_at
-from policyengine.release.released import Admitted, Described
+from policyengine.release.released import Admitted, Describe
 from policyengine.release.scanning import ContentFinding, account
 from policyengine.release.text_needs import FOUND, KINDS, TextNeeds
 from policyengine.release.treatment import CannotCarryOut, orders
@@ -42,7 +42,7 @@ class Admission:
     found: tuple[ContentFinding, ...] = ()
     refused: RuleError | None = None
     unread: bool = False
-    described: Described | None = None
+    described: Describe | None = None
 
 
 def prepare(

@@ -38,7 +38,7 @@ from policyengine.state.grant import Grant
 # Attributes of an output that are only known by inspecting it; callers may not give them.
 OURS = frozenset({"findings", "found", "scores", "size", "text", "valid"})
 OUTPUT = "Output"
-Deciding = Callable[[Mapping[str, Any]], Decision]
+DecideOutput = Callable[[Mapping[str, Any]], Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def kinds_of(needs: Needs, known: Registry) -> Iterable[str]:
     return known.kinds if needs.all_kinds else needs.kinds
 
 
-def conclude(check: ReleaseCheck, grant: Grant, decide: Deciding, fulfilled: Collection[str]) -> Released:
+def conclude(check: ReleaseCheck, grant: Grant, decide: DecideOutput, fulfilled: Collection[str]) -> Released:
     """The result: what may leave. `decide` is called again if the text, as it would leave, is not valid."""
     decision = grant.decision
     if decision.decision != "allow" or decision.unmetered:

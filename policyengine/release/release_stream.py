@@ -46,7 +46,7 @@ from policyengine.state.grant import Grant
 # characters, so that a stream in small chunks costs about the same: with all built-in finders, half a line.
 FEW, WAIT = 6, 4
 # Runs work so that the event loop can go on; the first argument is whether it may wait for somebody.
-Elsewhere = Callable[[bool, Callable[[], Any]], Awaitable[Any]]
+RunElsewhere = Callable[[bool, Callable[[], Any]], Awaitable[Any]]
 FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 
 
@@ -83,14 +83,14 @@ class ReleaseStream:
     left. `buffered` is whether nothing leaves before the end, because a rule or a finder that an order needs reads the
     whole. Before the first chunk it is whether that may be so, because not every order applies to everybody."""
 
-    def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], ways: StreamCalls) -> None:
+    def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], calls: StreamCalls) -> None:
         self._chunks = chunks
-        self._ways = ways
+        self._calls = calls
         self._going: Generator[Any] | AsyncGenerator[Any] | None = None
         self._looking: Chunks | None = None
         self._over = self._closed = False
         self._orders: Orders | None = None
-        self.buffered = ways.buffered or ways.needs_whole
+        self.buffered = calls.buffered or calls.needs_whole
         self.released: Released | None = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -100,7 +100,7 @@ class ReleaseStream:
     def __aiter__(self) -> AsyncIterator[Any]:
         return self.looked_at(_in_thread)
 
-    def looked_at(self, elsewhere: Elsewhere) -> AsyncIterator[Any]:
+    def looked_at(self, elsewhere: RunElsewhere) -> AsyncIterator[Any]:
         """As `async for`, but the caller chooses where texts are inspected."""
         self._going = going = self._as_they_come(elsewhere)
         return going
@@ -132,9 +132,9 @@ class ReleaseStream:
             raise TypeError("an async stream is iterated over with `async for`")
         if self._closed:
             return
-        grant = None if self._ways.buffered else self._ways.grant()
+        grant = None if self._calls.buffered else self._calls.grant()
         steps = self._begin(grant) if grant is not None else None
-        whole, kept = Whole(self._ways.inspection.most), self._kept()
+        whole, kept = Whole(self._calls.inspection.most), self._kept()
         if steps is None and grant is not None:
             # The whole is decided about, and charged, at the end.
             grant.withdraw()
@@ -146,7 +146,7 @@ class ReleaseStream:
                     kept = _keep(kept, chunk)
                     yield from _said(self._guarded(partial(steps.feed, chunk)))
             if steps is None:
-                yield from self._wholly(whole, self._ways.release(whole.content()))
+                yield from self._wholly(whole, self._calls.release(whole.content()))
                 return
             rest = _said(self._end(steps, kept))
         except Exception:
@@ -157,15 +157,15 @@ class ReleaseStream:
             raise
         yield from rest
 
-    async def _as_they_come(self, elsewhere: Elsewhere) -> AsyncGenerator[Any]:
+    async def _as_they_come(self, elsewhere: RunElsewhere) -> AsyncGenerator[Any]:
         if self._closed:
             return
-        waits = self._ways.inspection.waits
-        if waits and not self._ways.buffered:
-            await elsewhere(True, self._ways.first)
-        grant = None if self._ways.buffered else await self._ways.grant_async()
+        waits = self._calls.inspection.waits
+        if waits and not self._calls.buffered:
+            await elsewhere(True, self._calls.first)
+        grant = None if self._calls.buffered else await self._calls.grant_async()
         steps = self._begin(grant) if grant is not None else None
-        whole, kept = Whole(self._ways.inspection.most), self._kept()
+        whole, kept = Whole(self._calls.inspection.most), self._kept()
         if steps is None and grant is not None:
             # The whole is decided about, and charged, at the end.
             await grant.withdraw_async()
@@ -178,9 +178,9 @@ class ReleaseStream:
                 for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
                     yield piece
             if steps is None:
-                release = partial(self._ways.release, whole.content())
+                release = partial(self._calls.release, whole.content())
                 released = await (
-                    self._ways.release_async(whole.content()) if elsewhere is _in_thread else elsewhere(True, release)
+                    self._calls.release_async(whole.content()) if elsewhere is _in_thread else elsewhere(True, release)
                 )
                 for chunk in self._wholly(whole, released):
                     yield chunk
@@ -203,7 +203,7 @@ class ReleaseStream:
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
             raise NotReleased(self._tell(self.released))
-        self._orders = read = self._guarded(partial(ordered, decision, self._ways.fulfilled))
+        self._orders = read = self._guarded(partial(ordered, decision, self._calls.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
         self._looking, self.buffered = steps, steps is None
         return steps
@@ -211,7 +211,7 @@ class ReleaseStream:
     def _tell(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
         """Sets and reports the result, once. `gone` is how far each text has left, if the stream ended early."""
         self._over = True
-        self.released = result = self._ways.report(released, read=self._orders, gone=gone)
+        self.released = result = self._calls.report(released, read=self._orders, gone=gone)
         return result
 
     def _gone(self) -> Mapping[str, int]:
@@ -229,7 +229,7 @@ class ReleaseStream:
             return
         if self._looking is None:
             if whole.names:
-                self._tell(replace(self._ways.looked(whole.content()), allowed=False, text=None))
+                self._tell(replace(self._calls.looked(whole.content()), allowed=False, text=None))
             return
         gone = self._gone()
         with suppress(*FAILURES):
@@ -241,13 +241,16 @@ class ReleaseStream:
         return self._looking.found if self._looking is not None else ()
 
     def _steps(self, read: Orders) -> Chunks | None:
-        known, keys = self._ways.inspection.registry(self._ways.tenant), self._ways.inspection.keys(self._ways.tenant)
+        known, keys = (
+            self._calls.inspection.registry(self._calls.tenant),
+            self._calls.inspection.keys(self._calls.tenant),
+        )
         check_replacements(read, known)
         wide = width(read.kinds, known)
         if wide is None or read.withhold is not None:
             return None
         look, watch = partial(find, kinds=read.kinds, known=known), None
-        if self._ways.needs.cutting.looks:
+        if self._calls.needs.cutting.looks:
             watch = self._watch(known)
             if watch is None:
                 return None
@@ -255,18 +258,18 @@ class ReleaseStream:
         wait = _wait(read.kinds, known)
         return Chunks(
             lambda: TextStream(look, read, keys, wide, starts, quiet, wait),
-            self._ways.inspection.most,
+            self._calls.inspection.most,
             read.truncate,
             watch,
         )
 
     def _kept(self) -> Whole | None:
         """Collects the whole for rules on trial, if they read the text."""
-        return Whole(self._ways.inspection.most) if self._ways.tries else None
+        return Whole(self._calls.inspection.most) if self._calls.tries else None
 
     def _watch(self, known: Registry) -> Watch | None:
         """Evaluates the rules that cut the stream on what has arrived; None if one of them needs the whole."""
-        ways, resource, needs = self._ways, self._ways.resource(), self._ways.needs.cutting
+        calls, resource, needs = self._calls, self._calls.resource(), self._calls.needs.cutting
         finds = bool(needs.attributes & {KINDS, FOUND})
         kinds = frozenset(kinds_of(needs, known)) if finds else frozenset[str]()
         wide = width(kinds, known)
@@ -274,22 +277,22 @@ class ReleaseStream:
             return None
 
         def judge(come: StreamSoFar) -> None:
-            seen = measured(come.content, needs, come.size, ways.inspection)
-            decision = ways.decide({**resource, **seen, **(as_attributes(come.found) if finds else {})})
+            seen = measured(come.content, needs, come.size, calls.inspection)
+            decision = calls.decide({**resource, **seen, **(as_attributes(come.found) if finds else {})})
             if decision.decision != "allow" or decision.unmetered:
                 raise CutOff(decision, come.found)
 
         look, keeps = partial(find, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
         starts, least = begins(kinds, known), LEAST if "scores" in needs.attributes else 0
         wait = SHORTEST_STEP if _asks_others(kinds, known) else 0
-        return Watch(lambda: WatchedText(look, wide, starts, wait), judge, keeps, ways.inspection.most, least)
+        return Watch(lambda: WatchedText(look, wide, starts, wait), judge, keeps, calls.inspection.most, least)
 
     def _tried(self, released: Released, whole: Whole | None) -> Released:
         """Adds the results of rules on trial for the whole, with their findings. Nothing depends on them."""
         if whole is None:
             return released
         try:
-            tried, findings = self._ways.tried(whole.content())
+            tried, findings = self._calls.tried(whole.content())
         except FAILURES:
             return released
         seen = tuple(dict.fromkeys((*released.findings, *findings)))

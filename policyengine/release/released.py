@@ -12,7 +12,7 @@ from policyengine.release.validity import Violation
 from policyengine.state.grant import Grant
 
 # Gives what is known of a text, on demand.
-Described = Callable[[], Mapping[str, Any]]
+Describe = Callable[[], Mapping[str, Any]]
 _NO_SOURCES = "attribute `sources` is missing"
 
 
@@ -56,7 +56,7 @@ class Released:
 class Admitted(Released):
     """The result for the input of a model. `text` is the part that may go in."""
 
-    described: Described | None = field(default=None, repr=False, compare=False)
+    described: Describe | None = field(default=None, repr=False, compare=False)
 
     @property
     def input(self) -> Mapping[str, Any] | None:

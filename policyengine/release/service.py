@@ -169,7 +169,7 @@ class Releases(Authorizes):
         texts = self._texts
         check = cache(partial(self._check, "", output, known, None, texts.output.before_any))
         accepts = _onto(known, _untried if texts.output.tried is not texts.output.whole else None)
-        ways = StreamCalls(
+        calls = StreamCalls(
             first=check,
             grant=lambda: run(self._deciding(check(), principal, context, session, opens, accepts), self._store.run),
             grant_async=lambda: run_async(
@@ -190,7 +190,7 @@ class Releases(Authorizes):
             looked=lambda text: self._looked(text, principal, output, known, context, fulfilled),
             needs_whole=texts.orders.hold(self._inspection.registry(tenant)),
         )
-        return ReleaseStream(chunks, ways)
+        return ReleaseStream(chunks, calls)
 
     def admit(
         self,

@@ -45,7 +45,7 @@ Compared = tuple[str, str]
 # Orders about findings.
 ORDERS = frozenset({"redact", "mask", "hash", "replace", "tokenize"})
 
-Subject = Callable[[Expr], bool]
+IsSubject = Callable[[Expr], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def model_input(expr: Expr) -> bool:
     )
 
 
-def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
+def needs(rules: Iterable[Rule], subject: IsSubject) -> Needs:
     """What these rules, which may apply to one request, need to know of the text."""
     whole = _Reads()
     looking: list[str] = []
@@ -145,7 +145,7 @@ class TextNeeds:
         return replace(self, tried=self.whole)
 
 
-def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Subject) -> TextNeeds:
+def text_needs(policies: PolicySet, action: str, resource_type: str, subject: IsSubject) -> TextNeeds:
     """What the rules about a text need to know of it."""
     rules = applying(policies.rules, action, resource_type)
     tried = applying(policies.tried, action, resource_type)
@@ -204,7 +204,7 @@ def applying(rules: Sequence[Rule], action: str, resource_type: str) -> list[Rul
     ]
 
 
-def _read(expr: Expr, subject: Subject, reads: _Reads) -> None:
+def _read(expr: Expr, subject: IsSubject, reads: _Reads) -> None:
     match expr:
         case Contains(item=Const(value=str(kind)), collection=Attribute(base=base, name=name)) if (
             name == KINDS and subject(base)
@@ -240,7 +240,7 @@ def _read(expr: Expr, subject: Subject, reads: _Reads) -> None:
                 _read_part(expr, part, subject, reads)
 
 
-def _read_part(parent: Expr, part: Expr, subject: Subject, reads: _Reads) -> None:
+def _read_part(parent: Expr, part: Expr, subject: IsSubject, reads: _Reads) -> None:
     """Reads a part of something other than the text itself. Another member of the context does not read the context as
     a whole."""
     if isinstance(parent, Attribute | Has) and isinstance(part, Root):

@@ -27,7 +27,7 @@ from policyengine.release.treatment import Orders
 STEP = 8
 SHORTEST_STEP = 32
 # Whether no finding that is to be treated begins in a text from one place up to another.
-FailsafeStream = Callable[[str, int, int], bool]
+FindsNothing = Callable[[str, int, int], bool]
 # The most findings of a stream that are reported; the others are treated all the same.
 MOST_FOUND = 10_000
 
@@ -55,7 +55,7 @@ class TextStream:
         keys: Keys,
         width: int,
         begins: Begins | None = None,
-        quiet: FailsafeStream | None = None,
+        quiet: FindsNothing | None = None,
         wait: int = 0,
     ) -> None:
         self._find = find

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from policyengine.detect.finding import covers
 from policyengine.model.decision import Obligation
 
-How = Literal["mask", "tokenize", "hash", "replace", "redact"]
+TreatmentKind = Literal["mask", "tokenize", "hash", "replace", "redact"]
 # Weakest first.
-_ORDER: tuple[How, ...] = ("mask", "tokenize", "hash", "replace", "redact")
+_ORDER: tuple[TreatmentKind, ...] = ("mask", "tokenize", "hash", "replace", "redact")
 # A mask shows no more of a value than this.
 LONGEST_KEEP = 8
 
@@ -21,7 +21,7 @@ class Treatment:
     """`keep` is how many characters a mask shows, at most `LONGEST_KEEP` and never more than half of a value; `text` is
     the text of a replacement."""
 
-    how: How
+    how: TreatmentKind
     keep: int = 0
     text: str = ""
 
@@ -92,7 +92,7 @@ def orders(obligations: Sequence[Obligation]) -> Orders:
     )
 
 
-def _treatment(how: How, said: Mapping[str, Any]) -> Treatment:
+def _treatment(how: TreatmentKind, said: Mapping[str, Any]) -> Treatment:
     if how == "mask":
         return Treatment(how, keep=min(_count(said, "keep"), LONGEST_KEEP))
     return Treatment(how, text=_text(said, "with")) if how == "replace" else Treatment(how)

@@ -15,7 +15,7 @@ from policyengine.diagnostics.source import Span
 from policyengine.model.operators import pattern
 from policyengine.model.refined import FORMATS
 from policyengine.model.values import INT_MAX, Fault
-from policyengine.schema.shapes import Bound, Shape
+from policyengine.schema.shapes import Shape, ShapeBound
 from policyengine.syntax import ast
 
 MAX_VALUES = 256
@@ -29,9 +29,9 @@ _IN_ORDER = (*_SIZES, *_NUMBERS, "pattern")
 WORDS = frozenset({*_SIZES, *_NUMBERS, "pattern"})
 
 
-def bounds(schema: dict[str, Any]) -> tuple[tuple[Bound, ...], list[str]]:
+def bounds(schema: dict[str, Any]) -> tuple[tuple[ShapeBound, ...], list[str]]:
     """The bounds, and the keywords that cannot be expressed."""
-    read_bounds: list[Bound] = []
+    read_bounds: list[ShapeBound] = []
     lost: list[str] = []
     for word in (word for word in _IN_ORDER if word in schema):
         value = schema[word]

@@ -26,7 +26,7 @@ from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, SetT, Ty
 from policyengine.model.values import DIFFERING, MAX_DEPTH, Entity, Fault, Mention, Uid, as_entity, is_text, plain_text
 from policyengine.schema.schema import TOOL, Schema, mentions
 
-Said = Mapping[str, Any]
+MentionContent = Mapping[str, Any]
 # The most values of an entity that are compared to tell whether two mentions are equal; larger ones count as different.
 MAX_COMPARED = 10_000
 _IDENTITY = frozenset({"type", "id"})
@@ -36,7 +36,7 @@ AGENT = "agent"
 class Mentioned(NamedTuple):
     """Some mentions: by entity, those with content; and the entities that are only named."""
 
-    said: dict[Uid, list[Said]]
+    contents: dict[Uid, list[MentionContent]]
     named: AbstractSet[tuple[str, str]]
 
 
@@ -109,7 +109,7 @@ class Mentions:
         """Merges what is said of each entity; None if that changes nothing."""
         if not (_differ(self.own, _NONE) or _differ(self.others, self.own)):
             return None
-        return _Together(self._schema, self.own.said, self.others.said)
+        return _Together(self._schema, self.own.contents, self.others.contents)
 
     def _own(self) -> Iterator[tuple[Any, Type | None]]:
         yield self._request.principal, None
@@ -159,7 +159,7 @@ class _Collecting:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._said: dict[Uid, list[Said]] = {}
+        self._said: dict[Uid, list[MentionContent]] = {}
         self._named: set[tuple[str, str]] = set()
         self._seen: set[int] = set()
         self._left: list[Entity] = []
@@ -237,17 +237,17 @@ _NONE = Mentioned({}, frozenset())
 
 def _differ(some: Mentioned, others: Mentioned) -> bool:
     """Whether the mentions of any entity in `some`, together with those in `others`, are not all equal."""
-    for uid, said in some.said.items():
+    for uid, said in some.contents.items():
         if uid in some.named or uid in others.named:
             return True
-        every = [*said, *others.said.get(uid, ())]
+        every = [*said, *others.contents.get(uid, ())]
         if len(every) > 1 and len({_Written().of(_rest(one)) for one in every}) > 1:
             return True
     # An entity that is only named here may have content there.
-    return any(uid in some.named for uid in others.said)
+    return any(uid in some.named for uid in others.contents)
 
 
-def _rest(said: Said) -> Said:
+def _rest(said: MentionContent) -> MentionContent:
     return {name: value for name, value in said.items() if name not in _IDENTITY}
 
 
@@ -257,15 +257,16 @@ def _rest(said: Said) -> Said:
 class _Together:
     """Everything that is said of each entity, by whether the mention is the caller's own."""
 
-    def __init__(self, schema: Schema, own: Mapping[Uid, list[Said]], others: Mapping[Uid, list[Said]]) -> None:
+    def __init__(
+        self, schema: Schema, own: Mapping[Uid, list[MentionContent]], others: Mapping[Uid, list[MentionContent]]
+    ) -> None:
         self._schema, self._own, self._others = schema, own, others
         self._made: dict[tuple[Uid, bool], dict[str, Any]] = {}
         self._todo: list[tuple[Uid, bool]] = []
         self.contradicts = False
 
     def whole(self, uid: Uid, own: bool) -> dict[str, Any]:
-        """The attributes. They are only complete when everything is finished, because entities may mention each other
-        in circles."""
+        """The attributes. They are complete only at the end, because entities may mention each other in circles."""
         made = self._made.get((uid, own))
         if made is None:
             made = self._made[uid, own] = {"type": uid.type, "id": uid.id}
@@ -290,7 +291,7 @@ class _Together:
                 type_ = types.get(name) or (fields[name].type if name in fields else None)
                 self._made[uid, own][name] = self._one(values, type_, own)
 
-    def _copy(self, said: Said, uid: Uid, own: bool) -> None:
+    def _copy(self, said: MentionContent, uid: Uid, own: bool) -> None:
         """The content of a single mention: merging is only needed in places that can mention others."""
         made = self._made[uid, own]
         made.update([each for each in said.items() if type(each[0]) is str and each[0] not in _IDENTITY])

@@ -63,9 +63,9 @@ def _check_said(
     more: frozenset[str] = frozenset(),
 ) -> None:
     # Entities that are only named have no other names.
-    for uid in sorted(mentioned.said):
+    for uid in sorted(mentioned.contents):
         names = names_of(uid.type, schema)
-        for entity in mentioned.said[uid]:
+        for entity in mentioned.contents[uid]:
             for name in sorted(names.sourced & entity.keys()):
                 raise Fault(codes.CLAIMED.id, f"only the entity source may supply `{name}` of a `{uid.type}`")
             if not entity.keys() <= names.members:

@@ -24,7 +24,7 @@ KINDS: dict[str, frozenset[str]] = {
 }
 EVERY_KIND: frozenset[str] = frozenset().union(*KINDS.values())
 
-Bound = tuple[str, str, Any]
+ShapeBound = tuple[str, str, Any]
 
 
 def kind_of(value: object) -> frozenset[str]:
@@ -55,7 +55,7 @@ class Shape:
     # The scalars that are allowed.
     values: tuple[Any, ...] | None = None
     # The restrictions of a kind beyond its type, as (kind, name of the bound, constant).
-    bounds: tuple[Bound, ...] = ()
+    bounds: tuple[ShapeBound, ...] = ()
     path: str = field(default="", compare=False)
 
 
@@ -126,7 +126,7 @@ def _in_either(left: Shape, right: Shape) -> tuple[Any, ...] | None:
     return tuple(value for _, value in dict.fromkeys(map(_exact, (*sides[0], *sides[1]))))
 
 
-def _tighter(left: tuple[Bound, ...], right: tuple[Bound, ...]) -> tuple[Bound, ...]:
+def _tighter(left: tuple[ShapeBound, ...], right: tuple[ShapeBound, ...]) -> tuple[ShapeBound, ...]:
     """All bounds; of two with one name the tighter, if one is."""
     kept = {(kind, name): value for kind, name, value in left}
     for kind, name, value in right:

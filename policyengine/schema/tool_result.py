@@ -15,8 +15,8 @@ from policyengine.model.refined import fits
 from policyengine.model.types import Type
 from policyengine.syntax import ast
 
-Steps = tuple[str | None, ...]
-Way = tuple[str | int, ...]
+MarkPath = tuple[str | None, ...]
+ValuePath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Returned:
     element of a list, and the type of the value there."""
 
     type: Type
-    trusted: tuple[tuple[Steps, Type], ...] = ()
-    readers: tuple[tuple[Steps, Type], ...] = ()
+    trusted: tuple[tuple[MarkPath, Type], ...] = ()
+    readers: tuple[tuple[MarkPath, Type], ...] = ()
 
 
-def marks(expr: ast.TypeExpr, most: int) -> Iterator[tuple[tuple[str, ...], Steps, ast.TypeExpr]]:
+def marks(expr: ast.TypeExpr, most: int) -> Iterator[tuple[tuple[str, ...], MarkPath, ast.TypeExpr]]:
     """The marked places in a written type. Those more than `most` steps away are left out: they are not trusted."""
-    todo: list[tuple[Steps, ast.TypeExpr]] = [((), expr)]
+    todo: list[tuple[MarkPath, ast.TypeExpr]] = [((), expr)]
     while todo:
         steps, node = todo.pop()
         if len(steps) > most:
@@ -64,17 +64,17 @@ def unmarked(expr: ast.TypeExpr, most: int) -> ast.TypeExpr:
     return expr
 
 
-def trusted_places(returned: Returned, result: Any) -> Iterator[tuple[Way, Any]]:
+def trusted_places(returned: Returned, result: Any) -> Iterator[tuple[ValuePath, Any]]:
     """The trusted values in a result, each with its path. A value that is not of its declared type is left out."""
     for steps, type_ in returned.trusted:
         yield from ((way, value) for way, value in _places(result, steps) if fits(value, type_))
 
 
-def read_by(returned: Returned, result: Any) -> dict[Way, tuple[str, ...]]:
+def read_by(returned: Returned, result: Any) -> dict[ValuePath, tuple[str, ...]]:
     """Who may see those records of a result that name their readers, by path. Everyone who is named anywhere in the
     record may see all of it; if a value that names readers is not of its declared type, nobody may."""
-    readers: dict[Way, set[str]] = {}
-    broken: set[Way] = set()
+    readers: dict[ValuePath, set[str]] = {}
+    broken: set[ValuePath] = set()
     for steps, type_ in returned.readers:
         name = max((at for at, step in enumerate(steps) if step is not None), default=0)
         for around, holder in _places(result, steps[:name]):
@@ -89,8 +89,8 @@ def read_by(returned: Returned, result: Any) -> dict[Way, tuple[str, ...]]:
     return {way: () if way in broken else tuple(sorted(named)) for way, named in readers.items()}
 
 
-def _places(result: Any, steps: Steps) -> list[tuple[Way, Any]]:
-    values: list[tuple[Way, Any]] = [((), result)]
+def _places(result: Any, steps: MarkPath) -> list[tuple[ValuePath, Any]]:
+    values: list[tuple[ValuePath, Any]] = [((), result)]
     for step in steps:
         values = [((*way, at), item) for way, value in values for at, item in _below(value, step)]
     return values

@@ -32,7 +32,7 @@ from policyengine.state.operations import (
     OpenSession,
     Operation,
     Outcome,
-    Read,
+    ReadDocuments,
     ReadSession,
     Refused,
     Rejected,
@@ -75,7 +75,7 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
             return _cancel(operation, documents, now)
         case OpenSession() | Label() | ReadSession():
             return Applied(*sessions.apply(operation, documents[operation.key], now))
-        case Read(named):
+        case ReadDocuments(named):
             return Applied(DocumentsFound(now, tuple(documents[key] for key in named)))
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
             answer, writes = approvals.apply(operation, documents, now)

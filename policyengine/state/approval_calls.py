@@ -14,12 +14,19 @@ from policyengine.events.event import Event
 from policyengine.events.sink import Sink
 from policyengine.model.values import Fault
 from policyengine.state import approval_operations as said
-from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, OpenTicket, TellTicket, Verdict
+from policyengine.state.approval_operations import (
+    ApprovalVerdict,
+    CloseTicket,
+    DecideTicket,
+    Enter,
+    OpenTicket,
+    TellTicket,
+)
 from policyengine.state.approval_tasks import LONGEST, Submission, Task, task, ticket
 from policyengine.state.approvals import KEPT
 from policyengine.state.approvers import Ineligible, eligible, shown
 from policyengine.state.approving import AccessRequest, ApprovalRef, index_key, new_reference, reference
-from policyengine.state.operations import REUSED, DocumentsFound, Outcome, Read, Rejected
+from policyengine.state.operations import REUSED, DocumentsFound, Outcome, ReadDocuments, Rejected
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND
 from policyengine.steps import Steps, awaited, plain, run
@@ -136,7 +143,7 @@ class Approvals:
         return ""
 
     def _decide(
-        self, verdict: Verdict, id_: str, approver: Mapping[str, Any], why: str, caller: str, context: Any
+        self, verdict: ApprovalVerdict, id_: str, approver: Mapping[str, Any], why: str, caller: str, context: Any
     ) -> Steps[Task]:
         named = _named(id_)
         who, rules = yield from self._eligible(named, approver, context)
@@ -218,7 +225,7 @@ def _named(id_: Any) -> ApprovalRef:
 
 
 def _ticket(named: ApprovalRef) -> Steps[tuple[Mapping[str, Any], int]]:
-    return _document((yield Read((named.key,))))
+    return _document((yield ReadDocuments((named.key,))))
 
 
 def _read(named: ApprovalRef) -> Steps[Task]:
@@ -240,14 +247,14 @@ def _unfinished(tenant: str | None) -> Steps[Sequence[tuple[Mapping[str, Any], T
         numbers = sorted((yield from _open(index_key(each))))
         for start in range(0, len(numbers), AT_ONCE):
             keys = tuple(ApprovalRef(each, number).key for number in numbers[start : start + AT_ONCE])
-            outcome = yield Read(keys)
+            outcome = yield ReadDocuments(keys)
             if isinstance(outcome, DocumentsFound):
                 tasks += [(each, task(each, outcome.now)) for each in outcome.documents if each is not None]
     return sorted(tasks, key=lambda pair: (pair[1].created, pair[1].id))
 
 
 def _open(index: str) -> Steps[list[str]]:
-    outcome = yield Read((index,))
+    outcome = yield ReadDocuments((index,))
     document = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
     return list(document["open"]) if document is not None else []
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Ticket = Mapping[str, Any]
-Verdict = Literal["approve", "reject"]
+ApprovalVerdict = Literal["approve", "reject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class DecideTicket:
 
     key: str
     index: str
-    verdict: Verdict
+    verdict: ApprovalVerdict
     who: str
     rules: tuple[str, ...]
     why: str = ""

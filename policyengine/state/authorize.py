@@ -43,7 +43,7 @@ from policyengine.state.operations import (
     DocumentsFound,
     Operation,
     Outcome,
-    Read,
+    ReadDocuments,
     ReadSession,
     Rejected,
     SessionWrite,
@@ -65,7 +65,7 @@ PLANS = 4_096
 # How long a reservation can be settled.
 KEEP = 35 * 86_400 * SECOND
 
-Deciding = Callable[[Any, Any, Any, Any], Decision]
+Decide = Callable[[Any, Any, Any, Any], Decision]
 # The member of a context that presents an approval.
 APPROVAL = "approval"
 
@@ -145,7 +145,7 @@ def _digest(value: Any) -> str:
 
 
 def authorizing(
-    asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store
+    asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Decide, store: Store
 ) -> Authorizing:
     """The grant. Yields operations and receives their outcomes; a StoreError that is thrown in denies."""
     context, unpriced = priced(asked.context, asked.resource, metering.prices)
@@ -167,7 +167,7 @@ def authorizing(
 
 
 def _authorizing(
-    asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store
+    asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Decide, store: Store
 ) -> Authorizing:
     context = asked.context
     if isinstance(context, Mapping) and SESSION in context:
@@ -256,7 +256,7 @@ def _why(
         use = None
     if use is None:
         return WHY[UNVERIFIABLE]
-    outcome = yield Read((use.key,))
+    outcome = yield ReadDocuments((use.key,))
     if not isinstance(outcome, DocumentsFound):
         return WHY[UNVERIFIABLE]
     covered = approvals.consumed(use, outcome.documents[0], outcome.now)

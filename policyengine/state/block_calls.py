@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from policyengine.blocks.block import KINDS, LONGEST, Block, Kind, block_name, read_id
+from policyengine.blocks.block import KINDS, LONGEST, Block, BlockKind, block_name, read_id
 from policyengine.diagnostics.suggest import one_of
 from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
@@ -27,7 +27,9 @@ class Blocks:
         self._events = events
         self._after = after
 
-    def _block(self, kind: Kind, id: str, *, seconds: float | None = None, why: str = "", by: str = "") -> Steps[Block]:
+    def _block(
+        self, kind: BlockKind, id: str, *, seconds: float | None = None, why: str = "", by: str = ""
+    ) -> Steps[Block]:
         """Denies this person or thing on every node, for this many seconds; for ever without `seconds`. `id` applies to
         any type, or names one: `User::"ann"`. `why` is shown to whoever is denied. Raises ValueError for an id that
         names nobody, and StoreError."""
@@ -37,7 +39,7 @@ class Blocks:
         asked = _impose(kind, id, why, by, True, length)
         return self._done(asked, (yield asked))
 
-    def _unblock(self, kind: Kind, id: str, *, why: str = "", by: str = "") -> Steps[None]:
+    def _unblock(self, kind: BlockKind, id: str, *, why: str = "", by: str = "") -> Steps[None]:
         """Lifts a block, exactly as it was named. Raises ValueError and StoreError."""
         asked = _impose(kind, id, why, by, False, 0)
         self._done(asked, (yield asked))

@@ -37,7 +37,7 @@ class _Unusual(Exception):
     """Not compiled, or not as it should be."""
 
 
-class Compiled(Struct, gc=False):
+class CompiledLimit(Struct, gc=False):
     """One limit. `known` are the last charges, by the values of its keys: each as all charges of a request."""
 
     limit: LimitRule
@@ -55,13 +55,13 @@ class Compiled(Struct, gc=False):
     fixed: bool
 
 
-class Plan(Struct, gc=False):
+class CompiledLimits(Struct, gc=False):
     """The limits that one decision names. `compiled` is None if one of them reads too much. A principal of one of the
     types in `delegates` may have got its task from another, and is then not the only actor. If no limit reads more of
     an entity than its identity, other statements about the entity in the same request do not matter."""
 
     snapshot: Snapshot
-    compiled: tuple[Compiled, ...] | None
+    compiled: tuple[CompiledLimit, ...] | None
     delegates: frozenset[str] = frozenset()
     reads_entities: bool = True
     # The limits that count an amount; and whether any of them has a calendar window.
@@ -99,23 +99,25 @@ class Plan(Struct, gc=False):
         return Charges(self.metered(charges, Seen(principal, action, resource, context, self.snapshot.world)))
 
 
-def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan:
+def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> CompiledLimits:
     """What the limits of these names read. It applies to requests that the snapshot allows."""
     limits = [metering.limits[name] for name in names]
     delegates = frozenset(type_ for type_ in snapshot.schema.entities if delegators(type_, snapshot.schema) is not None)
     if len(limits) > MAX_CHARGES:
-        return Plan(snapshot, None)
+        return CompiledLimits(snapshot, None)
     try:
         compiled = tuple(_compiled(limit, snapshot.world.records) for limit in limits)
     except (_Unusual, Fault):
-        return Plan(snapshot, None)
+        return CompiledLimits(snapshot, None)
     reads = any(_reads_entities(limit.spec) for limit in limits)
     counted = tuple(limit for limit in limits if limit.spec.of is not None)
     find = _finding(compiled[0], delegates) if len(compiled) == 1 and compiled[0].fixed and not reads else None
-    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled), find)
+    return CompiledLimits(
+        snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled), find
+    )
 
 
-def _finding(one: Compiled, delegates: frozenset[str]) -> Callable[[Any, Any, Any], tuple[Charge] | None]:
+def _finding(one: CompiledLimit, delegates: frozenset[str]) -> Callable[[Any, Any, Any], tuple[Charge] | None]:
     known, key = one.known, one.key
 
     def find(p: Any, r: Any, c: Any) -> tuple[Charge] | None:
@@ -143,7 +145,7 @@ def _reads_entities(spec: LimitSpec) -> bool:
     return any(isinstance(e, Attribute) and isinstance(e.base.type, EntityT) for expr in read for e in walk(expr))
 
 
-def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int) -> tuple[Charge]:
+def _charge(one: CompiledLimit, principal: Any, resource: Any, context: Any, now: int) -> tuple[Charge]:
     read = one.key(principal, resource, context)
     known = one.known.get(read)
     if known is not None and one.fixed:
@@ -173,11 +175,11 @@ def _as_evaluated(read: Any) -> Any:
 # ---- compiling ----
 
 
-def _compiled(limit: LimitRule, records: Records) -> Compiled:
+def _compiled(limit: LimitRule, records: Records) -> CompiledLimit:
     spec = limit.spec
     keys = tuple(_key(expr, records) for expr in spec.by)
     fixed = isinstance(spec.ceiling, Const) and spec.of is None and not isinstance(spec.per, str)
-    return Compiled(
+    return CompiledLimit(
         limit,
         limit.rule.name,
         _each(keys),

@@ -21,7 +21,7 @@ from policyengine.model.frozen import copied
 from policyengine.state.after_grant import reported
 from policyengine.state.authorize import APPROVAL, KEEP, PLANS, holder
 from policyengine.state.charges import Metered, Seen
-from policyengine.state.compiled_charges import Plan
+from policyengine.state.compiled_charges import CompiledLimits
 from policyengine.state.grant import Grant
 from policyengine.state.granting import denied_by_store, granted, unmetered
 from policyengine.state.ids import new_id
@@ -42,7 +42,7 @@ class ChargingPlan(Struct, frozen=True, gc=False):
 
     decided: Decision
     metered: Decision
-    plan: Plan
+    plan: CompiledLimits
     alerts: bool
 
 
@@ -55,7 +55,7 @@ class ChargingRequest(Struct, frozen=True, gc=False):
     charges: tuple[Charge, ...]
     lease: int
     memo: str
-    way: ChargingPlan
+    plan: ChargingPlan
     known: tuple[Snapshot, Metering]
     store: Store
     principal: Any
@@ -70,7 +70,7 @@ class ChargingRequest(Struct, frozen=True, gc=False):
     @property
     def metered(self) -> tuple[Metered, ...]:
         seen = Seen(self.principal, self.action, self.resource, self.context, self.known[0].world)
-        return self.way.plan.metered(self.charges, seen)
+        return self.plan.plan.metered(self.charges, seen)
 
 
 def straight(
@@ -96,12 +96,12 @@ def straight(
                 return None
     decided = snapshot.evaluator.decide(principal, action, resource, context)
     # By identity: decisions are shared and kept alive. Most requests get the same decision as the one before.
-    way = metering.ways.get(None)
+    way = metering.charging_plans.get(None)
     if way is None or way.decided is not decided:
-        way = _way(decided, snapshot, metering)
+        way = _plan(decided, snapshot, metering)
         if way is None:
             return None
-    plan: Plan = way.plan
+    plan: CompiledLimits = way.plan
     charges: tuple[Charge, ...] | None = None
     if plan.find is not None and (context is None or "agent" not in context):
         try:
@@ -154,11 +154,11 @@ def unrecorded(
     return Grant(decision, prices=metering.prices)
 
 
-def _way(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingPlan | None:
+def _plan(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingPlan | None:
     """The plan of a decision that allows and names limits; None for any other, and until it is known what those limits
     read."""
-    ways = metering.ways
-    way: ChargingPlan | None = ways.get(id(decided))
+    plans = metering.charging_plans
+    way: ChargingPlan | None = plans.get(id(decided))
     if way is None or way.decided is not decided:
         plan = metering.plans.get(decided.limits)
         if (
@@ -170,17 +170,17 @@ def _way(decided: Decision, snapshot: Snapshot, metering: Metering) -> ChargingP
             or decided.tried
         ):
             return None
-        if len(ways) > PLANS:
-            ways.clear()
+        if len(plans) > PLANS:
+            plans.clear()
         way = ChargingPlan(decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting)
-        ways[id(decided)] = way
-    ways[None] = way
+        plans[id(decided)] = way
+    plans[None] = way
     return way
 
 
 def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
     """The grant for what was committed, or the denial."""
-    metering, way = asked.known[1], asked.way
+    metering, way = asked.known[1], asked.plan
     if type(outcome) is Done:
         # As in `granted`, for requests that only charge.
         expires = outcome.expires_at / SECOND
@@ -197,5 +197,5 @@ def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
 def away(asked: ChargingRequest, error: StoreError) -> Grant:
     """The answer if the store is unavailable."""
     if all(one.limit.spec.fails_open for one in asked.metered):
-        return unmetered(asked.way.metered, error.public_message)
+        return unmetered(asked.plan.metered, error.public_message)
     return denied_by_store(codes.STORE_AWAY.id, error.public_message, asked.known[0])

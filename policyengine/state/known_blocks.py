@@ -17,12 +17,12 @@ from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
 from policyengine.blocks.block import Block
-from policyengine.blocks.denylist import NOBODY, Denylist, Tenants, attribute_tenant
+from policyengine.blocks.denylist import NOBODY, Denylist, FindTenants, attribute_tenant
 from policyengine.blocks.evaluator import Blocking
 from policyengine.bundle import Snapshot
 from policyengine.lazy_import import logger
 from policyengine.state.block_operations import BEAT, Beat, ReadBlocks, beat_key
-from policyengine.state.operations import DocumentsFound, Read
+from policyengine.state.operations import DocumentsFound, ReadDocuments
 from policyengine.state.store import Sharded, Store, StoreError
 from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import SECOND
@@ -53,7 +53,7 @@ class KnownBlocks:
         changed: Callable[[], None],
         every: float = EVERY,
         bound: float = BOUND,
-        tenants: Tenants = attribute_tenant,
+        tenants: FindTenants = attribute_tenant,
         lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.blocks = NOBODY
@@ -85,7 +85,7 @@ class KnownBlocks:
         self._shards: dict[str, tuple[int, int, int]] = {}
         if isinstance(store, Memory):
             # Nobody else writes to this store: it calls the board at each change.
-            store.boards.add(self)
+            store.blocks_listeners.add(self)
             self.read()
             return
         try:
@@ -120,7 +120,7 @@ class KnownBlocks:
                 self._look_at(place)
 
     def _look_at(self, place: str) -> None:
-        outcome = self._asked(Read((beat_key(place),)))
+        outcome = self._asked(ReadDocuments((beat_key(place),)))
         beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
         known = self._shards.get(place)
         if known is not None and (beat < known[0] or since > known[1]):
@@ -139,7 +139,7 @@ class KnownBlocks:
         log.warning("the state store was emptied or restored", voided_before=self.since // SECOND)
         self._lost()
 
-    def _asked(self, operation: Beat | Read | ReadBlocks) -> DocumentsFound:
+    def _asked(self, operation: Beat | ReadDocuments | ReadBlocks) -> DocumentsFound:
         outcome = self._store.run(operation)
         if not isinstance(outcome, DocumentsFound):
             raise StoreError("the state store gave an answer of the wrong kind")
@@ -180,7 +180,7 @@ class KnownBlocks:
         for thread in self._threads:
             thread.start()
 
-    def tell_tenants(self, tenants: Tenants) -> None:
+    def tell_tenants(self, tenants: FindTenants) -> None:
         """Sets the function that finds the tenants of a request."""
         with self._lock:
             self._tenants = tenants

@@ -208,7 +208,7 @@ class ReadSession(Struct, frozen=True, gc=False):
         return (self.key,)
 
 
-class Read(Struct, frozen=True, gc=False):
+class ReadDocuments(Struct, frozen=True, gc=False):
     """Reads documents as they are."""
 
     named: tuple[str, ...]
@@ -254,7 +254,7 @@ Operation = (
     | OpenSession
     | Label
     | ReadSession
-    | Read
+    | ReadDocuments
     | Adjust
     | ApprovalOperation
     | BlockOperation

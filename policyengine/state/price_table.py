@@ -8,14 +8,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from policyengine.state.prices import NoPrice, Table, TokenCounts
+from policyengine.state.prices import NoPrice, PriceTable, TokenCounts
 
 
 class NoTable(ValueError):
     """The library is not installed."""
 
 
-def price_table() -> Table:
+def price_table() -> PriceTable:
     """The table. Raises NoTable."""
     try:
         import genai_prices

@@ -54,7 +54,7 @@ class Price:
 
 
 # The price of tokens, from the model, its provider (empty if unknown) and the counts. Raises NoPrice.
-Table = Callable[[str, str, TokenCounts], Decimal]
+PriceTable = Callable[[str, str, TokenCounts], Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Prices:
     """`own` are prices by the id of a model; a text in place of a price names a model with the same price."""
 
     own: Mapping[str, Price | str] = field(default_factory=dict)
-    table: Table | None = None
+    table: PriceTable | None = None
 
     def cost(self, cost: Mapping[str, Any], resource: Any) -> dict[str, Any]:
         """The cost with the values derived from its tokens. Raises NoPrice."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from threading import RLock
 from typing import Any
 
-from policyengine.blocks.denylist import NOBODY, Tenants
+from policyengine.blocks.denylist import NOBODY, FindTenants
 from policyengine.bounded_cache import BoundedCache
 from policyengine.bundle import Snapshot
 from policyengine.events.event import Event
@@ -24,7 +24,7 @@ from policyengine.state.fast_authorize import answered, away, straight, unrecord
 from policyengine.state.grant import Grant
 from policyengine.state.known_blocks import KnownBlocks, behind
 from policyengine.state.lease_memo import reopened
-from policyengine.state.operations import DocumentsFound, Read, lease_key
+from policyengine.state.operations import DocumentsFound, ReadDocuments, lease_key
 from policyengine.state.prices import NO_PRICES, Prices
 from policyengine.state.session_calls import Sessions
 from policyengine.state.stateful_rules import SESSIONS, Metering, metering
@@ -257,7 +257,7 @@ class Authorizes:
         """The reservation that `authorize` granted to this caller, in any process, to settle, renew or cancel it; None
         if there is none. Raises StoreError."""
         key = lease_key(id)
-        outcome = self._store.run(Read((key,)))
+        outcome = self._store.run(ReadDocuments((key,)))
         if (
             not isinstance(outcome, DocumentsFound)
             or (lease := outcome.documents[0]) is None
@@ -278,7 +278,7 @@ class Authorizes:
             self._prices = prices
             self._publish()
 
-    def find_tenants(self, tenants: Tenants) -> None:
+    def find_tenants(self, tenants: FindTenants) -> None:
         """Sets the function that finds the tenants of a request, for blocks of tenants. The default are the attribute
         `tenant` of every actor, and `context.tenant`."""
         if self._board is not None:

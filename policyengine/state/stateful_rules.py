@@ -48,7 +48,7 @@ class Metering:
     limits: Mapping[str, LimitRule]
     readers: tuple[Rule, ...]
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
-    ways: dict[int | None, Any] = field(default_factory=dict, compare=False)
+    charging_plans: dict[int | None, Any] = field(default_factory=dict, compare=False)
     denials_owe: bool = False
     events: Sink = field(default_factory=Nowhere, compare=False)
     prices: Prices = field(default=NO_PRICES, compare=False)

@@ -68,7 +68,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class UsageFilter:
     """Which usage to return: every attribute that is not None must match. `day` is `2026-03-01`."""
 
     rule: str | None = None

@@ -15,10 +15,20 @@ from policyengine.model.values import Fault
 from policyengine.state import amounts
 from policyengine.state.charges import key_of, window
 from policyengine.state.ids import new_id
-from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, Read
+from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, ReadDocuments
 from policyengine.state.stateful_rules import LimitRule
 from policyengine.state.store import Store, document_in
-from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, change_of, change_tenant, usage_of, window_of
+from policyengine.state.usage import (
+    Change,
+    Sum,
+    Usage,
+    UsageFilter,
+    added_up,
+    change_of,
+    change_tenant,
+    usage_of,
+    window_of,
+)
 from policyengine.state.windows import SECOND, Concurrent
 from policyengine.steps import in_thread
 
@@ -50,7 +60,7 @@ class Meters:
     ) -> list[Usage]:
         """The current usage, meter by meter, by rule and key. Raises StoreError, and ValueError for a text that is not
         a day."""
-        wanted = Wanted(rule, key, tenant, model, day)
+        wanted = UsageFilter(rule, key, tenant, model, day)
         now = self._now()
         # Each once, even if a store returns one twice.
         usages = {name: usage_of(name, document, now) for name, document in self._store.survey("meter")}
@@ -155,11 +165,11 @@ class Meters:
         return Adjust("", "", latest.meter, rule, by, lies, ceiling)
 
     def _document(self, meter: str) -> Mapping[str, Any] | None:
-        outcome = self._store.run(Read((meter,)))
+        outcome = self._store.run(ReadDocuments((meter,)))
         return outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
 
     def _now(self) -> int:
-        outcome = self._store.run(Read(()))
+        outcome = self._store.run(ReadDocuments(()))
         return outcome.now if isinstance(outcome, DocumentsFound) else 0
 
     def _changed(self, asked: Adjust) -> Change:

@@ -12,7 +12,7 @@ from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Expr, Footprint, Head, LimitSpec, ObligationSpec, Rule
 
 # The fields of Rule that are read in the second step.
-Rest = tuple[Expr, tuple[ObligationSpec, ...], LimitSpec | None]
+DeferredFields = tuple[Expr, tuple[ObligationSpec, ...], LimitSpec | None]
 
 
 MODES = ("on_deny", "tried", "cuts")
@@ -50,7 +50,7 @@ class DeferredRule(Rule):
     """A Rule in every respect: equal to, and with the hash of, the Rule with the same fields."""
 
     __slots__ = ("rest",)
-    rest: Callable[[], Rest]
+    rest: Callable[[], DeferredFields]
     condition = _Deferred("condition")
     obligations = _Deferred("obligations")
     limit = _Deferred("limit")
@@ -70,7 +70,7 @@ def deferred(
     reason: str | None,
     modes: tuple[bool, bool, bool],
     footprint: Footprint,
-    rest: Callable[[], Rest],
+    rest: Callable[[], DeferredFields],
 ) -> Rule:
     """The rule whose other fields `rest` returns; `modes` are those that MODES names. `rest` always returns the same
     and does not raise."""

@@ -21,7 +21,7 @@ from policyengine.ir.nodes import Head, Rule, Scope
 from policyengine.syntax import ast
 from policyengine.syntax.parse import Parsed
 from policyengine.warm.codec import Reader, Unstorable, Writer
-from policyengine.warm.deferred import Rest, deferred
+from policyengine.warm.deferred import DeferredFields, deferred
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -139,6 +139,6 @@ def _read_scope(data: list[Any], reader: Reader) -> Scope:
     )
 
 
-def _rest(data: bytes, reader: Reader) -> Rest:
+def _rest(data: bytes, reader: Reader) -> DeferredFields:
     condition, obligations, limit = _decode(data)
     return reader.get(condition), reader.get(obligations), reader.get(limit)

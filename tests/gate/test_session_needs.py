@@ -187,7 +187,7 @@ def test_policies_that_come_between_a_request_and_its_decision_are_told_everythi
         reload()
         return await authorize_async(**asked)
 
-    session._ways = replace(session._ways, authorize=racing, authorize_async=racing_async)
+    session._engine = replace(session._engine, authorize=racing, authorize_async=racing_async)
     called = asyncio.run(session.call_async("send", {"to": PAYEE})) if is_async else session.call("send", {"to": PAYEE})
     assert not called.allowed
     assert done

@@ -162,7 +162,7 @@ def test_each_mention_has_what_the_others_have(one: dict[str, Any]) -> None:
 
 def _says(one: Any) -> Any:
     mentioned = Mentions(one, SNAPSHOT.schema)
-    return {uid: sorted({name for each in said for name in each}) for uid, said in mentioned.own.said.items()}
+    return {uid: sorted({name for each in said for name in each}) for uid, said in mentioned.own.contents.items()}
 
 
 @given(asked())

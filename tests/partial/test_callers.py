@@ -106,7 +106,7 @@ def test_the_first_callers_decide_nothing_for_the_others(rules: str) -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((lowered_rules, "MAX_WHOLES"), (formula_skeleton, "MAX_WAYS"), (residual, "MAX_GAPS")):
+    for module, name in ((lowered_rules, "MAX_WHOLES"), (formula_skeleton, "MAX_BRANCHES"), (residual, "MAX_GAPS")):
         monkeypatch.setattr(module, name, 1)
     check(Engine.from_text(SCHEMA + RULES[-1]), [*callers(), *callers()])
 

@@ -10,16 +10,16 @@ import pytest
 from policyengine.model.entities import World
 from policyengine.model.request import request
 from policyengine.partial import formula_skeleton
-from policyengine.partial.formula import Answer, Hole
+from policyengine.partial.formula import Hole, HoleAnswer
 from policyengine.partial.formula_skeleton import Lowered
 from policyengine.partial.gap_caller import GapCaller
-from policyengine.partial.lowering import Ask
+from policyengine.partial.lowering import AskHole
 
-ANSWERS: tuple[Answer, ...] = ("some", "none", "errs")
+ANSWERS: tuple[HoleAnswer, ...] = ("some", "none", "errs")
 
 
 def hole(name: str) -> Hole:
-    def find(caller: Any) -> tuple[Answer, Any]:
+    def find(caller: Any) -> tuple[HoleAnswer, Any]:
         caller.request.context["asked"].append(name)
         return caller.request.context[name], None
 
@@ -29,23 +29,23 @@ def hole(name: str) -> Hole:
 FIRST, SECOND, THIRD = hole("first"), hole("second"), hole("third")
 
 
-def caller(*answers: Answer) -> GapCaller:
+def caller(*answers: HoleAnswer) -> GapCaller:
     said = {**dict(zip(("first", "second", "third"), answers, strict=True)), "asked": []}
     asked = request({"type": "User", "id": "u"}, "read", {"type": "Doc", "id": ""}, said)
     return GapCaller(asked, World())
 
 
-def either(ask: Ask) -> str:
+def either(ask: AskHole) -> str:
     return f"{ask(FIRST)} {ask(SECOND)}" if ask(FIRST) == "some" else ask(FIRST)
 
 
-def other(ask: Ask) -> str:
+def other(ask: AskHole) -> str:
     return ask(THIRD) if ask(SECOND) == "some" else f"{ask(SECOND)} {ask(FIRST)}"
 
 
-@pytest.mark.parametrize("most", [1, formula_skeleton.MAX_WAYS])
+@pytest.mark.parametrize("most", [1, formula_skeleton.MAX_BRANCHES])
 def test_what_is_put_together_is_what_each_comes_to(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formula_skeleton, "MAX_WAYS", most)
+    monkeypatch.setattr(formula_skeleton, "MAX_BRANCHES", most)
     one, two = Lowered(either), Lowered(other)
     both = Lowered(lambda ask: (one.answered(ask), two.answered(ask)))
     for answers in [*product(ANSWERS, repeat=3)] * 2:
@@ -57,7 +57,7 @@ def test_what_is_put_together_is_what_each_comes_to(most: int, monkeypatch: pyte
 def test_each_hole_is_asked_once_and_what_is_known_is_not_lowered_again() -> None:
     lowerings: list[str] = []
 
-    def counted(ask: Ask) -> str:
+    def counted(ask: AskHole) -> str:
         lowerings.append(made := either(ask))
         return made
 

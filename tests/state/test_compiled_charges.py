@@ -16,7 +16,7 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.state.apply import apply
 from policyengine.state.charges import charges
-from policyengine.state.compiled_charges import Plan, plan
+from policyengine.state.compiled_charges import CompiledLimits, plan
 from policyengine.state.operations import (
     Cancel,
     Charge,
@@ -27,7 +27,7 @@ from policyengine.state.operations import (
     Label,
     OpenSession,
     Operation,
-    Read,
+    ReadDocuments,
     ReadSession,
     Rejected,
     Release,
@@ -124,7 +124,7 @@ def test_quick_charges_are_the_charges(principal: Any, model: Any, context: Any,
     assert made is None or made == tuple(one.charge for one in expected.metered)
 
 
-def _found(known: Plan, principal: Any, model: Any, context: Any) -> tuple[Charge] | None:
+def _found(known: CompiledLimits, principal: Any, model: Any, context: Any) -> tuple[Charge] | None:
     """What is found of what was charged before."""
     if known.find is None or (context is not None and "agent" in context):
         return None
@@ -216,7 +216,7 @@ def test_a_store_writes_what_the_specification_writes(name: str) -> None:
                     documents |= {key: document for key, (document, _) in applied.writes.items()}
                     assert store.run(operation) == applied.outcome
             if documents:
-                found = store.run(Read(tuple(documents)))
+                found = store.run(ReadDocuments(tuple(documents)))
                 assert isinstance(found, DocumentsFound)
                 for key, document in zip(documents, found.documents, strict=True):
                     # What says nothing any more may be forgotten.
@@ -247,7 +247,7 @@ def test_one_charge_is_made_as_its_commit_is(steps: list[tuple[str, int, int, in
         done = store.charge(commit, commit.keep)
         assert (done or store.run(commit)) == applied.outcome
         for key in commit.keys:
-            assert store.run(Read((key,))).documents == (documents.get(key),)
+            assert store.run(ReadDocuments((key,))).documents == (documents.get(key),)
 
 
 def test_what_is_charged_again_takes_no_commit() -> None:
@@ -269,7 +269,7 @@ def test_what_is_charged_again_takes_no_commit() -> None:
     assert store.charge(Commit("00a0-3", "ann", (charge(S, 0, False, 0, None),), 1, 10**12), 10**12) is None
     # Until there is no room.
     assert [store.charge(commit, commit.keep) is None for _ in range(8)] == [False] * 7 + [True]
-    found = store.run(Read((S,)))
+    found = store.run(ReadDocuments((S,)))
     assert isinstance(found, DocumentsFound)
     assert found.documents[0] is not None
     assert sum(amount for _, amount in found.documents[0]["buckets"]) == 9
@@ -318,7 +318,7 @@ def test_a_store_keeps_sessions_as_the_specification_does(steps: list[tuple[Any,
         before = {key: repr(document) for key, document in documents.items()}
         assert store.run(operation) == applied.outcome
         assert {key: repr(document) for key, document in documents.items()} == before
-        assert all(store.run(Read((key,))).documents == (document,) for key, document in documents.items())
+        assert all(store.run(ReadDocuments((key,))).documents == (document,) for key, document in documents.items())
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.state.operations import Charge, Commit, DocumentsFound, Read, Settle, lease_key
+from policyengine.state.operations import Charge, Commit, DocumentsFound, ReadDocuments, Settle, lease_key
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.redis import Redis
 from policyengine.state.windows import Sliding
@@ -46,7 +46,7 @@ def test_a_million_keys_would_not_stay() -> None:
 
 def sweep(store: Memory) -> None:
     for _ in range(20):
-        store.run(Read(("nothing",)))
+        store.run(ReadDocuments(("nothing",)))
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -57,7 +57,7 @@ def test_a_reservation_that_can_be_settled_stays_and_a_retry_finds_its_own(name:
             store.run(commit(number, once))
         store.run(settle(1))
         now += 30 * DAY
-        found = store.run(Read((lease_key("00a00"), lease_key("00a01"))))
+        found = store.run(ReadDocuments((lease_key("00a00"), lease_key("00a01"))))
         assert isinstance(found, DocumentsFound)
         assert [document is not None and document["state"] for document in found.documents] == ["open", "settled"]
         again = store.run(commit(1, "once:00a0:k"))

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, Consume, DecideTicket, OpenTicket, TellTicket
 from policyengine.state.approvals import MAX_MINE
-from policyengine.state.operations import Charge, Commit, DocumentsFound, Done, Read, Refused, Rejected
+from policyengine.state.operations import Charge, Commit, DocumentsFound, Done, ReadDocuments, Refused, Rejected
 from policyengine.state.shard_places import place
 from policyengine.state.store import Store
 from policyengine.state.windows import Concurrent
@@ -233,7 +233,7 @@ class Tickets(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         keys = tuple(self.key(ticket) for ticket in self.tickets)
-        found = self.run(Read((*keys, "approvals:acme", "approval:acme:none"))).documents
+        found = self.run(ReadDocuments((*keys, "approvals:acme", "approval:acme:none"))).documents
         for ticket, document in zip(self.tickets, found, strict=False):
             self.same(ticket, document)
         listed = {f"t{ticket.number}" for ticket in self.tickets if not ticket.told}

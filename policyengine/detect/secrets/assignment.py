@@ -27,14 +27,14 @@ _TO_VALUE = re.compile(
 _OPEN_VALUE = re.compile(rb"[^\s\"'`;,<>\\(){}\[\]|&]{1,%d}+" % LONGEST)
 _QUOTED_VALUE = {quote: re.compile(rb"[^\s\\<>%s]{1,%d}+" % (re.escape(bytes([quote])), LONGEST)) for quote in b"\"'`"}
 
-Value = tuple[int, int, bool]
+AssignedValue = tuple[int, int, bool]
 
 
 may_assign = _TO_VALUE.match
 """Whether an operator follows this word: most words that a text has are in no assignment."""
 
 
-def assigned(data: bytes, after_word: int) -> Value | None:
+def assigned(data: bytes, after_word: int) -> AssignedValue | None:
     """Start, end, and whether it is in quotes."""
     gap = _TO_VALUE.match(data, after_word, after_word + GAP)
     if gap is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
-from policyengine.state.stores.connections import Plainly, PlainlyAsync
+from policyengine.state.stores.connections import ClientConnections, ClientConnectionsAsync
 from policyengine.state.stores.form import escaped
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.shards import home, steps
@@ -104,11 +104,11 @@ class Cluster(Redis):
         url = self._url.replace("+cluster", "", 1)
         return library.RedisCluster.from_url(url, **self._settings(retry))
 
-    def _connections_of(self, client: Any) -> Plainly:
-        return Plainly(client)
+    def _connections_of(self, client: Any) -> ClientConnections:
+        return ClientConnections(client)
 
-    def _connections_of_async(self, client: Any) -> PlainlyAsync:
-        return PlainlyAsync(client)
+    def _connections_of_async(self, client: Any) -> ClientConnectionsAsync:
+        return ClientConnectionsAsync(client)
 
     def _policies(self) -> list[str]:
         memory = self._client.info("memory", target_nodes="primaries")

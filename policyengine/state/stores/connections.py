@@ -2,8 +2,8 @@
 
 In: commands. Out: the answer to each. redis-py opens connections and signs in; the traffic on them is written and read
 here. A connection that was used a moment ago is used again at once; otherwise it is first checked whether the server
-has closed it. In an event loop all commands go over one connection (`pipe.py`). `Plainly` and `PlainlyAsync` use the
-client, which knows the nodes of a cluster.
+has closed it. In an event loop all commands go over one connection (`pipe.py`). `ClientConnections` and
+`ClientConnectionsAsync` use the client, which knows the nodes of a cluster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FRESH = 1.0
 READ = 65_536
 
 
-class Plainly:
+class ClientConnections:
     """Sends each command through the client."""
 
     def __init__(self, client: Any) -> None:
@@ -32,7 +32,7 @@ class Plainly:
         return self._client.execute_command(*command)
 
 
-class Connections(Plainly):
+class Connections(ClientConnections):
     """Sends commands from any thread."""
 
     def __init__(self, client: Any) -> None:
@@ -99,7 +99,7 @@ def _refused(connection: Any, message: str) -> Exception:
     return error
 
 
-class PlainlyAsync:
+class ClientConnectionsAsync:
     """Sends each command through the client."""
 
     def __init__(self, client: Any) -> None:
@@ -115,7 +115,7 @@ class PlainlyAsync:
         """Closes what can be closed without the event loop, which has ended."""
 
 
-class ConnectionsAsync(PlainlyAsync):
+class ConnectionsAsync(ClientConnectionsAsync):
     """In one event loop, over one connection. If the server is unavailable, all who wait get the error: nobody waits
     longer than it takes to connect and to answer one command."""
 

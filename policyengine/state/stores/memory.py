@@ -15,7 +15,16 @@ from weakref import WeakSet
 
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
-from policyengine.state.operations import Document, DocumentsFound, Done, MeterUse, Operation, Outcome, Read, lease_key
+from policyengine.state.operations import (
+    Document,
+    DocumentsFound,
+    Done,
+    MeterUse,
+    Operation,
+    Outcome,
+    ReadDocuments,
+    lease_key,
+)
 from policyengine.state.stores.in_place import LEASE, Charging, InPlace, OpenLease, OpenLeases, Ring
 
 # How many due keys each operation looks at: more than one operation can write, so that they never pile up.
@@ -27,7 +36,7 @@ def clock() -> int:
     return time_ns() // 1_000
 
 
-class Takes(Protocol):
+class BlocksListener(Protocol):
     """Receives the list of blocks: its document, and its time by the store's clock and by the monotonic clock."""
 
     def take(self, document: Document | None, now: int, began: float) -> None: ...
@@ -44,7 +53,7 @@ class Memory:
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
         # The boards that are called with each change of the list of blocks.
-        self.boards: WeakSet[Takes] = WeakSet()
+        self.blocks_listeners: WeakSet[BlocksListener] = WeakSet()
         self._in_place = InPlace(self._documents, self._expires, self._due, self._leases)
 
     def run(self, operation: Operation) -> Outcome:
@@ -75,10 +84,10 @@ class Memory:
                 and operation.keys == (KEY,)
                 and isinstance(applied.outcome, DocumentsFound)
             ):
-                for board in list(self.boards):
-                    board.take(applied.outcome.documents[0], now, monotonic())
+                for listener in list(self.blocks_listeners):
+                    listener.take(applied.outcome.documents[0], now, monotonic())
             # Later operations change documents in place.
-            return deepcopy(applied.outcome) if type(operation) is Read else applied.outcome
+            return deepcopy(applied.outcome) if type(operation) is ReadDocuments else applied.outcome
 
     def charge(self, asked: Charging, keep: int) -> Done | None:
         """As `run` of its commit, kept for this many microseconds, if it repeats the last charge to one meter within

@@ -19,7 +19,12 @@ from policyengine.state.operations import Commit, Document, Operation, Outcome, 
 from policyengine.state.store import StoreError
 from policyengine.state.stores import compact, wire
 from policyengine.state.stores.compact import Compact
-from policyengine.state.stores.connections import Connections, ConnectionsAsync, Plainly, PlainlyAsync
+from policyengine.state.stores.connections import (
+    ClientConnections,
+    ClientConnectionsAsync,
+    Connections,
+    ConnectionsAsync,
+)
 from policyengine.state.stores.form import batched, escaped, opened
 from policyengine.state.stores.replicas import Replicas
 
@@ -155,7 +160,7 @@ class Redis:
         parts = self._compact_call(commit, prefix)
         return None if parts is None else self._call(PLAIN_DIGEST, PLAIN, parts)
 
-    async def _charged_async(self, client: PlainlyAsync, commit: Commit, prefix: str) -> bytes | None:
+    async def _charged_async(self, client: ClientConnectionsAsync, commit: Commit, prefix: str) -> bytes | None:
         if isinstance(client, ConnectionsAsync):
             command = self._compact.sent(commit, prefix, PLAIN_DIGEST, self._time())
             if command is None:
@@ -199,11 +204,11 @@ class Redis:
             client = self._clients[loop] = self._connections_of_async(self._connect(library, library.retry.Retry))
         return client
 
-    def _connections_of(self, client: Any) -> Plainly:
+    def _connections_of(self, client: Any) -> ClientConnections:
         """How commands are sent to a client's server."""
         return Connections(client)
 
-    def _connections_of_async(self, client: Any) -> PlainlyAsync:
+    def _connections_of_async(self, client: Any) -> ClientConnectionsAsync:
         """How commands are sent to the server of a client in an event loop."""
         return ConnectionsAsync(client, self._deadline)
 

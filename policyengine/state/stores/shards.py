@@ -27,7 +27,7 @@ from policyengine.state.operations import (
     OpenSession,
     Operation,
     Outcome,
-    Read,
+    ReadDocuments,
     ReadSession,
     Refused,
     Rejected,
@@ -43,7 +43,7 @@ from policyengine.state.store import StoreError
 HOLD = 10_000_000
 
 Answer = Outcome | StoreError
-Steps = Generator[Sequence[Operation], Sequence[Answer], Outcome]
+ShardSteps = Generator[Sequence[Operation], Sequence[Answer], Outcome]
 
 
 def home(operation: Operation) -> str:
@@ -55,7 +55,7 @@ def home(operation: Operation) -> str:
             return place(operation.tenant)
         case Hold():
             return place_of(operation.charges[0].meter) if operation.charges else place("")
-        case Read():
+        case ReadDocuments():
             return place_of(operation.named[0]) if operation.named else place("")
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
             return place_of(operation.key)
@@ -68,7 +68,7 @@ def home(operation: Operation) -> str:
     assert_never(operation)
 
 
-def steps(operation: Operation) -> Steps | None:
+def steps(operation: Operation) -> ShardSteps | None:
     """The steps of an operation over several shards; None for one that concerns one shard."""
     match operation:
         case Commit():
@@ -82,7 +82,7 @@ def steps(operation: Operation) -> Steps | None:
             if not groups:
                 return None
             return _renew(operation, groups) if isinstance(operation, Renew) else _cancel(operation, groups)
-        case Read():
+        case ReadDocuments():
             return _read(operation) if len({place_of(key) for key in operation.named}) > 1 else None
     return None
 
@@ -106,7 +106,7 @@ def _away(charges: tuple[Charge, ...], here: str) -> dict[str, tuple[Charge, ...
     return {where: tuple(c for c in charges if c.meter in meters) for where, meters in groups.items()}
 
 
-def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
+def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> ShardSteps:
     elsewhere = tuple(charge for charges in away.values() for charge in charges)
     here = tuple(charge for charge in asked.charges if charge not in elsewhere)
     rest = replace(asked, charges=here, elsewhere=elsewhere)
@@ -116,7 +116,7 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
     ]
     back = [Release(part.id, part.owner, part.charges) for part in made]
     # A retry gets the first answer: a new hold would compete with its own charge.
-    kept = asked.once is not None and _first((yield [Read((asked.once,))]))
+    kept = asked.once is not None and _first((yield [ReadDocuments((asked.once,))]))
     again = isinstance(kept, DocumentsFound) and kept.documents[0] is not None
     if not again:
         # If a shard is unavailable, the holds on the others expire by themselves: nobody waits for their release.
@@ -162,7 +162,7 @@ def _merged(answers: Sequence[Outcome], asked: Commit) -> Outcome:
     return Refused(now, tuple(sorted(refusals, key=lambda refusal: order.index(refusal.meter))))
 
 
-def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
+def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
     # The tenant's shard comes last: until then the reservation is open, and can be settled again.
     others = yield [
         replace(
@@ -187,7 +187,7 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
     return replace(first, uses=_in_order(uses, [meter for meter, _ in asked.windows]))
 
 
-def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
+def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
     away = {meter for meters in groups.values() for meter in meters}
     # The tenant's shard comes first: a reservation that has ended there must not be extended on the others.
     [first] = _sure((yield [replace(asked, meters=tuple(meter for meter in asked.meters if meter not in away))]))
@@ -196,10 +196,10 @@ def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
     return first
 
 
-def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
+def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
     parts = [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]
     # All leases are read before any is cancelled: a partly spent reservation could not be restored.
-    leases = _sure((yield [Read((lease_key(part.id),)) for part in parts]))
+    leases = _sure((yield [ReadDocuments((lease_key(part.id),)) for part in parts]))
     for lease in leases:
         document = lease.documents[0] if isinstance(lease, DocumentsFound) else None
         if document is not None and document["owner"] == asked.owner and any(c["spent"] for c in document["charges"]):
@@ -211,8 +211,8 @@ def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
     return first
 
 
-def _read(asked: Read) -> Steps:
-    answers = _sure((yield [Read((key,)) for key in asked.named]))
+def _read(asked: ReadDocuments) -> ShardSteps:
+    answers = _sure((yield [ReadDocuments((key,)) for key in asked.named]))
     documents = [answer for answer in answers if isinstance(answer, DocumentsFound)]
     return DocumentsFound(max(answer.now for answer in documents), tuple(answer.documents[0] for answer in documents))
 

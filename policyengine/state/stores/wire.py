@@ -40,7 +40,7 @@ from policyengine.state.operations import (
     OpenSession,
     Operation,
     Outcome,
-    Read,
+    ReadDocuments,
     ReadSession,
     Refused,
     Rejected,
@@ -129,7 +129,7 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
                 "remove": operation.remove,
                 "completed": operation.completed,
             }
-        case Read():
+        case ReadDocuments():
             return {"operation": "read", "named": [prefix + key for key in operation.named]}
         case ReadBlocks():
             return {"operation": "read_blocks", "key": prefix + KEY, "version": operation.version}
