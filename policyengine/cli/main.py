@@ -1,4 +1,4 @@
-"""The command line put together: every command under its name, and how the process ends."""
+"""The command line put together: the commands, what all of them share, and how the process ends."""
 
 from __future__ import annotations
 
@@ -10,25 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from policyengine.cli.approvals import app as approvals
-from policyengine.cli.authorize import authorize
-from policyengine.cli.canary import app as canary
-from policyengine.cli.check import check
+from policyengine.cli.commands import Commands
 from policyengine.cli.console import FAILED, note, prepare_streams, say, stand_in_for_closed_streams, unusable
-from policyengine.cli.decide import decide
-from policyengine.cli.explain import explain
-from policyengine.cli.filter import filter_
-from policyengine.cli.fmt import fmt
-from policyengine.cli.init import init
-from policyengine.cli.keys import app as keys
-from policyengine.cli.mcp import app as mcp
-from policyengine.cli.release import admit, detokenize, release
-from policyengine.cli.scan import scan
-from policyengine.cli.schema import schema
-from policyengine.cli.serve import serve
-from policyengine.cli.state import app as state
-from policyengine.cli.strict_options import Command
-from policyengine.cli.test import test
 from policyengine.compile.native import NATIVE
 from policyengine.diagnostics.safe_text import visible
 from policyengine.lazy_import import log_to_standard_error
@@ -71,20 +54,13 @@ def _cannot(error: OSError) -> int:
 
 app = _App(
     name="policyengine",
+    cls=Commands,
     help="Policies for AI systems: check them, test them, and decide with them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: policyengine init my-policies",
 )
-for command in (check, fmt, test, decide, authorize, explain, filter_, release, admit, detokenize, scan, serve, init):
-    app.command(command.__name__.rstrip("_"), cls=Command)(command)
-app.add_typer(schema, name="schema")
-app.add_typer(keys, name="keys")
-app.add_typer(canary, name="canary")
-app.add_typer(state, name="state")
-app.add_typer(approvals, name="approvals")
-app.add_typer(mcp, name="mcp")
 
 
 def _show_version(wanted: bool) -> None:

@@ -69,9 +69,9 @@ def _status() -> int:
 
 
 if __name__ == "__main__":
-    # The command line is put together here, too: each fork has it as it is.
+    # The command line is put together here, too, with all of its commands: each fork has it as it is.
     typer.main.get_command = cache(typer.main.get_command)
-    typer.main.get_command(app)
+    list(typer.main.get_command(app).commands.values())
     with _Forks(sys.argv[1], _Command) as server:
         os.write(1, b"ready\n")
         server.serve_forever()
