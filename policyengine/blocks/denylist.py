@@ -30,11 +30,11 @@ _RESOURCES = {"Tool": "tool", "Model": "model"}
 FindTenants = Callable[[Request, World], Iterable[Any]]
 
 
-def attribute_tenant(asked: Request, world: World) -> Iterator[Any]:
+def attribute_tenant(request: Request, world: World) -> Iterator[Any]:
     """The tenants where the built-in module declares them: the attribute `tenant`, and the context's root of that
     name."""
-    yield _found(world, asked.principal)
-    yield asked.context.get("tenant")
+    yield _found(world, request.principal)
+    yield request.context.get("tenant")
 
 
 class Denylist:

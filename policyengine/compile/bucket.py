@@ -121,29 +121,29 @@ class Bucket:
                 if now is not None and any(block.is_wanted for block in blocks_of(row)):
                     prepare_all(blocks_of(now))
 
-    def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
+    def settle(self, request: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, without delegation."""
-        env = Env(asked, self._world)
-        request = self._arguments(asked)
+        env = Env(request, self._world)
+        arguments = self._arguments(request)
         # Errors are collected here and not raised: a forbid that errs must deny, whatever the other rules say.
-        first = self._first.ask_carefully(*request)
+        first = self._first.ask_carefully(*arguments)
         blocks, faulty = self._concerned(env)
         need_all(blocks)
-        asked_of = [(self._first, *first), *((block, *block.ask_carefully(*request)) for block in blocks)]
-        others = [(block.number, held, report) for block, held, _, report in asked_of[1:] if held or report]
+        answers = [(self._first, *first), *((block, *block.ask_carefully(*arguments)) for block in blocks)]
+        others = [(block.number, held, report) for block, held, _, report in answers[1:] if held or report]
         outcome: Outcome = (first[0], first[2], tuple(sorted(others)), faulty)
-        refused = refused_arguments(self._schema, self._world, asked)
-        failed = [rule for block, _, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
+        refused = refused_arguments(self._schema, self._world, request)
+        failed = [rule for block, _, mask, _ in answers for rule in _chosen(block.rules, mask)]
         # If each reason for an error was seen before, the decision for this outcome is known.
-        has_report = (bool(faulty) or any(report for *_, report in asked_of)) and not (refused or approved)
+        has_report = (bool(faulty) or any(report for *_, report in answers)) and not (refused or approved)
         known = self._spare.known(outcome) if has_report and not failed else None
         if known is not None:
             return known
-        held = [rule for block, mask, _, _ in asked_of for rule in _chosen(block.rules, mask)]
+        held = [rule for block, mask, _, _ in answers for rule in _chosen(block.rules, mask)]
         why = {rule.name: _error(rule, env) for rule in failed}
-        learned = [block.learn(report, mask, why) for block, _, mask, report in asked_of]
+        learned = [block.learn(report, mask, why) for block, _, mask, report in answers]
         has_report = has_report and all(learned)
-        verdicts, tried = self._verdicts(held, failed, self._errors(asked_of, faulty), why)
+        verdicts, tried = self._verdicts(held, failed, self._errors(answers, faulty), why)
         erred = [*verdicts.erred, *tried.erred]
         if refused:
             return combine(verdicts, approved, properties_in(env), self._revision, refused, tried)
@@ -153,22 +153,22 @@ class Bucket:
         is_constant = all(map(_is_constant, (*held, *erred)))
         if has_report and is_constant:
             self._spare.remember(outcome, decision)
-        kept = not erred and is_constant
-        if kept:
+        is_kept = not erred and is_constant
+        if is_kept:
             decision = self._remember(first[0], tuple((number, mask) for number, mask, _ in outcome[2]), decision)
-        given = effective(decision, approved)
-        if not given:
+        helpful_approvals = effective(decision, approved)
+        if not helpful_approvals:
             return decision
-        then = combine(verdicts, given, properties_in(env), self._revision, (), tried)
-        if kept:
-            self._derived.remember(decision, given, then)
-        return then
+        with_approvals = combine(verdicts, helpful_approvals, properties_in(env), self._revision, (), tried)
+        if is_kept:
+            self._derived.remember(decision, helpful_approvals, with_approvals)
+        return with_approvals
 
     def _errors(
-        self, asked_of: Sequence[tuple[RuleBlock, int, int, Report]], faulty: Sequence[FaultyTable]
+        self, answers: Sequence[tuple[RuleBlock, int, int, Report]], faulty: Sequence[FaultyTable]
     ) -> list[tuple[Rule, RuleError]]:
         """The rules that read an attribute without a value, and what is wrong with each."""
-        errors = [error for block, _, mask, report in asked_of for error in block.errors(report, mask)]
+        errors = [error for block, _, mask, report in answers for error in block.errors(report, mask)]
         for number, (code, message) in faulty:
             for rule in self._tables[number].all:
                 key = first_read(rule)
@@ -187,14 +187,14 @@ class Bucket:
         errors = {rule.name: error for rule, error in known} | dict(why)
         erred = sorted([*(rule for rule, _ in known), *failed], key=_name)
 
-        def said(tried: bool) -> Verdicts:
-            those = [rule for rule in erred if rule.tried is tried]
-            why = [errors[rule.name] for rule in those]
+        def of_rules(tried: bool) -> Verdicts:
+            erred_there = [rule for rule in erred if rule.tried is tried]
+            why = [errors[rule.name] for rule in erred_there]
             held_there = sorted((rule for rule in held if rule.tried is tried), key=_name)
             faults = [(each.code, each.message) for each in why]
-            return Verdicts(held_there, those, listed_errors(faults, why.__getitem__))
+            return Verdicts(held_there, erred_there, listed_errors(faults, why.__getitem__))
 
-        return said(False), said(True)
+        return of_rules(False), of_rules(True)
 
     def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> Decision:
         """The decision for an outcome. The first one that was made is kept, because others may be derived from it."""
@@ -264,14 +264,14 @@ class Bucket:
                     blocks += blocks_of(row)
         return blocks, tuple(faulty)
 
-    def _arguments(self, asked: Request) -> tuple[Any, ...]:
+    def _arguments(self, request: Request) -> tuple[Any, ...]:
         """The request as generated functions take it (`codegen.PARAMETERS`)."""
-        principal, resource = asked.principal, asked.resource
+        principal, resource = request.principal, request.resource
         return (
             principal.attributes,
             resource.attributes,
-            asked.context,
-            asked.action.attributes,
+            request.context,
+            request.action.attributes,
             principal.uid.id,
             resource.uid.id,
             self._world.record(principal.uid),

@@ -26,14 +26,14 @@ PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "k
 ROOTS = ("principal", "resource")
 
 # Takes PARAMETERS, returns the mask of the rules that held.
-Fast = Callable[..., int]
+FastFunction = Callable[..., int]
 
 
-def fast_function(rules: Sequence[Rule], site: CallSite, env: Mapping[str, Any]) -> Fast:
+def fast_function(rules: Sequence[Rule], site: CallSite, env: Mapping[str, Any]) -> FastFunction:
     """The function that returns the mask of the rules that held, bit n for the n-th rule. It raises if any rule may
     have erred."""
     tree, constants = fast_tree(rules, site)
-    made: Fast = function(tree, {**env, **constants})
+    made: FastFunction = function(tree, {**env, **constants})
     return made
 
 

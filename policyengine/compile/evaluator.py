@@ -121,24 +121,24 @@ class Evaluator(Decider):
         decisions: list[Decision] = []
         decide, add = self.decide, decisions.append
         # An iterable may raise while it makes the requests: that must not be taken for a denial.
-        for asked in list(requests):
-            size = len(asked) if type(asked) is dict else 0
+        for item in list(requests):
+            size = len(item) if type(item) is dict else 0
             # If this many known keys are present there can be no others: this quick test accepts most requests.
-            approves = size == 5 and "context" in asked and "approved" in asked
-            if size == 3 or (size == 4 and "context" in asked) or approves:
-                given = self.approved(asked["approved"]) if approves else ()
+            approves = size == 5 and "context" in item and "approved" in item
+            if size == 3 or (size == 4 and "context" in item) or approves:
+                given = self.approved(item["approved"]) if approves else ()
                 try:
-                    principal, action, resource = asked["principal"], asked["action"], asked["resource"]
+                    principal, action, resource = item["principal"], item["action"], item["resource"]
                 except Exception:  # noqa: BLE001 - an error in one of its keys must not look like a denial
                     pass
                 else:
-                    context = asked.get("context")
+                    context = item.get("context")
                     if given:
                         add(decide(principal, action, resource, context, given))
                     else:
                         add(decide(principal, action, resource, context))
                     continue
-            add(self._one_of_many(asked))
+            add(self._one_of_many(item))
         return decisions
 
     def prepare(self, earlier: Evaluator) -> None:
@@ -199,19 +199,19 @@ class Evaluator(Decider):
             known = self._metered[id(decision)] = (decision, with_meters(decision, self.limits))
         return known[1]
 
-    def _one_of_many(self, asked: Any) -> Decision:
+    def _one_of_many(self, item: Any) -> Decision:
         """The decision about one of many requests that has more keys than most, has no code yet, or is not a plain
         object. Raises TypeError."""
-        if not isinstance(asked, Mapping):
+        if not isinstance(item, Mapping):
             return self.decide(None, None, None)
-        approved, metered = self.approved(asked.get("approved")), meters(asked.get("metered"), self.limits)
+        approved, metered = self.approved(item.get("approved")), meters(item.get("metered"), self.limits)
         try:
-            if not asked.keys() <= REQUEST:
-                check_keys(asked)
+            if not item.keys() <= REQUEST:
+                check_keys(item)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
-        principal, action, resource = asked.get("principal"), asked.get("action"), asked.get("resource")
-        return with_meters(self.decide(principal, action, resource, asked.get("context"), approved), metered)
+        principal, action, resource = item.get("principal"), item.get("action"), item.get("resource")
+        return with_meters(self.decide(principal, action, resource, item.get("context"), approved), metered)
 
     def _decide_united(self, everyone: Sequence[Request], approved: Collection[str]) -> Decision | None:
         """The decision about a request in which mentions of an entity were merged; None if there is no code for it
@@ -228,12 +228,12 @@ class Evaluator(Decider):
             return None
         return decisions[0] if len(decisions) == 1 else self._derived.join(tuple(decisions))
 
-    def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
-        if asked.contradicts:
+    def _decide_for(self, request: Request, approved: Collection[str]) -> Decision:
+        if request.contradicts:
             # Only the interpreter can tell a contradiction from what the request says.
-            env = Env(asked, self._world)
+            env = Env(request, self._world)
             return decide_alone(self._policies, self._schema, env, approved, self._revision)
-        key = asked.types
+        key = request.types
         bucket = self._buckets.get(key)
         if bucket is None:
             problem = not_applicable(self._schema, *key)
@@ -243,7 +243,7 @@ class Evaluator(Decider):
                 return refusal
             need((self, key), lambda: self._made(key, refusal).prepare())
             bucket = self._made(key, refusal)
-        return bucket.settle(asked, approved)
+        return bucket.settle(request, approved)
 
     def _made(self, key: tuple[str, str, str], refusal: Decision | None) -> Bucket:
         """The bucket, made once even if several threads need it."""

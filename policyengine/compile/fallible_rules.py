@@ -51,19 +51,19 @@ from policyengine.model.types import STRING, ListT, SetT
 # The numbers of places, and, by the numbers of attributes, why those have no value; empty if no rule read such one.
 Report = tuple[()] | tuple[tuple[int, ...], tuple[tuple[int, Reason], ...]]
 # Takes PARAMETERS; returns the masks of the rules that held and of those that failed, and what it reports of others.
-Careful = Callable[..., tuple[int, int, Report]]
+FallibleFunction = Callable[..., tuple[int, int, Report]]
 
 
 def careful_function(
     rules: Sequence[Rule], site: CallSite, world: World, env: Mapping[str, Any], failures: RuleFailures
-) -> tuple[Careful, Sequence[ReadPlace]]:
+) -> tuple[FallibleFunction, Sequence[ReadPlace]]:
     """The function, and the places that it reports."""
-    written = _Careful(rules, site)
+    written = _FunctionWriter(rules, site)
     body = written.body()
     takes = takes_of(written.emitter.reads, world)
     names = {**env, **written.emitter.constants, **takes}
     names |= {"report": _reporter(written.emitter.places), "failed": failures.failed}
-    made: Careful = function(module("careful", PARAMETERS, body), names)
+    made: FallibleFunction = function(module("careful", PARAMETERS, body), names)
     return made, written.emitter.places
 
 
@@ -87,7 +87,7 @@ def _reporter(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Repo
 _NONE: frozenset[int] = frozenset()
 
 
-class _Careful:
+class _FunctionWriter:
     """Writes one function."""
 
     def __init__(self, rules: Sequence[Rule], site: CallSite) -> None:

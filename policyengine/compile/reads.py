@@ -24,7 +24,7 @@ from policyengine.model.values import Fault, guard
 Reason = tuple[str, str]
 Faults = dict[int, Reason]
 # Takes a raw value, or ABSENT, or the value that the attribute belongs to. Returns the value, or ABSENT and notes why.
-Take = Callable[[Any, Faults], Any]
+TakeValue = Callable[[Any, Faults], Any]
 Choice = ir.If | ir.And | ir.Or
 # The expressions that may be reads, and the ones that they may be read of.
 READABLE = (ir.Attribute, ir.Expect)
@@ -158,7 +158,7 @@ def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[Readable | Choice], bool]:
     return reads, True
 
 
-def taking(read: NumberedRead, world: World) -> Take:
+def taking(read: NumberedRead, world: World) -> TakeValue:
     """For an attribute of the principal, the resource, the action or the context: takes what is there under its name.
     For anything else: takes the value that it is read of."""
     if isinstance(read.expr, ir.Expect):
@@ -199,7 +199,7 @@ def _collections(type_: Type) -> tuple[type, ...]:
     return (list, tuple, set, frozenset) if isinstance(type_, SetT) else (list, tuple)
 
 
-def _expecting(read: NumberedRead) -> Take:
+def _expecting(read: NumberedRead) -> TakeValue:
     number, type_, collections = read.number, read.expr.type, _collections(read.expr.type)
 
     def take(value: Any, faults: Faults) -> Any:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.compile.call_site import CallSite
-from policyengine.compile.codegen import Fast, fast_function
+from policyengine.compile.codegen import FastFunction, fast_function
 from policyengine.compile.compile_on_demand import FEW, need
 from policyengine.compile.failures import RuleFailures
 from policyengine.compile.fallible_expressions import ReadPlace
-from policyengine.compile.fallible_rules import Careful, Report, careful_function
+from policyengine.compile.fallible_rules import FallibleFunction, Report, careful_function
 from policyengine.compile.index import Dimension
 from policyengine.compile.runtime import Unusual
 from policyengine.ir.nodes import Rule
@@ -42,8 +42,8 @@ class RuleBlock:
         self.rules = tuple(rules)
         self._site = site
         self._env = env
-        self._fast: Fast | None = None
-        self._careful: Careful | None = None
+        self._fast: FastFunction | None = None
+        self._careful: FallibleFunction | None = None
         self._places: Sequence[ReadPlace] = ()
         self._failures = RuleFailures(len(self.rules))
 
@@ -72,7 +72,7 @@ class RuleBlock:
         self._fast = self._fast or fast_function(self.rules, self._site, self._env)
         self.prepare_carefully()
 
-    def prepare_carefully(self) -> Careful:
+    def prepare_carefully(self) -> FallibleFunction:
         if self._careful is None:
             # The places are set first, because they are looked up as soon as the function is.
             made, self._places = careful_function(self.rules, self._site, self._env["world"], self._env, self._failures)
@@ -83,7 +83,7 @@ class RuleBlock:
         """The masks of the rules that held and of those that failed, and what is reported of others."""
         return self.prepare_asked()(*request) if self._careful is None else self._careful(*request)
 
-    def prepare_asked(self) -> Careful:
+    def prepare_asked(self) -> FallibleFunction:
         """The careful function, made now if that is allowed here."""
         if self._careful is None:
             self._need()

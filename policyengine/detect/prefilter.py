@@ -48,21 +48,21 @@ def worth(finders: tuple[Finder, ...]) -> WhichFinders:
     # By the signs that matched. Few combinations occur, since most texts match none.
     known: dict[tuple[int, ...], tuple[Finder, ...]] = {}
 
-    def those(data: bytes) -> tuple[Finder, ...]:
+    def select(data: bytes) -> tuple[Finder, ...]:
         sign = search(data)
         if sign == none:
             return ()
         if sign is None or searched not in sign:
             return finders
-        there = tuple(sign)
-        asked = known.get(there)
-        if asked is None:
-            asked = tuple(finder for finder, needs in owners if needs.issubset(there))
+        matched = tuple(sign)
+        selected = known.get(matched)
+        if selected is None:
+            selected = tuple(finder for finder, needs in owners if needs.issubset(matched))
             if len(known) < _MOST_KNOWN:
-                known[there] = asked
-        return asked
+                known[matched] = selected
+        return selected
 
-    return those
+    return select
 
 
 def where(finders: tuple[Finder, ...]) -> WhichTexts:
@@ -73,7 +73,7 @@ def where(finders: tuple[Finder, ...]) -> WhichTexts:
     signs = b"|".join(b"(?:" + finder.signs[0] + b")" for finder in finders)
     matches = re2.compile(b"(?:" + signs + rb")[^\x00]*", _options()).finditer
 
-    def those(texts: Sequence[str]) -> Iterator[int]:
+    def select(texts: Sequence[str]) -> Iterator[int]:
         starts = [0, *accumulate(len(text) + len(_BETWEEN) for text in texts)]
         last = -1
         for match in matches(shadow(_BETWEEN[1:] + _BETWEEN.join(texts))):
@@ -82,4 +82,4 @@ def where(finders: tuple[Finder, ...]) -> WhichTexts:
                 yield index
                 last = index
 
-    return those
+    return select

@@ -65,24 +65,24 @@ def receive(
     result = read(result, returned)
     resource = {"type": TOOL, "id": tool, "args": dict(args)}
 
-    def asked(result: Any, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    def labels_for(result: Any, rules: Sequence[Rule]) -> tuple[Rule, ...]:
         """The labels that are set for a result."""
         env = Env(request(principal, RECEIVE, resource, {**context, RESULT: result}), snapshot.world)
         seen = verdicts(rules, env)
         return (*seen.held, *seen.erred)
 
     try:
-        labels_set = asked(result, of_tool.labels)
+        labels_set = labels_for(result, of_tool.labels)
         doubts = [rule for rule in labels_set if is_about_items(rule)]
-        doubted_ways = tuple(doubted(doubts, result, lambda rule, one: bool(asked(one, [rule]))))
+        doubted_paths = tuple(doubted(doubts, result, lambda rule, one: bool(labels_for(one, [rule]))))
     except Fault as fault:
         why = f"the result of `{tool}` could not be checked: {fault.message}"
         return Received(_names(needs.labels), trusted, allowed=False, reason=why)
-    received = Received(_names(labels_set), trusted, of_tool.by_item, doubted_ways, returned)
+    received = Received(_names(labels_set), trusted, of_tool.by_item, doubted_paths, returned)
     if not needs.decides:
         return received
-    known = {**context, RESULT: result}
-    decision = snapshot.evaluator.decide_met(principal, RECEIVE, resource, known, frozenset())
+    with_result = {**context, RESULT: result}
+    decision = snapshot.evaluator.decide_met(principal, RECEIVE, resource, with_result, frozenset())
     if decision.decision != "allow" or decision.unmetered:
         why = "; ".join(decision.reasons) or "it is not allowed here"
         why = f"the result of `{tool}` may not be read: {why}"
@@ -95,13 +95,13 @@ def readers(received: Received, result: Any) -> dict[ValuePath, frozenset[str]]:
     nobody may see the parts that do not name theirs."""
     if received.returned is None or not received.returned.readers:
         return {}
-    readers_by_way: dict[ValuePath, frozenset[str]] = {}
+    readers_by_path: dict[ValuePath, frozenset[str]] = {}
     if not fits(result, received.returned.type):
-        readers_by_way[()] = frozenset()
-    for way, texts in read_by(received.returned, result).items():
+        readers_by_path[()] = frozenset()
+    for path, texts in read_by(received.returned, result).items():
         named = {name for text in texts for name in names(form(text)) if identifies(name)}
-        readers_by_way[way] = frozenset({*named, *map(value_form, texts)})
-    return readers_by_way
+        readers_by_path[path] = frozenset({*named, *map(value_form, texts)})
+    return readers_by_path
 
 
 def read(result: Any, returned: Returned | None) -> Any:
@@ -119,11 +119,11 @@ def origins(received: Received, tool: str, result: Any) -> tuple[Origin, dict[Va
     doubtful = tool_source(tool, False)
     parts: dict[ValuePath, Origin] = {}
     if received.returned is not None:
-        parts = {way: field_source(tool) for way, _ in trusted_places(received.returned, result)}
-    for way in received.doubted:
-        for known in [known for known in parts if known[: len(way)] == way]:
+        parts = {path: field_source(tool) for path, _ in trusted_places(received.returned, result)}
+    for path in received.doubted:
+        for known in [known for known in parts if known[: len(path)] == path]:
             del parts[known]
-        parts[way] = doubtful
+        parts[path] = doubtful
     if not received.trusted:
         return doubtful, parts
     return field_source(tool) if received.by_item else tool_source(tool, True), parts

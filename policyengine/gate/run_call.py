@@ -91,9 +91,9 @@ def run(
         raise
     finally:
         _RUNNING.reset(running)
-    looked = looks(result)
-    seen = session.observe(call, looked)
-    return Ran(call, back(result, looked, seen), seen)
+    readable = looks(result)
+    observed = session.observe(call, readable)
+    return Ran(call, back(result, readable, observed), observed)
 
 
 async def run_async(
@@ -111,7 +111,7 @@ async def run_async(
 ) -> Ran:
     """As `run`, without blocking the event loop. `decided` is this very call, if the framework asked about it before,
     so that it is not decided and charged twice. If `goes_on` is true of a returned value, that is not a result yet: the
-    host observes the result that comes later, and `seen` is None although the call was allowed."""
+    host observes the result that comes later, and `observed` is None although the call was allowed."""
     if decided is not None and (decided.tool, dict(decided.proposed)) == (tool, dict(arguments)):
         call = decided
     else:
@@ -139,9 +139,9 @@ async def run_async(
         _RUNNING.reset(running)
     if goes_on(result):
         return Ran(call, result)
-    looked = looks(result)
-    seen = await session.observe_async(call, looked)
-    return Ran(call, back(result, looked, seen), seen)
+    readable = looks(result)
+    observed = await session.observe_async(call, readable)
+    return Ran(call, back(result, readable, observed), observed)
 
 
 def called(session: Session, tool: str, arguments: Mapping[str, Any], approve: Approve | None = None) -> ToolCall:

@@ -82,17 +82,17 @@ class Partial:
 
         if unknown == "resource" and mentioned is None:
             mentioned = Mentions(request, self._schema)
-        said = mentioned.own.contents if mentioned is not None else {}
+        contents = mentioned.own.contents if mentioned is not None else {}
 
         def of(known: Mapping[str, Any], id_: str = "") -> Formula:
             about = _with(request, unknown, known, id_)
             of_this = Mentions(about, self._schema) if mentioned is None else mentioned.of(about)
-            return self._allowed(about, unknown, known, fulfilled, approved, said, of_this)
+            return self._allowed(about, unknown, known, fulfilled, approved, contents, of_this)
 
         def of_record(id_: str) -> Formula:
             return of({**known, **records[id_], "id": id_})
 
-        ids = frozenset([uid.id for uid in said if uid.type == type_])
+        ids = frozenset([uid.id for uid in contents if uid.type == type_])
         if "id" in known:
             return may_be(of_record(known["id"]) if known["id"] in records else of(known), ids, known["id"])
         # No entity of the source has the id that stands for the gap.
@@ -141,18 +141,18 @@ class Partial:
         return known
 
     def explain(
-        self, request: Request, unknown: Unknown, known: Mapping[str, Any], approved: Collection[str], said: str
+        self, request: Request, unknown: Unknown, known: Mapping[str, Any], approved: Collection[str], first_line: str
     ) -> str:
-        """What remains of the policies for the request with this gap, as `.pol`; `said` is its first line."""
+        """What remains of the policies for the request with this gap, as `.pol`; `first_line` is its first line."""
         records = self._world.records.get(_sought(request, unknown).uid.type, {})
         known = {**known, **records.get(known.get("id", ""), {})}
-        asked = _with(request, unknown, known, _unused(records))
+        with_gap = _with(request, unknown, known, _unused(records))
         try:
-            everyone = self._actors(asked, unknown, known, (), approved, Mentions(asked, self._schema))
+            everyone = self._actors(with_gap, unknown, known, (), approved, Mentions(with_gap, self._schema))
             actors = [Actor(*each) for each in everyone]
         except Fault as fault:
-            return f"# {said}\n# {fault.message}\n"
-        return explained(self._policies, self._schema, actors, approved, said)
+            return f"# {first_line}\n# {fault.message}\n"
+        return explained(self._policies, self._schema, actors, approved, first_line)
 
     def _allowed(
         self,
@@ -161,7 +161,7 @@ class Partial:
         known: Mapping[str, Any],
         fulfilled: Collection[str],
         approved: Collection[str],
-        said: Mapping[Uid, list[Any]],
+        mention_contents: Mapping[Uid, list[Any]],
         mentioned: Mentions,
     ) -> Formula:
         try:
@@ -177,11 +177,11 @@ class Partial:
             above = looks_above(declared) or any(looks for _, looks in formulas)
         if not above:
             return formula
-        asked = actors[0][1].request
-        if said and (asked.principal is not request.principal or asked.context is not request.context):
+        merged = actors[0][1].request
+        if mention_contents and (merged.principal is not request.principal or merged.context is not request.context):
             # Statements at several places have been merged.
-            said = Mentions(asked, self._schema).own.contents
-        placed = [Entity(uid, contents[0]) for uid, contents in said.items() if PARENTS in contents[0]]
+            mention_contents = Mentions(merged, self._schema).own.contents
+        placed = [Entity(uid, contents[0]) for uid, contents in mention_contents.items() if PARENTS in contents[0]]
         return widened(formula, placed, self._world.ancestors) if placed else formula
 
     def _as_declared(self, gap: Gap, caller: GapCaller) -> Formula:
@@ -209,12 +209,12 @@ class Partial:
         """The principal and every agent that acts for it, each as the one who asks. Raises Fault as `actors` does."""
         everyone = actors(request, self._world, self._schema, mentioned)
         for number, actor in enumerate(everyone):
-            asked = _without_gap(actor, request, unknown, known)
+            with_gap = _without_gap(actor, request, unknown, known)
             # If the principal is sought, nothing about its agents is unknown.
             sought: Unknown = unknown if not number or unknown == "resource" else "nothing"
             names = frozenset(known if sought != "nothing" else ())
-            gap = self._gap(sought, asked.principal.uid.type, asked.resource.uid.type, names)
-            yield gap, GapCaller(asked, self._world, fulfilled, approved)
+            gap = self._gap(sought, with_gap.principal.uid.type, with_gap.resource.uid.type, names)
+            yield gap, GapCaller(with_gap, self._world, fulfilled, approved)
 
     def _gap(self, unknown: Unknown, principal: str, resource: str, known: frozenset[str]) -> Gap:
         key = (unknown, principal, resource, known)

@@ -33,9 +33,9 @@ from policyengine.syntax.quoting import string
 
 
 def explained(
-    policies: PolicySet, schema: Schema, actors: Sequence[Actor], approved: Collection[str], said: str
+    policies: PolicySet, schema: Schema, actors: Sequence[Actor], approved: Collection[str], first_line: str
 ) -> str:
-    """The text. `actors` are the principal and every agent that acts for it; `said` is the first line."""
+    """The text. `actors` are the principal and every agent that acts for it; `first_line` is the first line."""
     defines: dict[str, str] = {}
     names: set[str] = set()
     blocks: list[str] = []
@@ -44,7 +44,7 @@ def explained(
             blocks.append(f"# for {literal(Entity(actor.caller.request.principal.uid))}\n")
         for rule in policies.rules:
             blocks += _left(rule, actor, schema, approved, len(actors) > 1, names, defines)
-    text = "\n".join([f"# {said}\n", *(f"{each}\n" for each in defines.values()), *blocks])
+    text = "\n".join([f"# {first_line}\n", *(f"{each}\n" for each in defines.values()), *blocks])
     formatted = format_source(Source("residual.pol", text)).text
     return formatted if formatted is not None else text
 

@@ -32,7 +32,7 @@ _CLOSED = "a token cannot be detokenized"
 
 
 @dataclass(frozen=True, slots=True)
-class Giving:
+class TokenText:
     """A text with tokens, and what is known of it: the resource of the request, and other data."""
 
     text: str
@@ -41,24 +41,24 @@ class Giving:
     refused: RuleError | None = None
 
 
-def prepare(text: Any, output: Any, inspection: Inspection) -> Giving:
+def prepare(text: Any, output: Any, inspection: Inspection) -> TokenText:
     """Reads the text. Never raises because of its arguments."""
     if output is not None and not isinstance(output, Mapping):
-        return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, "`output` must be an object"))
+        return TokenText("", {}, Keys(), RuleError("", codes.MALFORMED.id, "`output` must be an object"))
     described = dict(output or {})
     tenant = str(described.get("tenant", ""))
     if not isinstance(text, str) or len(text) > inspection.most:
         message = f"it is not text, or has more than {inspection.most} characters"
-        return Giving("", {}, Keys(), RuleError("", codes.NOT_LOOKED_AT.id, message))
+        return TokenText("", {}, Keys(), RuleError("", codes.NOT_LOOKED_AT.id, message))
     if said := sorted(OURS & described.keys()):
         message = f"`{said[0]}` of an output is computed from it: leave it out"
-        return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, message))
+        return TokenText("", {}, Keys(), RuleError("", codes.MALFORMED.id, message))
     kinds = as_kinds(token[1] for token in _TOKEN.finditer(text))
     known = {"type": OUTPUT, "id": str(described.get("id", "output")), "findings": kinds, "size": len(text)}
-    return Giving(text, {**described, **known}, inspection.keys(tenant))
+    return TokenText(text, {**described, **known}, inspection.keys(tenant))
 
 
-def conclude(giving: Giving, grant: Grant, fulfilled: Collection[str]) -> Released:
+def conclude(giving: TokenText, grant: Grant, fulfilled: Collection[str]) -> Released:
     """The text with tokens replaced by their values, or nothing."""
     decision = grant.decision
     if decision.decision != "allow" or decision.unmetered:

@@ -55,7 +55,7 @@ class StreamCalls:
     """How the engine decides about a stream: before it (`grant`; `first` gives what is known of a text before any of it
     arrives) or about all of it (`release`), each in two forms; and, if a rule cuts it, about what has arrived
     (`decide`, with `resource` and what is known of the text). `report` informs people; `tried` is the result of rules
-    on trial for the whole, with their findings; `looked` is what `release` would return for an unfinished text, and
+    on trial for the whole, with their findings; `inspected` is what `release` would return for an unfinished text, and
     charges nothing. `needs_whole`: an order that these rules may give needs the whole."""
 
     first: Callable[[], object]
@@ -73,7 +73,7 @@ class StreamCalls:
     tries: bool
     report: Callable[..., Released]
     tried: Callable[[Any], tuple[tuple[Trial, ...], tuple[ContentFinding, ...]]]
-    looked: Callable[[Any], Released]
+    inspected: Callable[[Any], Released]
     needs_whole: bool
 
 
@@ -86,33 +86,33 @@ class ReleaseStream:
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], calls: StreamCalls) -> None:
         self._chunks = chunks
         self._calls = calls
-        self._going: Generator[Any] | AsyncGenerator[Any] | None = None
-        self._looking: Chunks | None = None
+        self._iterator: Generator[Any] | AsyncGenerator[Any] | None = None
+        self._scanned: Chunks | None = None
         self._over = self._closed = False
         self._orders: Orders | None = None
         self.buffered = calls.buffered or calls.needs_whole
         self.released: Released | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        self._going = going = self._one_by_one()
-        return going
+        self._iterator = iterator = self._one_by_one()
+        return iterator
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self.looked_at(_in_thread)
 
     def looked_at(self, elsewhere: RunElsewhere) -> AsyncIterator[Any]:
         """As `async for`, but the caller chooses where texts are inspected."""
-        self._going = going = self._as_they_come(elsewhere)
-        return going
+        self._iterator = iterator = self._as_they_come(elsewhere)
+        return iterator
 
     def close(self) -> None:
         """Ends a stream that is iterated over with `for`: nothing more is released, held text never is, and a generator
         that the chunks come from is closed. `released` has the findings so far, and is not `allowed`, unless everything
         had been inspected. A second call does nothing."""
-        if isinstance(self._going, AsyncGenerator) or isinstance(self._chunks, AsyncGenerator):
+        if isinstance(self._iterator, AsyncGenerator) or isinstance(self._chunks, AsyncGenerator):
             raise TypeError("an async stream is ended with `aclose`")
         self._closed = True
-        for one in (self._going, self._chunks):
+        for one in (self._iterator, self._chunks):
             if isinstance(one, Generator):
                 one.close()
         self._left()
@@ -120,7 +120,7 @@ class ReleaseStream:
     async def aclose(self) -> None:
         """As `close`, for a stream that is iterated over with `async for`."""
         self._closed = True
-        for one in (self._going, self._chunks):
+        for one in (self._iterator, self._chunks):
             if isinstance(one, AsyncGenerator):
                 await one.aclose()
             elif isinstance(one, Generator):
@@ -198,14 +198,14 @@ class ReleaseStream:
 
     def _begin(self, grant: Grant) -> Chunks | None:
         """How the stream goes on after the decision; None if it needs the whole. Raises NotReleased."""
-        self._over, self._looking = False, None
+        self._over, self._scanned = False, None
         decision = grant.decision
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
             raise NotReleased(self._tell(self.released))
         self._orders = read = self._guarded(partial(ordered, decision, self._calls.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
-        self._looking, self.buffered = steps, steps is None
+        self._scanned, self.buffered = steps, steps is None
         return steps
 
     def _tell(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
@@ -215,11 +215,11 @@ class ReleaseStream:
         return result
 
     def _gone(self) -> Mapping[str, int]:
-        return self._looking.gone() if self._looking is not None else {}
+        return self._scanned.gone() if self._scanned is not None else {}
 
     def _left(self) -> None:
         """The reader has stopped before the end: the findings are reported all the same."""
-        if not self._over and self._looking is not None and self.released is not None:
+        if not self._over and self._scanned is not None and self.released is not None:
             self._tell(replace(self.released, findings=self._found()), self._gone())
 
     def _broken_off(self, whole: Whole, kept: Whole | None) -> None:
@@ -227,18 +227,18 @@ class ReleaseStream:
         are reported."""
         if self._over:
             return
-        if self._looking is None:
+        if self._scanned is None:
             if whole.names:
-                self._tell(replace(self._calls.looked(whole.content()), allowed=False, text=None))
+                self._tell(replace(self._calls.inspected(whole.content()), allowed=False, text=None))
             return
         gone = self._gone()
         with suppress(*FAILURES):
-            self._looking.look()
+            self._scanned.look()
         if self.released is not None:
             self._tell(self._tried(replace(self.released, findings=self._found()), kept), gone)
 
     def _found(self) -> tuple[ContentFinding, ...]:
-        return self._looking.found if self._looking is not None else ()
+        return self._scanned.found if self._scanned is not None else ()
 
     def _steps(self, read: Orders) -> Chunks | None:
         known, keys = (

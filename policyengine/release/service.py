@@ -17,7 +17,7 @@ from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release import admission as admitting
 from policyengine.release import detokenizing, release_check
 from policyengine.release.admission import Admission
-from policyengine.release.detokenizing import Giving
+from policyengine.release.detokenizing import TokenText
 from policyengine.release.inspection import Inspection
 from policyengine.release.model_input import SourceOf
 from policyengine.release.release_check import OUTPUT, ReleaseCheck
@@ -187,7 +187,7 @@ class Releases(Authorizes):
             tries=texts.output.tried is not texts.output.whole,
             report=partial(reported, RELEASE, events=self.events, tenant=tenant),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
-            looked=lambda text: self._looked(text, principal, output, known, context, fulfilled),
+            inspected=lambda text: self._looked(text, principal, output, known, context, fulfilled),
             needs_whole=texts.orders.hold(self._inspection.registry(tenant)),
         )
         return ReleaseStream(chunks, calls)
@@ -205,9 +205,9 @@ class Releases(Authorizes):
         opens: bool = True,
     ) -> Admitted:
         """Whether this may go into a model, and what of it: `invoke` on the model, with `context.input`. `given` is a
-        text, a `File`, or messages in the form of model interfaces; `model` has the model's attributes. `source_of`
-        gives the source of a message's words, if its role does not: "retrieved", for results of a search. The rest is
-        as in `release`."""
+        text, a `File`, or messages in the form of model interfaces; `model` are the model's attributes. `source_of`
+        gives the source of a message's words if its role does not ("retrieved" for a search). The rest is as in
+        `release`."""
         for texts in self._revisions():
             admission = self._admission(given, principal, context, source_of, texts.input)
             grant = run(self._admitting(admission, principal, model, session, opens), self._store.run)
@@ -297,7 +297,7 @@ class Releases(Authorizes):
     def _always_changing(self) -> Grant:
         return release_check.refused(CHANGING, self._texts.snapshot.revision)
 
-    def _giving(self, giving: Giving, principal: Any, context: Any, session: str | None, opens: bool) -> Authorizing:
+    def _giving(self, giving: TokenText, principal: Any, context: Any, session: str | None, opens: bool) -> Authorizing:
         if giving.refused is not None:
             return _at_once(release_check.refused(giving.refused, self._texts.snapshot.revision))
         return self._authorizing(new_request(principal, DETOKENIZE, giving.resource, context, session, opens=opens))

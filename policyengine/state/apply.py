@@ -103,74 +103,74 @@ def _listed(key: str, made: Document, now: int) -> Applied:
 # ---- commit ----
 
 
-def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
+def _commit(commit: Commit, documents: Documents, now: int) -> Applied:
     # A retry comes before everything that could refuse it now: it was granted for the state at that time.
-    if asked.once is not None and (earlier := documents[asked.once]) is not None:
-        return Applied(_again(asked, earlier, documents, now))
+    if commit.once is not None and (earlier := documents[commit.once]) is not None:
+        return Applied(_again(commit, earlier, documents, now))
     session: Document | Rejected | None = None
-    if asked.session is not None:
-        session = sessions.committed(asked.session, documents[asked.session.key], now)
+    if commit.session is not None:
+        session = sessions.committed(commit.session, documents[commit.session.key], now)
         if isinstance(session, Rejected):
             return Applied(session)
     approval: Document | str | None = None
-    if asked.approval is not None:
-        approval = approvals.consumed(asked.approval, documents[asked.approval.key], now)
+    if commit.approval is not None:
+        approval = approvals.consumed(commit.approval, documents[commit.approval.key], now)
         if isinstance(approval, str):
             return Applied(Rejected(approval))
-    if asked.held:
-        if documents[lease_key(asked.id)] is not None:
+    if commit.held:
+        if documents[lease_key(commit.id)] is not None:
             # The commit was carried out already, and the answer was lost: nothing is charged twice.
-            return Applied(Done(now, _uses(asked.charges, documents, now), now + asked.lease))
+            return Applied(Done(now, _uses(commit.charges, documents, now), now + commit.lease))
         # The charge replaces the hold in one step, so that nobody else gets its room in between.
-        documents = {**documents, **{c.meter: meters.unheld(documents[c.meter], asked.id) for c in asked.charges}}
-    elif (refused := _refusals(asked.charges, documents, now))[0]:
+        documents = {**documents, **{c.meter: meters.unheld(documents[c.meter], commit.id) for c in commit.charges}}
+    elif (refused := _refusals(commit.charges, documents, now))[0]:
         refusals, blocked = refused
         return Applied(Refused(now, tuple(refusals)), blocked)
     writes: dict[str, tuple[Document | None, int]] = {}
     uses, held = [], []
-    until = now + asked.lease
-    for charge in asked.charges:
+    until = now + commit.lease
+    for charge in commit.charges:
         earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
-        document = meters.charged(earlier, charge.window, at, charge.amount, asked.id, until)
+        document = meters.charged(earlier, charge.window, at, charge.amount, commit.id, until)
         document = {**document, **description_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
         uses.append(_use(charge, document, at))
         held.append(held_charge(charge, meters.place(document, charge.window, at)))
     lease = {
-        "owner": asked.owner,
+        "owner": commit.owner,
         "state": "open",
         "expires": until,
-        "kept": now + asked.keep,
+        "kept": now + commit.keep,
         "charges": held,
-        "memo": asked.memo,
+        "memo": commit.memo,
     }
-    if asked.once is not None:
+    if commit.once is not None:
         lease["once"] = True
-    if asked.elsewhere:
-        lease["elsewhere"] = [held_charge(charge, 0) for charge in asked.elsewhere]
+    if commit.elsewhere:
+        lease["elsewhere"] = [held_charge(charge, 0) for charge in commit.elsewhere]
     # A request without meters needs no lease: there is nothing to settle, and nothing to give back.
-    if held or asked.once is not None or asked.elsewhere:
-        writes[lease_key(asked.id)] = lease, now + asked.keep
-    if isinstance(session, Mapping) and asked.session is not None:
-        writes[asked.session.key] = session, sessions.kept(now + asked.session.life)
-    if isinstance(approval, Mapping) and asked.approval is not None:
-        writes[asked.approval.key] = approval, approvals.ends(approval)
-    if asked.once is not None:
-        writes[asked.once] = {"body": asked.body, "grant": asked.id}, now + asked.keep
+    if held or commit.once is not None or commit.elsewhere:
+        writes[lease_key(commit.id)] = lease, now + commit.keep
+    if isinstance(session, Mapping) and commit.session is not None:
+        writes[commit.session.key] = session, sessions.kept(now + commit.session.life)
+    if isinstance(approval, Mapping) and commit.approval is not None:
+        writes[commit.approval.key] = approval, approvals.ends(approval)
+    if commit.once is not None:
+        writes[commit.once] = {"body": commit.body, "grant": commit.id}, now + commit.keep
     end = approval["until"] if isinstance(approval, Mapping) else 0
     return Applied(Done(now, tuple(uses), until, "", end), writes)
 
 
-def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:
+def _again(commit: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:
     """The answer to a retry: what was granted before, with nothing charged."""
-    if earlier["body"] != asked.body:
+    if earlier["body"] != commit.body:
         return Rejected(operations.REUSED)
-    lease = documents[lease_key(asked.id)]
+    lease = documents[lease_key(commit.id)]
     if lease is None or lease["state"] == "cancelled":
         # It is no longer charged.
         return Rejected(operations.ENDED)
-    return Done(now, _uses(asked.charges, documents, now), 0, earlier["grant"])
+    return Done(now, _uses(commit.charges, documents, now), 0, earlier["grant"])
 
 
 def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[MeterUse, ...]:
@@ -179,27 +179,27 @@ def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[
     return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in uses)
 
 
-def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
-    refusals, blocked = _refusals(asked.charges, documents, now)
+def _hold(hold: Hold, documents: Documents, now: int) -> Applied:
+    refusals, blocked = _refusals(hold.charges, documents, now)
     if refusals:
         return Applied(Refused(now, tuple(refusals)), blocked)
     writes: dict[str, tuple[Document | None, int]] = {}
-    for charge in asked.charges:
+    for charge in hold.charges:
         earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
-        document = meters.held(earlier, charge.window, at, charge.amount, asked.id, now + asked.lasting)
+        document = meters.held(earlier, charge.window, at, charge.amount, hold.id, now + hold.lasting)
         document = {**document, **description_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
-    return Applied(Done(now, (), now + asked.lasting), writes)
+    return Applied(Done(now, (), now + hold.lasting), writes)
 
 
-def _release(asked: Release, documents: Documents, now: int) -> Applied:
+def _release(release: Release, documents: Documents, now: int) -> Applied:
     # The commit of the hold succeeded, and the sender of the release has not received the answer.
-    if documents[lease_key(asked.id)] is not None:
-        return _cancel(Cancel(asked.id, asked.owner, tuple(c.meter for c in asked.charges)), documents, now)
+    if documents[lease_key(release.id)] is not None:
+        return _cancel(Cancel(release.id, release.owner, tuple(c.meter for c in release.charges)), documents, now)
     writes: dict[str, tuple[Document | None, int]] = {}
-    for charge in asked.charges:
-        document = meters.unheld(documents[charge.meter], asked.id)
+    for charge in release.charges:
+        document = meters.unheld(documents[charge.meter], release.id)
         if document is not None:
             at = meters.time_of(document, now)
             writes[charge.meter] = document, meters.expires(document, charge.window, at)
@@ -236,36 +236,36 @@ def _use(charge: Charge, document: Document | None, at: int) -> MeterUse:
     return MeterUse(charge.rule, charge.meter, used, ceiling, meters.empty_at(document, charge.window, at))
 
 
-def _adjust(asked: Adjust, documents: Documents, now: int) -> Applied:
-    document = documents[asked.meter]
+def _adjust(adjust: Adjust, documents: Documents, now: int) -> Applied:
+    document = documents[adjust.meter]
     at, until = meters.time_of(document, now), 0
-    if asked.what == "reset":
-        made = meters.reset(document or {}, asked.window, at)
+    if adjust.what == "reset":
+        made = meters.reset(document or {}, adjust.window, at)
     else:
-        until = at + asked.length if asked.what == "raise" else meters.window_end(document, asked.window, at)
-        if (more := meters.raised(document, at, asked.amount, until)) is None:
+        until = at + adjust.length if adjust.what == "raise" else meters.window_end(document, adjust.window, at)
+        if (more := meters.raised(document, at, adjust.amount, until)) is None:
             return Applied(Rejected(operations.TOO_MANY_RAISES))
         made = more
     change = {
-        "what": asked.what, "meter": asked.meter, "rule": asked.rule, "by": list(asked.by), "amount": asked.amount,
-        "until": until, "why": asked.why, "who": asked.who, "at": now,
+        "what": adjust.what, "meter": adjust.meter, "rule": adjust.rule, "by": list(adjust.by), "amount": adjust.amount,
+        "until": until, "why": adjust.why, "who": adjust.who, "at": now,
     }  # fmt: skip
-    writes: dict[str, tuple[Document | None, int]] = {asked.key: (change, now + operations.CHANGE_KEPT)}
-    made = {**made, **description_of(asked)}
-    writes[asked.meter] = made, meters.expires(made, asked.window, at)
+    writes: dict[str, tuple[Document | None, int]] = {adjust.key: (change, now + operations.CHANGE_KEPT)}
+    made = {**made, **description_of(adjust)}
+    writes[adjust.meter] = made, meters.expires(made, adjust.window, at)
     return Applied(DocumentsFound(now, (change,)), writes)
 
 
 # ---- what becomes of a lease ----
 
 
-def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
-    lease = documents[lease_key(asked.id)]
-    if lease is None or lease["owner"] != asked.owner:
+def _settle(settle: Settle, documents: Documents, now: int) -> Applied:
+    lease = documents[lease_key(settle.id)]
+    if lease is None or lease["owner"] != settle.owner:
         return Applied(Rejected(operations.UNKNOWN_LEASE))
-    actual, windows = dict(asked.actual), dict(asked.windows)
+    actual, windows = dict(settle.actual), dict(settle.windows)
     if lease["state"] != "open":
-        return Applied(_settled_before(asked, lease, actual, windows, documents, now))
+        return Applied(_settled_before(settle, lease, actual, windows, documents, now))
     writes: dict[str, tuple[Document | None, int]] = {}
     uses, held = [], []
     for charge in lease["charges"]:
@@ -273,29 +273,29 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
         document = held_document(documents, charge)
         at = meters.time_of(document, now)
         if charge["kind"] == "concurrent":
-            if asked.final:
-                document = meters.returned(document, window, at, 0, 0, asked.id)
+            if settle.final:
+                document = meters.returned(document, window, at, 0, 0, settle.id)
         else:
             # Amounts that were recorded on the way are spent, whatever is recorded afterwards.
-            spent = max(actual.get(meter, charge["counted"] if asked.final else 0), charge["spent"])
+            spent = max(actual.get(meter, charge["counted"] if settle.final else 0), charge["spent"])
             # Until the end, the estimate counts unless more than it has been spent.
-            counted = spent if asked.final else max(spent, charge["counted"])
-            document = _corrected(document, window, at, charge, counted, asked.id)
+            counted = spent if settle.final else max(spent, charge["counted"])
+            document = _corrected(document, window, at, charge, counted, settle.id)
             charge = {**charge, "counted": counted, "spent": spent}
-        if asked.final:
+        if settle.final:
             # This distinguishes a retry, which is answered again, from a different settlement, which is refused.
             charge = {**charge, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
         uses.append(held_use(charge, document, window, at))
         held.append(charge)
-    ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
-    writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
+    ended = {**lease, "charges": held, "state": "settled" if settle.final else "open"}
+    writes[lease_key(settle.id)] = ended, _over(lease, now) if settle.final else _kept(lease)
     return Applied(Done(now, tuple(uses), lease["expires"]), writes)
 
 
 def _settled_before(
-    asked: Settle,
+    settle: Settle,
     lease: Document,
     actual: Mapping[str, int],
     windows: Mapping[str, Window],
@@ -305,7 +305,7 @@ def _settled_before(
     """A client that missed the answer sends the same again, and gets the answer that it would have had."""
     # -1 is a meter without a recorded amount, -2 one that was never settled finally.
     same = all(charge.get("said", -2) == actual.get(charge["meter"], -1) for charge in lease["charges"])
-    if lease["state"] != "settled" or not asked.final or not same:
+    if lease["state"] != "settled" or not settle.final or not same:
         return Rejected(operations.ENDED)
     uses = []
     for charge in lease["charges"]:
@@ -327,41 +327,41 @@ def _corrected(
     return document
 
 
-def _renew(asked: Renew, documents: Documents, now: int) -> Applied:
-    lease = documents[lease_key(asked.id)]
-    if lease is None or lease["owner"] != asked.owner:
+def _renew(renew: Renew, documents: Documents, now: int) -> Applied:
+    lease = documents[lease_key(renew.id)]
+    if lease is None or lease["owner"] != renew.owner:
         return Applied(Rejected(operations.UNKNOWN_LEASE))
     if lease["state"] != "open" or lease["expires"] <= now:
         return Applied(Rejected(operations.ENDED))
-    until = now + asked.lease
+    until = now + renew.lease
     kept = max(_kept(lease), until)
-    writes: dict[str, tuple[Document | None, int]] = {lease_key(asked.id): ({**lease, "expires": until}, kept)}
+    writes: dict[str, tuple[Document | None, int]] = {lease_key(renew.id): ({**lease, "expires": until}, kept)}
     for charge in lease["charges"]:
         document = documents[charge["meter"]]
         # Concurrent use is counted by its lease, and would end at the old time.
         if charge["kind"] == "concurrent" and document is not None:
-            document = {**document, "leases": {**document["leases"], asked.id: until}}
+            document = {**document, "leases": {**document["leases"], renew.id: until}}
             writes[charge["meter"]] = document, meters.expires(document, Concurrent(), now)
     return Applied(Done(now, (), until), writes)
 
 
-def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
-    lease = documents[lease_key(asked.id)]
-    if lease is None or lease["owner"] != asked.owner:
+def _cancel(cancel: Cancel, documents: Documents, now: int) -> Applied:
+    lease = documents[lease_key(cancel.id)]
+    if lease is None or lease["owner"] != cancel.owner:
         return Applied(Rejected(operations.UNKNOWN_LEASE))
     if lease["state"] != "open" or lease["expires"] <= now:
         return Applied(Rejected(operations.ENDED))
     if any(charge["spent"] for charge in lease["charges"]):
         return Applied(Rejected(operations.SPENT))
     writes: dict[str, tuple[Document | None, int]] = {
-        lease_key(asked.id): ({**lease, "state": "cancelled"}, _over(lease, now))
+        lease_key(cancel.id): ({**lease, "state": "cancelled"}, _over(lease, now))
     }
     for charge in lease["charges"]:
         document = documents[charge["meter"]]
         if document is not None:
             window = held_window(charge)
             at = meters.time_of(document, now)
-            given_back = meters.returned(document, window, at, charge["counted"], charge["at"], asked.id)
+            given_back = meters.returned(document, window, at, charge["counted"], charge["at"], cancel.id)
             if given_back is not None:
                 writes[charge["meter"]] = given_back, meters.expires(given_back, window, at)
     return Applied(Done(now, ()), writes)

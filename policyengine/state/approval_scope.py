@@ -53,18 +53,18 @@ class ApprovalScope:
     shown: str
 
 
-def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> ApprovalScope:
+def scope(request: Request, world: World, schema: Schema, tenant: str, session: str | None) -> ApprovalScope:
     """The scope of a request. Raises Fault if it has none: an integer beyond 2^53, a value that is not JSON, or too
     much of it."""
-    agents = tuple(identity(*actor.principal.uid) for actor in actors(asked, world, schema)[1:])
-    members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
-    attributes = asked.resource.attributes
+    agents = tuple(identity(*actor.principal.uid) for actor in actors(request, world, schema)[1:])
+    members = {name: request.context[name] for name in bound_members(schema) if name in request.context}
+    attributes = request.resource.attributes
     bound: dict[str, Any] = {
         "tenant": tenant,
-        "principal": identity(*asked.principal.uid),
+        "principal": identity(*request.principal.uid),
         "agents": agents,
-        "action": {**asked.action.attributes, "name": asked.action.name},
-        "resource": list(asked.resource.uid),
+        "action": {**request.action.attributes, "name": request.action.name},
+        "resource": list(request.resource.uid),
         "context": {name: _reference(value) for name, value in members.items()},
     }
     if "args" in attributes:
@@ -73,10 +73,10 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         bound["session"] = session
     plain = _as_json(bound)
     shown = {
-        "principal": _flat(asked.principal),
-        "action": bound["action"] if asked.action.attributes else asked.action.name,
-        "resource": _flat(asked.resource),
-        "context": {name: value for name, value in asked.context.items() if name != "session"},
+        "principal": _flat(request.principal),
+        "action": bound["action"] if request.action.attributes else request.action.name,
+        "resource": _flat(request.resource),
+        "context": {name: value for name, value in request.context.items() if name != "session"},
     }
     try:
         digest = sha256(canonical(plain)).hexdigest()
@@ -86,7 +86,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
     if len(text) > LARGEST:
         raise Fault(codes.NO_APPROVAL.id, f"it is longer than {LARGEST} characters")
     return ApprovalScope(
-        digest, bound["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
+        digest, bound["principal"], agents, request.action.name, (request.resource.uid.type, request.resource.uid.id),
         plain.get("args"), plain["context"], text,
     )  # fmt: skip
 

@@ -37,24 +37,24 @@ Writes = dict[str, tuple[Mapping[str, Any] | None, int]]
 Documents = Mapping[str, Mapping[str, Any] | None]
 
 
-def apply(asked: ApprovalOperation, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
+def apply(operation: ApprovalOperation, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
     """The document to answer with, or the reason for a rejection; and what to write."""
-    match asked:
+    match operation:
         case OpenTicket():
-            return _open(asked, documents, now)
+            return _open(operation, documents, now)
         case DecideTicket():
-            return _decide(asked, documents, now)
+            return _decide(operation, documents, now)
         case CloseTicket():
-            return _close(asked, documents, now)
+            return _close(operation, documents, now)
         case TellTicket():
-            return _tell(asked, documents, now)
+            return _tell(operation, documents, now)
         case Enter():
-            entered = _entered(documents[asked.key], asked.name, now + asked.life, now)
-            return entered, {asked.key: (entered, _latest(entered, now))}
+            entered = _entered(documents[operation.key], operation.name, now + operation.life, now)
+            return entered, {operation.key: (entered, _latest(entered, now))}
         case Keep():
-            kept = documents[asked.key] or {"text": asked.text}
-            return kept, {asked.key: (kept, now + asked.life)}
-    assert_never(asked)
+            kept = documents[operation.key] or {"text": operation.text}
+            return kept, {operation.key: (kept, now + operation.life)}
+    assert_never(operation)
 
 
 def state_of(ticket: Ticket, now: int) -> str:
@@ -62,17 +62,17 @@ def state_of(ticket: Ticket, now: int) -> str:
     return "expired" if ticket["state"] == "pending" and ticket["expires"] <= now else str(ticket["state"])
 
 
-def consumed(asked: Consume, ticket: Ticket | None, now: int) -> Ticket | str:
+def consumed(consume: Consume, ticket: Ticket | None, now: int) -> Ticket | str:
     """The ticket after one use, or why it does not cover this request."""
-    if ticket is None or ticket["secret"] != asked.secret or ticket["tenant"] != asked.tenant:
+    if ticket is None or ticket["secret"] != consume.secret or ticket["tenant"] != consume.tenant:
         return said.UNVERIFIABLE
-    if ticket["scope"] != asked.scope:
+    if ticket["scope"] != consume.scope:
         return said.OUT_OF_SCOPE
-    void = ticket["revoked"] or ticket["until"] <= now or ticket["created"] < asked.since
+    void = ticket["revoked"] or ticket["until"] <= now or ticket["created"] < consume.since
     if ticket["state"] != "approved" or void or ticket["used"] >= ticket["uses"]:
         return said.EXPIRED
-    covered = set(asked.rules) <= {need["same"] for need in ticket["needs"]}
-    if ticket["revision"] == asked.revision:
+    covered = set(consume.rules) <= {need["same"] for need in ticket["needs"]}
+    if ticket["revision"] == consume.revision:
         # An attribute that a rule reads has changed, and one more rule demands an approval.
         return {**ticket, "used": ticket["used"] + 1} if covered else said.OUT_OF_SCOPE
     if not (ticket["any_revision"] and covered):
@@ -88,59 +88,59 @@ def ends(ticket: Ticket) -> int:
 # ---- the operations ----
 
 
-def _open(asked: OpenTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
-    if asked.once and (earlier := documents[asked.once]) is not None:
+def _open(opening: OpenTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
+    if opening.once and (earlier := documents[opening.once]) is not None:
         # A retry with the same body gets its first ticket.
         return earlier, {}
-    if asked.token and (spent := documents[asked.token]) is not None and spent["until"] > now:
+    if opening.token and (spent := documents[opening.token]) is not None and spent["until"] > now:
         return said.REPLAYED, {}
-    index = documents[asked.index]
+    index = documents[opening.index]
     lines, whose = (index or {"open": {}})["open"], (index or {}).get("whose", {})
     alive = [name for name, until in lines.items() if until > now]
-    mine = sum(whose.get(name) == asked.ticket["requester"] for name in alive)
+    mine = sum(whose.get(name) == opening.ticket["requester"] for name in alive)
     if len(alive) >= MAX_OPEN or mine >= MAX_MINE:
         return said.TOO_MANY, {}
     ticket: Ticket = {
-        **asked.ticket,
+        **opening.ticket,
         "state": "pending",
         "created": now,
-        "expires": now + asked.life,
+        "expires": now + opening.life,
         "decided": 0,
         "until": 0,
         "revoked": 0,
         "used": 0,
-        "told": not asked.ticket["callback"],
+        "told": not opening.ticket["callback"],
         "claimed": 0,
     }
-    writes: Writes = {asked.key: (ticket, ends(ticket)), asked.index: _line(index, ticket, now)}
-    if asked.once:
-        writes[asked.once] = {"body": asked.body, "ticket": ticket["id"]}, ends(ticket)
-    if asked.token:
-        until = now + asked.token_life
-        writes[asked.token] = {"ticket": ticket["id"], "until": until}, until
+    writes: Writes = {opening.key: (ticket, ends(ticket)), opening.index: _line(index, ticket, now)}
+    if opening.once:
+        writes[opening.once] = {"body": opening.body, "ticket": ticket["id"]}, ends(ticket)
+    if opening.token:
+        until = now + opening.token_life
+        writes[opening.token] = {"ticket": ticket["id"], "until": until}, until
     return ticket, writes
 
 
-def _decide(asked: DecideTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
-    ticket = documents[asked.key]
+def _decide(deciding: DecideTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
+    ticket = documents[deciding.key]
     if ticket is None:
         return said.UNKNOWN_TICKET, {}
     if state_of(ticket, now) != "pending":
         return said.NOT_PENDING, {}
-    if asked.who == ticket["requester"] or asked.who in ticket["agents"]:
+    if deciding.who == ticket["requester"] or deciding.who in ticket["agents"]:
         return said.SELF, {}
-    mine = [need for need in ticket["needs"] if need["rule"] in asked.rules]
+    mine = [need for need in ticket["needs"] if need["rule"] in deciding.rules]
     if not mine:
         return said.NOT_ELIGIBLE, {}
-    line = {"at": now, "who": asked.who, "by": asked.by, "what": asked.verdict, "why": asked.why}
+    line = {"at": now, "who": deciding.who, "by": deciding.by, "what": deciding.verdict, "why": deciding.why}
     ticket = {**ticket, "log": [*ticket["log"], line]}
-    if asked.verdict == "reject":
-        return _written(asked, {**ticket, "state": "denied", "decided": now}, documents, now)
-    if all(asked.who in need["approvers"] for need in mine):
+    if deciding.verdict == "reject":
+        return _written(deciding, {**ticket, "state": "denied", "decided": now}, documents, now)
+    if all(deciding.who in need["approvers"] for need in mine):
         return said.ALREADY, {}
     needs = [
-        {**need, "approvers": [*need["approvers"], asked.who]}
-        if need["rule"] in asked.rules and asked.who not in need["approvers"]
+        {**need, "approvers": [*need["approvers"], deciding.who]}
+        if need["rule"] in deciding.rules and deciding.who not in need["approvers"]
         else need
         for need in ticket["needs"]
     ]
@@ -148,32 +148,32 @@ def _decide(asked: DecideTicket, documents: Documents, now: int) -> tuple[Mappin
     if all(len(need["approvers"]) >= need["of"] for need in needs):
         within = min(need["within"] for need in needs)
         ticket = {**ticket, "state": "approved", "decided": now, "until": now + within}
-    return _written(asked, ticket, documents, now)
+    return _written(deciding, ticket, documents, now)
 
 
-def _close(asked: CloseTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
-    ticket = documents[asked.key]
+def _close(closing: CloseTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
+    ticket = documents[closing.key]
     if ticket is None:
         return said.UNKNOWN_TICKET, {}
-    if asked.owner is not None and asked.owner != ticket["owner"]:
+    if closing.owner is not None and closing.owner != ticket["owner"]:
         return said.NOT_OWNER, {}
     state = state_of(ticket, now)
-    if state != ("approved" if asked.revoke else "pending"):
-        return said.NOT_APPROVED if asked.revoke else said.NOT_PENDING, {}
-    what = "revoke" if asked.revoke else "cancel"
-    line = {"at": now, "who": asked.who, "by": "", "what": what, "why": asked.why}
-    changed = {"revoked": now} if asked.revoke else {"state": "cancelled", "decided": now}
-    return _written(asked, {**ticket, **changed, "log": [*ticket["log"], line]}, documents, now)
+    if state != ("approved" if closing.revoke else "pending"):
+        return said.NOT_APPROVED if closing.revoke else said.NOT_PENDING, {}
+    what = "revoke" if closing.revoke else "cancel"
+    line = {"at": now, "who": closing.who, "by": "", "what": what, "why": closing.why}
+    changed = {"revoked": now} if closing.revoke else {"state": "cancelled", "decided": now}
+    return _written(closing, {**ticket, **changed, "log": [*ticket["log"], line]}, documents, now)
 
 
-def _tell(asked: TellTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
-    ticket = documents[asked.key]
+def _tell(telling: TellTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
+    ticket = documents[telling.key]
     if ticket is None:
         return said.UNKNOWN_TICKET, {}
-    if ticket["told"] or state_of(ticket, now) == "pending" or (asked.claim and ticket["claimed"] > now):
+    if ticket["told"] or state_of(ticket, now) == "pending" or (telling.claim and ticket["claimed"] > now):
         return said.TOLD, {}
-    changed = {"claimed": now + asked.claim} if asked.claim else {"told": True}
-    return _written(asked, {**ticket, **changed}, documents, now)
+    changed = {"claimed": now + telling.claim} if telling.claim else {"told": True}
+    return _written(telling, {**ticket, **changed}, documents, now)
 
 
 def _written(

@@ -117,10 +117,10 @@ def _suffix(tenant: str) -> str:
 
 
 def access_request(
-    asked: Request, approvals: tuple[Approval, ...], snapshot: Snapshot, tenant: str, session: str | None
+    request: Request, approvals: tuple[Approval, ...], snapshot: Snapshot, tenant: str, session: str | None
 ) -> AccessRequest:
     """The missing approvals. Raises Fault for a request that cannot be shown to an approver."""
-    scoped = scope(asked, snapshot.world, snapshot.schema, tenant, session)
+    scoped = scope(request, snapshot.world, snapshot.schema, tenant, session)
     return AccessRequest(approvals, scoped, tenant, session, snapshot.revision)
 
 

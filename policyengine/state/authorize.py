@@ -184,12 +184,12 @@ def _authorizing(
             reply = yield _read(asked, metering.since, first=not attempt)
             if not isinstance(reply, DocumentsFound) or reply.documents[0] is None:
                 return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
-            held = reply.documents[0]
-            version = held["version"]
+            session = reply.documents[0]
+            version = session["version"]
             if context is None or type(context) is dict:  # anything else is refused for its type
-                context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
+                context = {**(asked.context or {}), SESSION: _session(asked.session, session)}
         decision = decide(asked.principal, asked.action, asked.resource, context)
-        first, wanted, use = decision, None, None
+        before_approval, wanted, use = decision, None, None
         if decision.approvals:
             if asked.approval is None and has_form(asked.principal, asked.action, asked.resource, _apart(context)):
                 # Most hosts do not request an approval after a denial.
@@ -217,14 +217,14 @@ def _authorizing(
         try:
             outcome = yield commit
         except StoreError as error:
-            alone = commit.session is None and commit.approval is None
-            if alone and all(one.limit.spec.fails_open for one in metered):
+            charges_only = commit.session is None and commit.approval is None
+            if charges_only and all(one.limit.spec.fails_open for one in metered):
                 return unmetered(decision, error.public_message)
             raise
         if outcome == Rejected(operations.CHANGED):
             continue
         if use is not None and isinstance(outcome, Rejected) and outcome.reason in WHY:
-            return Grant(first, _access=wanted, approval_denied=WHY[outcome.reason])
+            return Grant(before_approval, _access=wanted, approval_denied=WHY[outcome.reason])
         grant = granted(
             decision, metered, outcome, snapshot, store, asked.id, asked.owner, asked.lease, asked.approval
         )  # fmt: skip
@@ -342,16 +342,16 @@ def _commit(
     if not (asked.meters and decision.limits) and session is None and use is None:
         return None, (), ()
     metered: tuple[Metered, ...] = ()
-    kept = ""
+    memo_text = ""
     if asked.meters and decision.limits:
         charging = _charges(asked, context, snapshot, metering, decision.limits)
         if charging.errors:
             return None, (), charging.errors
         metered = charging.metered
-        kept = memo(metered, context, holder(asked.principal, asked.context)[0] if metering.alerting else "")
+        memo_text = memo(metered, context, holder(asked.principal, asked.context)[0] if metering.alerting else "")
     charged = tuple([one.charge for one in metered])
     commit = Commit(
-        asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, kept, use
+        asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, memo_text, use
     )  # fmt: skip
     return commit, metered, ()
 

@@ -62,13 +62,13 @@ class Blocks:
     void, void_async = plain(_void), awaited(_void)
     list, list_async = plain(_list), awaited(_list)
 
-    def _done(self, asked: Impose, outcome: Outcome) -> Block:
+    def _done(self, impose: Impose, outcome: Outcome) -> Block:
         document = document_in(outcome)
         self._after()
-        block = block_of(document["entries"][asked.name])
-        kind = "state.blocked" if asked.blocked else "state.unblocked"
+        block = block_of(document["entries"][impose.name])
+        kind = "state.blocked" if impose.blocked else "state.unblocked"
         tenant = block.id if block.kind == "tenant" else ""
-        fields: dict[str, Field] = {"kind": block.kind, "id": block.shown, "why": asked.why, "by": block.by}
+        fields: dict[str, Field] = {"kind": block.kind, "id": block.shown, "why": impose.why, "by": block.by}
         fields["until"] = block.until // SECOND
         self._events.send(Event(kind, fields, tenant))
         return block

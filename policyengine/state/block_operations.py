@@ -95,28 +95,28 @@ def beaten(asked: Beat, document: Document | None, now: int) -> Document:
     return made
 
 
-def imposed(asked: Impose, document: Document | None, now: int) -> Document | None:
+def imposed(impose: Impose, document: Document | None, now: int) -> Document | None:
     """The list with one more entry; None if it is full."""
     before: Document = document if document is not None else {"version": 0, "entries": {}}
     version = max(now, int(before["version"]) + 1)
     entry = {
-        "kind": asked.kind,
-        "type": asked.type,
-        "id": asked.id,
-        "blocked": asked.blocked,
-        "until": now + asked.length if asked.blocked and asked.length else 0,
-        "why": asked.why,
-        "by": asked.by,
+        "kind": impose.kind,
+        "type": impose.type,
+        "id": impose.id,
+        "blocked": impose.blocked,
+        "until": now + impose.length if impose.blocked and impose.length else 0,
+        "why": impose.why,
+        "by": impose.by,
         "at": version,
     }
-    entries = {**{name: one for name, one in before["entries"].items() if _matters(one, now)}, asked.name: entry}
+    entries = {**{name: one for name, one in before["entries"].items() if _matters(one, now)}, impose.name: entry}
     if len(entries) > MOST:
         return None
     return {**before, "version": version, "entries": entries}
 
 
-def read(asked: ReadBlocks, document: Document | None) -> Document | None:
-    if document is None or document["version"] != asked.version:
+def read(reading: ReadBlocks, document: Document | None) -> Document | None:
+    if document is None or document["version"] != reading.version:
         return document
     return {**document, "entries": {}}
 

@@ -15,13 +15,13 @@ from policyengine.state.windows import Sliding, Window, kind_of
 Documents = Mapping[str, Document | None]
 
 
-def description_of(asked: Charge | Adjust) -> dict[str, Any]:
+def description_of(charge: Charge | Adjust) -> dict[str, Any]:
     """A meter's description in its document, so that nobody needs a policy to read it."""
-    described = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
-    if isinstance(asked.window, Sliding):
-        described["width"] = asked.window.width
-    if isinstance(asked, Charge) and asked.share is not None:
-        described["share"] = list(asked.share)
+    described = {"rule": charge.rule, "by": list(charge.by), "ceiling": charge.ceiling}
+    if isinstance(charge.window, Sliding):
+        described["width"] = charge.window.width
+    if isinstance(charge, Charge) and charge.share is not None:
+        described["share"] = list(charge.share)
     return described
 
 

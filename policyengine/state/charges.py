@@ -31,7 +31,7 @@ from policyengine.state.stateful_rules import LimitRule
 from policyengine.state.windows import SECOND, Concurrent, Window, calendar, mean_length, sliding
 
 
-class Seen(Struct, frozen=True, gc=False):
+class RawRequest(Struct, frozen=True, gc=False):
     """A request as it came. It is evaluated as a whole only once its real cost is known."""
 
     principal: Any
@@ -49,7 +49,7 @@ class Metered(Struct, frozen=True, gc=False):
 
     charge: Charge
     limit: LimitRule
-    seen: Env | Seen
+    seen: Env | RawRequest
 
     @property
     def env(self) -> Env:

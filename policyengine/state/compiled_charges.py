@@ -20,7 +20,7 @@ from policyengine.model.values import Entity, Fault, Uid, to_json
 from policyengine.schema.members import DELEGATED_BY, delegators
 from policyengine.state import amounts
 from policyengine.state.amounts import LARGEST, MICRO
-from policyengine.state.charges import Charges, Metered, Seen, key_of, share_of, window
+from policyengine.state.charges import Charges, Metered, RawRequest, key_of, share_of, window
 from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.stateful_rules import LimitRule, Metering
 from policyengine.state.windows import SECOND, Window
@@ -87,7 +87,7 @@ class CompiledLimits(Struct, gc=False):
         except Exception:  # noqa: BLE001 - the specification decides what it means
             return None
 
-    def metered(self, charges: tuple[Charge, ...], seen: Seen) -> tuple[Metered, ...]:
+    def metered(self, charges: tuple[Charge, ...], seen: RawRequest) -> tuple[Metered, ...]:
         """The values that the charges of a request were computed from."""
         compiled = self.compiled or ()
         return tuple([Metered(charge, one.limit, seen) for charge, one in zip(charges, compiled, strict=True)])
@@ -96,7 +96,7 @@ class CompiledLimits(Struct, gc=False):
         charges = self.charged(principal, action, resource, context, now)
         if charges is None:
             return None
-        return Charges(self.metered(charges, Seen(principal, action, resource, context, self.snapshot.world)))
+        return Charges(self.metered(charges, RawRequest(principal, action, resource, context, self.snapshot.world)))
 
 
 def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> CompiledLimits:

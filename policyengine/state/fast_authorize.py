@@ -20,7 +20,7 @@ from policyengine.model.decision import Decision
 from policyengine.model.frozen import copied
 from policyengine.state.after_grant import reported
 from policyengine.state.authorize import APPROVAL, KEEP, PLANS, holder
-from policyengine.state.charges import Metered, Seen
+from policyengine.state.charges import Metered, RawRequest
 from policyengine.state.compiled_charges import CompiledLimits
 from policyengine.state.grant import Grant
 from policyengine.state.granting import denied_by_store, granted, unmetered
@@ -69,7 +69,7 @@ class ChargingRequest(Struct, frozen=True, gc=False):
 
     @property
     def metered(self) -> tuple[Metered, ...]:
-        seen = Seen(self.principal, self.action, self.resource, self.context, self.known[0].world)
+        seen = RawRequest(self.principal, self.action, self.resource, self.context, self.known[0].world)
         return self.plan.plan.metered(self.charges, seen)
 
 
@@ -119,7 +119,7 @@ def straight(
     if plan.counted:
         # The real cost is computed from the request as it was, even if its host changes the objects meanwhile.
         principal, action, resource, context = map(copied, (principal, action, resource, context))
-        seen = Seen(principal, action, resource, context, snapshot.world)
+        seen = RawRequest(principal, action, resource, context, snapshot.world)
         memo = kept(plan.counted, seen, context, tenant if way.alerts else "")
     lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
     return ChargingRequest(id_, owner, charges, lasting, memo, way, known, store, principal, action, resource, context)
@@ -178,24 +178,28 @@ def _plan(decided: Decision, snapshot: Snapshot, metering: Metering) -> Charging
     return way
 
 
-def answered(asked: ChargingRequest, outcome: Outcome) -> Grant:
+def answered(charging: ChargingRequest, outcome: Outcome) -> Grant:
     """The grant for what was committed, or the denial."""
-    metering, way = asked.known[1], asked.plan
+    metering, way = charging.known[1], charging.plan
     if type(outcome) is Done:
         # As in `granted`, for requests that only charge.
         expires = outcome.expires_at / SECOND
-        grant = Grant(way.metered, asked.id, None, outcome.uses, expires, asked, metering.prices)
+        grant = Grant(way.metered, charging.id, None, outcome.uses, expires, charging, metering.prices)
     else:
-        decision, snapshot = way.metered, asked.known[0]
-        grant = granted(decision, asked.metered, outcome, snapshot, asked.store, asked.id, asked.owner, asked.lease)
+        decision, snapshot = way.metered, charging.known[0]
+        grant = granted(
+            decision, charging.metered, outcome, snapshot, charging.store, charging.id, charging.owner, charging.lease
+        )
         grant.prices = metering.prices
     if way.alerts:
-        return reported(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
+        return reported(
+            grant, outcome, charging.metered, metering, lambda: holder(charging.principal, charging.context)[0]
+        )
     return grant
 
 
-def away(asked: ChargingRequest, error: StoreError) -> Grant:
+def away(charging: ChargingRequest, error: StoreError) -> Grant:
     """The answer if the store is unavailable."""
-    if all(one.limit.spec.fails_open for one in asked.metered):
-        return unmetered(asked.plan.metered, error.public_message)
-    return denied_by_store(codes.STORE_AWAY.id, error.public_message, asked.known[0])
+    if all(one.limit.spec.fails_open for one in charging.metered):
+        return unmetered(charging.plan.metered, error.public_message)
+    return denied_by_store(codes.STORE_AWAY.id, error.public_message, charging.known[0])

@@ -262,17 +262,17 @@ class Grant(Struct, eq=False, gc=False):
             self.on_settled(uses, self._more(asked))
         return limits(uses)
 
-    def _more(self, asked: Settle) -> dict[str, int]:
+    def _more(self, settle: Settle) -> dict[str, int]:
         """By meter, how much its usage has risen."""
         if self.counted is None:
             self.counted = (
                 {metered.charge.meter: metered.charge.amount for metered in self._terms.metered} if self._terms else {}
             )
         more = {}
-        for meter, amount in asked.actual:
+        for meter, amount in settle.actual:
             before = self.counted.get(meter, 0)
             # Until the end, an estimate counts unless more than it has been spent.
-            self.counted[meter] = amount if asked.final else max(amount, before)
+            self.counted[meter] = amount if settle.final else max(amount, before)
             more[meter] = self.counted[meter] - before
         return more
 

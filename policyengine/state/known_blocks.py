@@ -75,7 +75,7 @@ class KnownBlocks:
         self._is_away = False
         self._read_at: float | None = None
         # The store's time minus this machine's monotonic time.
-        self._ahead = 0.0
+        self._clock_offset = 0.0
         self._stop = Event()
         self._threads: list[Thread] = []
         self._tenants = tenants
@@ -149,7 +149,7 @@ class KnownBlocks:
         """Takes over the list as of a time of the store and of this machine."""
         with self._lock:
             self._read_at = began
-            self._ahead = now / SECOND - began
+            self._clock_offset = now / SECOND - began
             changed = document is not None and self._merge(document)
             self._beat = max(self._beat, _time(document, "beat"))
             since, voided = _time(document, "since"), _time(document, "lost")
@@ -230,7 +230,7 @@ class KnownBlocks:
         return [block_of(entry) for entry in self._entries.values() if entry["blocked"]]
 
     def _is_over(self, block: Block) -> bool:
-        return bool(block.until) and block.until <= (monotonic() + self._ahead) * SECOND
+        return bool(block.until) and block.until <= (monotonic() + self._clock_offset) * SECOND
 
     def _set(self, blocks: Denylist) -> None:
         if blocks.is_empty and self.blocks.is_empty:

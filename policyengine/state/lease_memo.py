@@ -18,7 +18,7 @@ from policyengine.model.decision import Decision
 from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.state.alerts import tell_more
-from policyengine.state.charges import Metered, Seen, window
+from policyengine.state.charges import Metered, RawRequest, window
 from policyengine.state.grant import Grant, KnownTerms
 from policyengine.state.operations import Charge, Document
 from policyengine.state.stateful_rules import LimitRule, Metering
@@ -40,7 +40,9 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: 
     return kept([one.limit for one in counted], counted[0].seen, context, tenant) if counted else ""
 
 
-def kept(counted: Sequence[LimitRule], seen: Env | Seen, context: Mapping[str, Any] | None, tenant: str = "") -> str:
+def kept(
+    counted: Sequence[LimitRule], seen: Env | RawRequest, context: Mapping[str, Any] | None, tenant: str = ""
+) -> str:
     """As `memo`, for limits that count an amount, with the Env or request that they read."""
     cost = {"cost": context["cost"]} if context and "cost" in context else {}
     memo_data: dict[str, Any] = {"context": cost}
@@ -112,8 +114,8 @@ def _envs(text: str, snapshot: Snapshot) -> list[Env]:
     return [Env(asked, snapshot.world) for asked in everyone]
 
 
-def _model(seen: Env | Seen) -> dict[str, Any] | None:
-    resource = seen.resource if isinstance(seen, Seen) else _flat(seen.request.resource)
+def _model(seen: Env | RawRequest) -> dict[str, Any] | None:
+    resource = seen.resource if isinstance(seen, RawRequest) else _flat(seen.request.resource)
     if resource.get("type") != "Model":
         return None
     return {name: resource[name] for name in ("type", "id", "provider") if isinstance(resource.get(name), str)}

@@ -52,53 +52,53 @@ def kept(expires: int) -> int:
     return expires + ENDED
 
 
-def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
+def apply(operation: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
     """The result of an operation on one session."""
-    session_now = own(asked, document, now) if not isinstance(asked, OpenSession) else None
-    match asked:
+    session_now = own(operation, document, now) if not isinstance(operation, OpenSession) else None
+    match operation:
         case OpenSession():
             if _taken(document, now):
                 # Whoever owns or owned it, an id that is taken cannot be opened again.
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            begun = fresh(asked, now)
-            return DocumentsFound(now, (begun,)), {asked.key: (begun, kept(begun["expires"]))}
+            begun = fresh(operation, now)
+            return DocumentsFound(now, (begun,)), {operation.key: (begun, kept(begun["expires"]))}
         case ReadSession():
-            if session_now is None and (_taken(document, now) or not asked.opens):
+            if session_now is None and (_taken(document, now) or not operation.opens):
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            session = session_now if session_now is not None else fresh(asked, now)
-            if asked.attempted:
-                tried = counted(session, asked.attempted, 0)
+            session = session_now if session_now is not None else fresh(operation, now)
+            if operation.attempted:
+                tried = counted(session, operation.attempted, 0)
                 if tried is None:
                     return Rejected(operations.FULL), {}
                 session = tried
-            session = {**session, "expires": now + asked.life}
-            return DocumentsFound(now, (session,)), {asked.key: (session, kept(session["expires"]))}
+            session = {**session, "expires": now + operation.life}
+            return DocumentsFound(now, (session,)), {operation.key: (session, kept(session["expires"]))}
         case Label():
             if session_now is None:
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            labels = (set(session_now["labels"]) | set(asked.add)) - set(asked.remove)
+            labels = (set(session_now["labels"]) | set(operation.add)) - set(operation.remove)
             changed = {**session_now, "labels": sorted(labels), "version": session_now["version"] + 1}
-            done = counted(changed, asked.completed, 2) if asked.completed else changed
+            done = counted(changed, operation.completed, 2) if operation.completed else changed
             if done is None or len(labels) > MAX_LABELS:
                 return Rejected(operations.FULL), {}
-            return Done(now), {asked.key: (done, kept(done["expires"]))}
-    assert_never(asked)
+            return Done(now), {operation.key: (done, kept(done["expires"]))}
+    assert_never(operation)
 
 
-def committed(asked: SessionWrite, document: Document | None, now: int) -> Document | Rejected:
+def committed(write: SessionWrite, document: Document | None, now: int) -> Document | Rejected:
     """The session after an allowed request, or why the request cannot be recorded in it."""
-    session_now = own(asked, document, now)
-    if session_now is None and (_taken(document, now) or asked.version is not None or not asked.opens):
+    session_now = own(write, document, now)
+    if session_now is None and (_taken(document, now) or write.version is not None or not write.opens):
         # It is somebody else's, or has ended; it existed when it was read; or it must exist.
         return Rejected(operations.UNKNOWN_SESSION)
-    session = session_now if session_now is not None else fresh(asked, now)
-    if asked.version is not None and session["version"] != asked.version:
+    session = session_now if session_now is not None else fresh(write, now)
+    if write.version is not None and session["version"] != write.version:
         return Rejected(operations.CHANGED)
-    labels = sorted({*session["labels"], *asked.labels})
-    done = counted(session, asked.call, 1) if asked.call else session
+    labels = sorted({*session["labels"], *write.labels})
+    done = counted(session, write.call, 1) if write.call else session
     if done is None or len(labels) > MAX_LABELS:
         return Rejected(operations.FULL)
-    return {**done, "labels": labels, "version": session["version"] + 1, "expires": now + asked.life}
+    return {**done, "labels": labels, "version": session["version"] + 1, "expires": now + write.life}
 
 
 def own(asked: Label | ReadSession | SessionWrite, document: Document | None, now: int) -> Document | None:

@@ -172,13 +172,13 @@ class Meters:
         outcome = self._store.run(ReadDocuments(()))
         return outcome.now if isinstance(outcome, DocumentsFound) else 0
 
-    def _changed(self, asked: Adjust) -> Change:
-        change = change_of(document_in(self._store.run(asked)))
+    def _changed(self, adjust: Adjust) -> Change:
+        change = change_of(document_in(self._store.run(adjust)))
         fields: dict[str, Field] = {
             "what": change.what, "rule": change.rule, "key": change.key, "amount": change.amount,
             "until": int(change.until), "why": change.why, "by": change.by,
         }  # fmt: skip
-        self._events.send(Event("limit.changed", fields, change_tenant({"by": asked.by})))
+        self._events.send(Event("limit.changed", fields, change_tenant({"by": adjust.by})))
         return change
 
 

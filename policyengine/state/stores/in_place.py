@@ -156,35 +156,35 @@ class InPlace:
         self._due = due
         self._leases = leases
 
-    def done(self, asked: Operation, now: int) -> Done | DocumentsFound | None:
+    def done(self, operation: Operation, now: int) -> Done | DocumentsFound | None:
         """The outcome, if the operation is one of these."""
-        if isinstance(asked, Commit):
-            return self.commit(asked, now)
-        if isinstance(asked, Label):
-            return self.came_back(asked, now)
-        return self.begin(asked, now) if isinstance(asked, OpenSession) else None
+        if isinstance(operation, Commit):
+            return self.commit(operation, now)
+        if isinstance(operation, Label):
+            return self.came_back(operation, now)
+        return self.begin(operation, now) if isinstance(operation, OpenSession) else None
 
-    def begin(self, asked: OpenSession, now: int) -> DocumentsFound | None:
+    def begin(self, opening: OpenSession, now: int) -> DocumentsFound | None:
         """As `sessions.apply`, for an id that is free."""
-        if asked.key in self._documents:
+        if opening.key in self._documents:
             return None
-        document = fresh(asked, now)
+        document = fresh(opening, now)
         expires = kept(document["expires"])
-        self._write(asked.key, document, expires)
+        self._write(opening.key, document, expires)
         return DocumentsFound(now, (document,))
 
-    def came_back(self, asked: Label, now: int) -> Done | None:
+    def came_back(self, label: Label, now: int) -> Done | None:
         """As `sessions.apply`, for a call that returned without a label."""
-        if asked.add or asked.remove or not asked.completed:
+        if label.add or label.remove or not label.completed:
             return None
-        document = self._documents.get(asked.key)
-        if type(document) is not dict or (session := own(asked, document, now)) is None:
+        document = self._documents.get(label.key)
+        if type(document) is not dict or (session := own(label, document, now)) is None:
             return None
         # Those who read the session before keep their version.
-        counted_now = counted({**session, "version": session["version"] + 1}, asked.completed, 2)
+        counted_now = counted({**session, "version": session["version"] + 1}, label.completed, 2)
         if counted_now is None:
             return None
-        self._write(asked.key, counted_now, kept(counted_now["expires"]))
+        self._write(label.key, counted_now, kept(counted_now["expires"]))
         return Done(now)
 
     def _write(self, key: str, document: Document, expires: int) -> None:
@@ -194,33 +194,33 @@ class InPlace:
             heappush(self._due, (expires, key))
         self._expires[key] = expires
 
-    def commit(self, asked: Commit, now: int) -> Done | None:
-        kept = now + asked.keep
+    def commit(self, operation: Commit, now: int) -> Done | None:
+        keep_until = now + operation.keep
         if (
-            asked.session is not None
-            or asked.once is not None
-            or asked.approval is not None
-            or asked.held
-            or asked.elsewhere
+            operation.session is not None
+            or operation.once is not None
+            or operation.approval is not None
+            or operation.held
+            or operation.elsewhere
             # The clock was set back, or the lease is kept for a different time.
-            or kept < self._leases.last
+            or keep_until < self._leases.last
         ):
             return None
-        return self._all(asked, now, kept)
+        return self._charge_all(operation, now, keep_until)
 
-    def _open(self, lease: OpenLease, kept: int) -> None:
+    def _open(self, lease: OpenLease, keep_until: int) -> None:
         leases = self._leases
         leases.known[lease.id] = lease
-        leases.last = kept
+        leases.last = keep_until
         if not leases.ending:
-            heappush(self._due, (kept, LEASE))
+            heappush(self._due, (keep_until, LEASE))
         leases.ending.append(lease)
 
-    def _all(self, asked: Commit, now: int, kept: int) -> Done | None:
+    def _charge_all(self, commit: Commit, now: int, keep_until: int) -> Done | None:
         documents = self._documents
         charges: list[tuple[Charge, Any, int, int, int, int]] = []
         # Nothing is charged until all of them have room.
-        for charge in asked.charges:
+        for charge in commit.charges:
             window = charge.window
             if charge.share is not None:
                 return None
@@ -273,10 +273,10 @@ class InPlace:
             places.append(place)
         if places:
             lease = OpenLease(
-                asked.id, asked.owner, asked.charges, asked.lease, asked.keep, asked.memo, now, tuple(places)
+                commit.id, commit.owner, commit.charges, commit.lease, commit.keep, commit.memo, now, tuple(places)
             )
-            self._open(lease, kept)
-        return Done(now, tuple(uses), now + asked.lease)
+            self._open(lease, keep_until)
+        return Done(now, tuple(uses), now + commit.lease)
 
     def _turned(self, ring: Ring, charge: Charge, place: int, end: int) -> None:
         """The charge is the first of its bucket, or of the ring's new form."""

@@ -89,11 +89,11 @@ class Memory:
             # Later operations change documents in place.
             return deepcopy(applied.outcome) if type(operation) is ReadDocuments else applied.outcome
 
-    def charge(self, asked: Charging, keep: int) -> Done | None:
+    def charge(self, charging: Charging, keep: int) -> Done | None:
         """As `run` of its commit, kept for this many microseconds, if it repeats the last charge to one meter within
         the same bucket, as nearly all do. For anything else, and if there is no room, None with nothing charged: then
         use `run`."""
-        charges = asked.charges
+        charges = charging.charges
         if len(charges) != 1:
             return None
         charge = charges[0]
@@ -116,8 +116,8 @@ class Memory:
                 return None
             ring.now, ring.used = now, used
             # The lease is opened as in `InPlace`, without a call.
-            id_, lasting = asked.id, asked.lease
-            lease = OpenLease(id_, asked.owner, charges, lasting, keep, asked.memo, now, ring.places)
+            id_, lasting = charging.id, charging.lease
+            lease = OpenLease(id_, charging.owner, charges, lasting, keep, charging.memo, now, ring.places)
             leases.known[id_] = lease
             leases.last = kept
             if not leases.ending:

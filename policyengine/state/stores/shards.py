@@ -106,49 +106,49 @@ def _away(charges: tuple[Charge, ...], here: str) -> dict[str, tuple[Charge, ...
     return {where: tuple(c for c in charges if c.meter in meters) for where, meters in groups.items()}
 
 
-def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> ShardSteps:
+def _commit(commit: Commit, away: dict[str, tuple[Charge, ...]]) -> ShardSteps:
     elsewhere = tuple(charge for charges in away.values() for charge in charges)
-    here = tuple(charge for charge in asked.charges if charge not in elsewhere)
-    rest = replace(asked, charges=here, elsewhere=elsewhere)
-    made = [
-        Commit(_id(where, asked.id), asked.owner, charges, asked.lease, asked.keep, held=True)
+    here = tuple(charge for charge in commit.charges if charge not in elsewhere)
+    rest = replace(commit, charges=here, elsewhere=elsewhere)
+    parts = [
+        Commit(_id(where, commit.id), commit.owner, charges, commit.lease, commit.keep, held=True)
         for where, charges in away.items()
     ]
-    back = [Release(part.id, part.owner, part.charges) for part in made]
+    releases = [Release(part.id, part.owner, part.charges) for part in parts]
     # A retry gets the first answer: a new hold would compete with its own charge.
-    kept = asked.once is not None and _first((yield [ReadDocuments((asked.once,))]))
-    again = isinstance(kept, DocumentsFound) and kept.documents[0] is not None
-    if not again:
+    earlier = commit.once is not None and _first((yield [ReadDocuments((commit.once,))]))
+    is_retry = isinstance(earlier, DocumentsFound) and earlier.documents[0] is not None
+    if not is_retry:
         # If a shard is unavailable, the holds on the others expire by themselves: nobody waits for their release.
-        held = _sure((yield [Hold(part.id, part.charges, HOLD) for part in made]))
+        held = _sure((yield [Hold(part.id, part.charges, HOLD) for part in parts]))
         if any(not isinstance(answer, Done) for answer in held):
             # Other limits without room are included, so that the answer says when all of them will have room.
-            held_here = Hold(asked.id, here, HOLD)
-            held_answers = yield [*back, held_here] if here else back
+            held_here = Hold(commit.id, here, HOLD)
+            held_answers = yield [*releases, held_here] if here else releases
             if here and isinstance(held_answers[-1], Done):
-                yield [Release(asked.id, asked.owner, here)]
-            return _merged(_sure([*held, held_answers[-1]] if here else held), asked)
-    if asked.once is None:
-        first, *others = yield [rest, *made]
+                yield [Release(commit.id, commit.owner, here)]
+            return _merged(_sure([*held, held_answers[-1]] if here else held), commit)
+    if commit.once is None:
+        first, *others = yield [rest, *parts]
     else:
         # Of several simultaneous retries only one is granted: only its holds may be charged.
         [first] = yield [rest]
-        others = list((yield made)) if isinstance(first, Done) else []
+        others = list((yield parts)) if isinstance(first, Done) else []
     if isinstance(first, StoreError):
         raise first
     if not isinstance(first, Done):
-        if not again and first != Rejected(operations.REUSED):
-            yield back
+        if not is_retry and first != Rejected(operations.REUSED):
+            yield releases
         return first
     uses = [use for answer in (first, *_sure(others)) if isinstance(answer, Done) for use in answer.uses]
-    return replace(first, uses=_in_order(uses, [charge.meter for charge in asked.charges]))
+    return replace(first, uses=_in_order(uses, [charge.meter for charge in commit.charges]))
 
 
 def _first(answers: Sequence[Answer]) -> Outcome:
     return _sure(answers)[0]
 
 
-def _merged(answers: Sequence[Outcome], asked: Commit) -> Outcome:
+def _merged(answers: Sequence[Outcome], commit: Commit) -> Outcome:
     """All refusals, by the clock of the first."""
     refused = [answer for answer in answers if isinstance(answer, Refused)]
     if not refused:
@@ -158,18 +158,18 @@ def _merged(answers: Sequence[Outcome], asked: Commit) -> Outcome:
         for refusal in answer.refusals:
             at = None if refusal.retry_at is None else refusal.retry_at - answer.now + now
             refusals.append(replace(refusal, retry_at=at))
-    order = [charge.meter for charge in asked.charges]
+    order = [charge.meter for charge in commit.charges]
     return Refused(now, tuple(sorted(refusals, key=lambda refusal: order.index(refusal.meter))))
 
 
-def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
+def _settle(settle: Settle, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
     # The tenant's shard comes last: until then the reservation is open, and can be settled again.
     others = yield [
         replace(
-            asked,
-            id=_id(where, asked.id),
-            actual=tuple(actual for actual in asked.actual if actual[0] in meters),
-            windows=tuple(window for window in asked.windows if window[0] in meters),
+            settle,
+            id=_id(where, settle.id),
+            actual=tuple(actual for actual in settle.actual if actual[0] in meters),
+            windows=tuple(window for window in settle.windows if window[0] in meters),
         )
         for where, meters in groups.items()
     ]
@@ -179,33 +179,33 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
         return refused
     away = {meter for meters in groups.values() for meter in meters}
     [first] = _sure(
-        (yield [replace(asked, windows=tuple(window for window in asked.windows if window[0] not in away))])
+        (yield [replace(settle, windows=tuple(window for window in settle.windows if window[0] not in away))])
     )
     if not isinstance(first, Done):
         return first
     uses = [use for answer in (first, *others) if isinstance(answer, Done) for use in answer.uses]
-    return replace(first, uses=_in_order(uses, [meter for meter, _ in asked.windows]))
+    return replace(first, uses=_in_order(uses, [meter for meter, _ in settle.windows]))
 
 
-def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
+def _renew(renew: Renew, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
     away = {meter for meters in groups.values() for meter in meters}
     # The tenant's shard comes first: a reservation that has ended there must not be extended on the others.
-    [first] = _sure((yield [replace(asked, meters=tuple(meter for meter in asked.meters if meter not in away))]))
+    [first] = _sure((yield [replace(renew, meters=tuple(meter for meter in renew.meters if meter not in away))]))
     if isinstance(first, Done):
-        _sure((yield [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]))
+        _sure((yield [replace(renew, id=_id(where, renew.id), meters=meters) for where, meters in groups.items()]))
     return first
 
 
-def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
-    parts = [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]
+def _cancel(cancel: Cancel, groups: dict[str, tuple[str, ...]]) -> ShardSteps:
+    parts = [replace(cancel, id=_id(where, cancel.id), meters=meters) for where, meters in groups.items()]
     # All leases are read before any is cancelled: a partly spent reservation could not be restored.
     leases = _sure((yield [ReadDocuments((lease_key(part.id),)) for part in parts]))
     for lease in leases:
         document = lease.documents[0] if isinstance(lease, DocumentsFound) else None
-        if document is not None and document["owner"] == asked.owner and any(c["spent"] for c in document["charges"]):
+        if document is not None and document["owner"] == cancel.owner and any(c["spent"] for c in document["charges"]):
             return Rejected(operations.SPENT)
     away = {meter for meters in groups.values() for meter in meters}
-    [first] = _sure((yield [replace(asked, meters=tuple(meter for meter in asked.meters if meter not in away))]))
+    [first] = _sure((yield [replace(cancel, meters=tuple(meter for meter in cancel.meters if meter not in away))]))
     if isinstance(first, Done):
         _sure((yield parts))
     return first
