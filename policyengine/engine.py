@@ -15,8 +15,8 @@ from typing import Any
 
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_read, load_text
+from policyengine.compile.approvals_and_meters import approvals
 from policyengine.compile.deciding import Deciding
-from policyengine.compile.verified import approvals
 from policyengine.diagnostics import codes
 from policyengine.events.sink import Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained

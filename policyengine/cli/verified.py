@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from policyengine.cli.console import fail
-from policyengine.compile.verified import approvals, meters
+from policyengine.compile.approvals_and_meters import approvals, meters
 from policyengine.engine import Engine
 
 ApprovedOption = Annotated[

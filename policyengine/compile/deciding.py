@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from policyengine.compile.approvals_and_meters import meters
 from policyengine.compile.evaluator import Evaluator, named, with_meters
 from policyengine.compile.native import Decider, with_shortcut
 from policyengine.compile.runtime import NOTHING
-from policyengine.compile.verified import meters
 from policyengine.model.decision import Decision
 
 # The default of `approved` and `metered`: the caller has verified nothing.

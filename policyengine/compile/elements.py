@@ -27,8 +27,10 @@ def quantified(
 ) -> ast.expr:
     """The quantifier. `kept` has the tests of membership whose collection is kept as a set, each with the name that it
     is kept under; `around` has the names of the collections of the enclosing quantifiers."""
-    own = [(id(node), fresh()) for node in walk(expr.body) if id(node) not in kept and _is_same_for_all(node, expr)]
-    kept.update(own)
+    kept_here = [
+        (id(node), fresh()) for node in walk(expr.body) if id(node) not in kept and _is_same_for_all(node, expr)
+    ]
+    kept.update(kept_here)
     elements = emit(expr.collection)
     if around:
         elements = call("bounded", elements, *map(load, around))
@@ -36,24 +38,26 @@ def quantified(
     around.append(name)
     test = emit(expr.body)
     around.pop()
-    more: tuple[ast.expr, ...] = ()
+    extra: tuple[ast.expr, ...] = ()
     if expr.kind == "sum":
-        holds, taken = "summed", parameters(f"i{slot}", f"q{slot}")
-        more = (constant(expr.collection.type), constant(expr.type))
+        function, lambda_parameters = "summed", parameters(f"i{slot}", f"q{slot}")
+        extra = (constant(expr.collection.type), constant(expr.type))
     elif counts(expr.body, slot):
-        holds, taken = f"counted_{expr.kind}", parameters(f"i{slot}", f"q{slot}")
+        function, lambda_parameters = f"counted_{expr.kind}", parameters(f"i{slot}", f"q{slot}")
     else:
-        holds, taken = f"holds_{expr.kind}", parameters(f"q{slot}")
+        function, lambda_parameters = f"holds_{expr.kind}", parameters(f"q{slot}")
     if quantifies(expr.body):
-        every = ast.Lambda(parameters(name), call(holds, load(name), ast.Lambda(taken, test), *more))
-        test_all: ast.expr = call_object(every, elements)
+        over_elements = ast.Lambda(
+            parameters(name), call(function, load(name), ast.Lambda(lambda_parameters, test), *extra)
+        )
+        test_all: ast.expr = call_object(over_elements, elements)
     else:
-        test_all = call(holds, elements, ast.Lambda(taken, test), *more)
-    if not own:
+        test_all = call(function, elements, ast.Lambda(lambda_parameters, test), *extra)
+    if not kept_here:
         return test_all
     # One list for each set, empty until the set is made.
-    cells: list[ast.expr] = [ast.List([], ast.Load()) for _ in own]
-    return call_object(ast.Lambda(parameters(*(name for _, name in own)), test_all), *cells)
+    cells: list[ast.expr] = [ast.List([], ast.Load()) for _ in kept_here]
+    return call_object(ast.Lambda(parameters(*(name for _, name in kept_here)), test_all), *cells)
 
 
 def counting(expr: ir.Expr, emit: Callable[[ir.Expr], ast.expr], around: list[str]) -> Callable[[ir.Expr], ast.expr]:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from policyengine.compile.actors import Actors
+from policyengine.compile.approvals_and_meters import approvals, approvals_of, limits_of, meters
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.call_site import CallSite
 from policyengine.compile.compile_on_demand import OneAtATime, need
@@ -22,7 +23,6 @@ from policyengine.compile.mention_check import Look, look, read_through
 from policyengine.compile.native import NATIVE, Decider, with_shortcut
 from policyengine.compile.quantifier_counts import QuantifierCounts
 from policyengine.compile.runtime import NOTHING, Unusual
-from policyengine.compile.verified import approvals, approvals_of, limits_of, meters
 from policyengine.compile.vetted_names import VettedNames
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide_alone

@@ -185,22 +185,24 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
             by_opening[finder.opens].append(beginning)
     if not by_opening:
         return None
-    always = tuple(by_opening.get(None, ()))
-    some = [(re.compile(opens).search, tuple(each)) for opens, each in by_opening.items() if opens is not None]
+    unconditional = tuple(by_opening.get(None, ()))
+    conditional = [
+        (re.compile(opens).search, tuple(beginnings)) for opens, beginnings in by_opening.items() if opens is not None
+    ]
     opening = re.compile("|".join(f"(?:{opens})" for opens in by_opening if opens is not None)).search
 
     def earliest(text: str, start: int) -> int:
-        until = len(text) if not some else last_word(text, start)
-        for beginning in always:
-            here = beginning(text, start)
-            if here < until:
-                until = here
-        for opens, each in some if some and opening(text, start) is not None else ():
+        until = len(text) if not conditional else last_word(text, start)
+        for beginning in unconditional:
+            place = beginning(text, start)
+            if place < until:
+                until = place
+        for opens, beginnings in conditional if conditional and opening(text, start) is not None else ():
             if opens(text, start) is not None:
-                for beginning in each:
-                    here = beginning(text, start)
-                    if here < until:
-                        until = here
+                for beginning in beginnings:
+                    place = beginning(text, start)
+                    if place < until:
+                        until = place
         return opened(text, start, until)
 
     return earliest
@@ -211,17 +213,17 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     chosen = known._plans.get(kinds) if type(kinds) is frozenset else None
     if chosen is None:
         chosen = _chosen(kinds, known)
-    asked = chosen.finders
+    asked_finders = chosen.finders
     if len(text) < SHORT:
-        asked = chosen.worth(shadow(text)) if chosen.signed else ()
+        asked_finders = chosen.worth(shadow(text)) if chosen.signed else ()
         for holds, finders in chosen.others:
             if holds is None or holds.search(text) is not None:
-                asked = (*asked, *finders)
-    if not asked:
+                asked_finders = (*asked_finders, *finders)
+    if not asked_finders:
         return ()
     findings: list[Finding] = []
     view = View(text)
-    for finder in asked:
+    for finder in asked_finders:
         findings += _ask(finder, view)
     return _kept_findings(findings, text, chosen, known) if findings else ()
 
@@ -248,10 +250,10 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
         for finder in chosen.worth(view.shadow) if len(view.text) < SHORT else chosen.finders:
             work.setdefault(id(finder), (finder, []))[1].append((index, view))
     findings: dict[int, list[Finding]] = {}
-    for finder, asked in work.values():
-        for index, view in asked:
-            if some := _ask(finder, view):
-                findings.setdefault(index, []).extend(some)
+    for finder, indexed_views in work.values():
+        for index, view in indexed_views:
+            if found := _ask(finder, view):
+                findings.setdefault(index, []).extend(found)
     findings_by_text: list[tuple[Finding, ...]] = [()] * len(texts)
     for index, text_findings in findings.items():
         findings_by_text[index] = _kept_findings(text_findings, texts[index], chosen, known)
@@ -271,23 +273,23 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
             view = views[low] = View(text[low:])
         return low, view
 
-    def quiet(finder: Finder) -> bool:
+    def finds_nothing(finder: Finder) -> bool:
         low, view = from_near(_reach(finder))
         for finding in _ask(finder, view):
             if start <= finding.start + low < end:
-                there = moved(finding, finding.start + low, finding.end + low)
-                if _counts(there, text, chosen.kinds, known):
+                shifted = moved(finding, finding.start + low, finding.end + low)
+                if _counts(shifted, text, chosen.kinds, known):
                     return False
         return True
 
     if chosen.signed:
         for finder in chosen.worth(from_near(chosen.reach)[1].shadow):
-            if not quiet(finder):
+            if not finds_nothing(finder):
                 return False
     for holds, finders in chosen.others:
         if holds is None or holds.search(text, start) is not None:
             for finder in finders:
-                if not quiet(finder):
+                if not finds_nothing(finder):
                     return False
     return True
 

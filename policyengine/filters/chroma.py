@@ -146,12 +146,12 @@ class _Key:
         if not is_number(value) or not (safe_double(value) or (type_ == INT and not self.field.json)):
             return None
         if type_ == INT:
-            stands = of_integer(op, value)
-            if stands is True:
+            comparison = of_integer(op, value)
+            if comparison is True:
                 return self.typed(INT)
-            if stands is False:
+            if comparison is False:
                 return Fragment(_NOTHING)
-            op, value = stands
+            op, value = comparison
         return Fragment(self._compared(op, _whole(value)), exact)
 
     def _compared(self, op: Operator, value: int | float) -> ChromaWhere:
@@ -181,9 +181,9 @@ class _Key:
         wanted: list[Any] = []
         for value in values:
             if type_ == INT:
-                stands = of_integer("==", value) if is_number(value) else False
-                if stands is not False and stands is not True:
-                    wanted.append(stands[1])
+                comparison = of_integer("==", value) if is_number(value) else False
+                if comparison is not False and comparison is not True:
+                    wanted.append(comparison[1])
             elif type_ == NUMBER and safe_double(value):
                 wanted.append(_whole(value))
             elif (
@@ -232,15 +232,15 @@ class _Key:
         elements of an array are of one kind."""
         if wanted is None or len(wanted) > _MOST_ALTERNATIVES:
             return None
-        there = [self._elements("$contains", "$or", type_, each) for each in wanted]
+        containing = [self._elements("$contains", "$or", type_, each) for each in wanted]
         lacking = [self._elements("$not_contains", "$and", type_, each) for each in wanted]
         match kind:
             case "any":
-                return Fragment(_joined("$or", there) if wanted else _NOTHING)
+                return Fragment(_joined("$or", containing) if wanted else _NOTHING)
             case "all" if not whole:
                 return Fragment(_NOTHING)
             case "all" if wanted:
-                return Fragment(_joined("$and", there))
+                return Fragment(_joined("$and", containing))
             case "none" if wanted:
                 return Fragment(_joined("$and", lacking), exact=False)
             case "lacks" if wanted and whole:

@@ -122,12 +122,12 @@ class Milvus(Walk[Field]):
             if not safe_double(value):
                 return None
             return Fragment(f"{_finite(name)} and {name} {op} {float(value)!r}")
-        stands = of_integer(op, value)
-        if stands is True:
+        comparison = of_integer(op, value)
+        if comparison is True:
             return Fragment(f"{name} is not null")
-        if stands is False:
+        if comparison is False:
             return Fragment(self.never)
-        sign, whole = stands
+        sign, whole = comparison
         # Without the sign, its digits are not a 64-bit integer.
         return None if whole == INT_MIN else Fragment(f"{name} is not null and {name} {sign} {whole}")
 
@@ -159,7 +159,7 @@ class Milvus(Walk[Field]):
         if wanted is None:
             return None
         there, listed = f"{name} is not null", ", ".join(wanted)
-        whole, held = len(wanted) == len(atom.values), _held(atom.type)
+        whole, is_typed = len(wanted) == len(atom.values), _held(atom.type)
         match atom.kind:
             case "any" if not wanted:
                 return Fragment(self.never)
@@ -173,11 +173,11 @@ class Milvus(Walk[Field]):
                 return Fragment(f"{there} and not array_contains_all({name}, [{listed}])")
             case "all" if not whole:
                 return Fragment(self.never)
-            case "none" | "all" if held and not wanted:
+            case "none" | "all" if is_typed and not wanted:
                 return Fragment(there)
-            case "lacks" if held and not whole:
+            case "lacks" if is_typed and not whole:
                 return Fragment(there)
-            case "only" | "other" if held and not wanted:
+            case "only" | "other" if is_typed and not wanted:
                 return self._empty(field, atom.kind == "only")
         # An array cannot be asked which other elements it has.
         return Fragment(there, exact=False)
@@ -241,20 +241,20 @@ def _literals(type_: Type, values: Iterable[Any], field: Field) -> list[str] | N
     """Literals for those of the constants that a value can be; None if one of them cannot be written."""
     if isinstance(type_, EntityT):
         return _ids((value.uid for value in values), field)
-    made: list[str] = []
+    literals: list[str] = []
     for value in values:
         if type_ == INT and is_number(value):
-            stands = of_integer("==", value)
-            if stands is False or stands is True:
+            comparison = of_integer("==", value)
+            if comparison is False or comparison is True:
                 continue
-            if stands[1] == INT_MIN:
+            if comparison[1] == INT_MIN:
                 return None
-            made.append(str(stands[1]))
+            literals.append(str(comparison[1]))
         elif type_ == STRING and (text := _text(value)) is not None:
-            made.append(text)
+            literals.append(text)
         else:
             return None
-    return made
+    return literals
 
 
 def _ids(uids: Iterable[Uid], field: Field) -> list[str] | None:

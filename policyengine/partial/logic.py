@@ -130,14 +130,14 @@ def _is_among(part: Formula, others: Iterable[Formula]) -> bool:
 def _intersected(items: list[Formula]) -> list[Formula]:
     """Merges the conditions on the same value into one."""
     kept: list[Formula] = []
-    said: dict[Path, list[Formula]] = {}
+    by_path: dict[Path, list[Formula]] = {}
     for item in items:
         # What fills a hole is not known yet.
         if _is_choice(item) and not _has_hole(item):
-            said.setdefault(item.path, []).append(item)  # type: ignore[union-attr]
+            by_path.setdefault(item.path, []).append(item)  # type: ignore[union-attr]
         else:
             kept.append(item)
-    for same in said.values():
+    for same in by_path.values():
         if len(same) == 1:
             kept += same
             continue
@@ -156,26 +156,26 @@ def _by_type(items: list[Formula]) -> Iterable[list[OneOf]]:
 
 def _unrepeated(items: list[Formula]) -> list[Formula]:
     """Removes from alternatives what all items say anyway."""
-    said: dict[Any, list[Formula]] = {}
+    by_likeness: dict[Any, list[Formula]] = {}
     some = False
     for item in items:
         if item.__class__ is Some:
             some = True
         else:
-            said.setdefault(_likeness(item), []).append(item)
-    if not some or not said:
+            by_likeness.setdefault(_likeness(item), []).append(item)
+    if not some or not by_likeness:
         return items
     kept: list[Formula] = []
     for item in items:
-        less = _less(item, said) if item.__class__ is Some else item
-        if less.__class__ is All:
-            kept += less.items
-        elif less is not TRUE:
-            kept.append(less)
+        reduced = _less(item, by_likeness) if item.__class__ is Some else item
+        if reduced.__class__ is All:
+            kept += reduced.items
+        elif reduced is not TRUE:
+            kept.append(reduced)
     return kept
 
 
-def _less(formula: Some, said: dict[Any, list[Formula]]) -> Formula:
+def _less(formula: Some, by_likeness: dict[Any, list[Formula]]) -> Formula:
     """What the alternatives add."""
     alternatives: list[Formula] = []
     changed = False
@@ -183,8 +183,8 @@ def _less(formula: Some, said: dict[Any, list[Formula]]) -> Formula:
         parts: tuple[Formula, ...] = alternative.items if alternative.__class__ is All else (alternative,)
         rest = []
         for part in parts:
-            same = said.get(_likeness(part))
-            if same is None or not _is_among(part, same):
+            alike = by_likeness.get(_likeness(part))
+            if alike is None or not _is_among(part, alike):
                 rest.append(part)
         if len(rest) == len(parts):
             alternatives.append(alternative)
@@ -220,26 +220,26 @@ def _together(choices: list[OneOf]) -> Formula:
 def _united(items: list[Formula]) -> list[Formula]:
     """Merges alternatives for the same value into one."""
     kept: list[Formula] = []
-    said: dict[tuple[Path, type], list[Formula]] = {}
+    by_value: dict[tuple[Path, type], list[Formula]] = {}
     item: Any
     for item in items:
         kind = item.__class__
         if _is_choice(item) and not _is_negated(item):
-            said.setdefault((item.path, OneOf), []).append(item)
+            by_value.setdefault((item.path, OneOf), []).append(item)
         elif kind is Elements and item.kind == "any" and is_scalar(element_of(item.type) or item.type):
-            said.setdefault((item.path, Elements), []).append(item)
+            by_value.setdefault((item.path, Elements), []).append(item)
         else:
             kept.append(item)
     united: list[Formula] = []
-    for same in said.values():
-        if len(same) == 1:
-            united += same
+    for alike in by_value.values():
+        if len(alike) == 1:
+            united += alike
             continue
-        whole = _union(same)
-        if whole is None:
-            kept += same
+        merged = _union(alike)
+        if merged is None:
+            kept += alike
             continue
-        united.append(whole)
+        united.append(merged)
     return [*united, *kept]
 
 
@@ -264,15 +264,15 @@ def _without_implied(items: list[Formula]) -> list[Formula]:
     if len(implied) == 1:
         # The usual case, for which few values have to be examined.
         return [item for item in items if item is not implied[0]] if _is_implied(implied[0], items) else items
-    times = Counter(need for item in items for need in needs(item))
-    there = {path[:length] for path, _ in times for length in range(1, len(path) + 1)}
+    counts = Counter(need for item in items for need in needs(item))
+    prefixes = {path[:length] for path, _ in counts for length in range(1, len(path) + 1)}
     kept: list[Formula] = []
     for item in items:
-        if isinstance(item, OfType) and times[item.path, item.type] > 1:
-            times[item.path, item.type] -= 1
-        elif item == WELL_FORMED and times[FOLLOWED] > 1:
-            times[FOLLOWED] -= 1
-        elif not (isinstance(item, Present) and item.path in there):
+        if isinstance(item, OfType) and counts[item.path, item.type] > 1:
+            counts[item.path, item.type] -= 1
+        elif item == WELL_FORMED and counts[FOLLOWED] > 1:
+            counts[FOLLOWED] -= 1
+        elif not (isinstance(item, Present) and item.path in prefixes):
             kept.append(item)
     return kept
 

@@ -62,18 +62,18 @@ def settled(
 
     def decide(document: Any) -> bool:
         nonlocal last
-        known = last
-        if known is None or known[0] is not document:
-            known = last = (document, _is_thing(document, type_) and decided(document))
-        return known[1]
+        remembered = last
+        if remembered is None or remembered[0] is not document:
+            remembered = last = (document, _is_thing(document, type_) and decided(document))
+        return remembered[1]
 
-    made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, expected, decide=decide, whole=whole)
+    test = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, expected, decide=decide, whole=whole)
 
     def matches(document: Any) -> bool:
         nonlocal last
         # The document may have changed since.
         last = None
-        return made(document)
+        return test(document)
 
     return matches
 

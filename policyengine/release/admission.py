@@ -69,15 +69,15 @@ def prepare(
         return refused(codes.NOT_LOOKED_AT.id, str(error))
     if read.content.size > inspection.most:
         return refused(codes.NOT_LOOKED_AT.id, too_long(inspection.most))
-    seen, findings = looked_at(read.content, needs, inspection, tenant, with_source=True)
+    attributes, findings = looked_at(read.content, needs, inspection, tenant, with_source=True)
     unread = bool(read.files) and FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
     # The content of such a file is unknown: a rule that reads findings errs, unless a rule is about such files.
     hidden = ("text", "valid", KINDS, FOUND, "scores") if unread else ("text", "valid")
-    seen = {name: value for name, value in seen.items() if name not in hidden}
-    context = {**known, INPUT: {**_measured(given, read, inspection, needs.measured), **seen}}
+    attributes = {name: value for name, value in attributes.items() if name not in hidden}
+    context = {**known, INPUT: {**_measured(given, read, inspection, needs.measured), **attributes}}
 
     def described() -> Mapping[str, Any]:
-        return {**_measured(given, read, inspection, None), **seen}
+        return {**_measured(given, read, inspection, None), **attributes}
 
     return Admission(read.content, context, inspection, tenant, findings, unread=unread, described=described)
 

@@ -164,26 +164,26 @@ def _collect(
             raise Unscannable("the value holds something that is not JSON: convert it to text first")
 
 
-def _replaced(value: Any, coming: Any) -> Any:
+def _replaced(value: Any, replacements: Any) -> Any:
     match value:
         case bool() | None:
             return value
         case str() | int() | float():
-            segment, text = next(coming)
+            segment, text = next(replacements)
             # A number that was changed becomes a text.
             return value if text == segment.text else text
         case Mapping():
-            made: dict[str, Any] = {}
+            members: dict[str, Any] = {}
             for item in value.values():
-                _, key = next(coming)
-                if key in made:
+                _, key = next(replacements)
+                if key in members:
                     raise Unscannable(
                         "redaction makes two keys of an object equal: keep personal data and secrets out of keys"
                     )
-                made[key] = _replaced(item, coming)
-            return made
+                members[key] = _replaced(item, replacements)
+            return members
         case _:
-            return [_replaced(item, coming) for item in value]
+            return [_replaced(item, replacements) for item in value]
 
 
 def _is_number(value: Any) -> bool:

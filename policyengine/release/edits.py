@@ -214,13 +214,13 @@ def _runs(removed: list[_Match], kept: list[_Match]) -> list[Edit]:
     borders = sorted({at for match in (*removed, *kept) for at in (match.start, match.end)})
     runs: list[Edit] = []
     open_: list[_Match] = []
-    coming = 0
+    next_index = 0
     values = {match.start: match.end for match in kept}
     value_until = 0
     for start, end in pairwise(borders):
-        while coming < len(removed) and removed[coming].start <= start:
-            open_.append(removed[coming])
-            coming += 1
+        while next_index < len(removed) and removed[next_index].start <= start:
+            open_.append(removed[next_index])
+            next_index += 1
         open_ = [match for match in open_ if match.end > start]
         value_until = max(value_until, values.get(start, 0))
         if not open_ or value_until > start:
@@ -250,19 +250,19 @@ def _written(match: _Match, text: str, keys: Keys) -> str:
 def applied_apart(text: str, borders: Sequence[int], changes: Sequence[Edit]) -> list[str]:
     """The parts of a text with the edits carried out. The replacement of a match is in the part where the match
     begins."""
-    made: list[str] = []
-    coming = at = 0
+    texts: list[str] = []
+    next_index = at = 0
     for end in (*borders, len(text)):
         parts: list[str] = []
-        while coming < len(changes) and changes[coming].start < end:
-            edit = changes[coming]
+        while next_index < len(changes) and changes[next_index].start < end:
+            edit = changes[next_index]
             parts += text[at : edit.start], edit.text
             at = edit.end
-            coming += 1
+            next_index += 1
         parts.append(text[at:end])
         at = max(at, end)
-        made.append("".join(parts))
-    return made
+        texts.append("".join(parts))
+    return texts
 
 
 def applied(text: str, changes: Sequence[Edit]) -> str:

@@ -53,7 +53,7 @@ class _Words:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _JoinableText:
     """A text that may continue in another: its number, and that of its message."""
 
     number: int
@@ -98,20 +98,20 @@ def _file_segments(opened: Opened) -> tuple[Segment, ...]:
 
 def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
     places: list[tuple[Path, Segment]] = []
-    said: list[_Said] = []
+    joinable: list[_JoinableText] = []
     files: list[tuple[Path, Opened]] = []
     for at, message in enumerate(given):
         if source_of is None and (text := _only_text(message)) is not None:
             source = _SOURCES.get(message["role"], UNKNOWN)
             places.append(((at, "content"), Segment(text, path=f"/{at}/content", source=source)))
             if text:
-                said.append(_Said(len(places) - 1, at, _Words(source, TEXT)))
+                joinable.append(_JoinableText(len(places) - 1, at, _Words(source, TEXT)))
             continue
         plain = _as_object(message)
         source = (source_of(plain) if source_of is not None else None) or _SOURCES.get(_role(plain), UNKNOWN)
         for path, text, words in _texts(plain, (), _Words(source)):
             if _place(plain, (at, *path), text, words.source, places, files) and text and words.channel:
-                said.append(_Said(len(places) - 1, at, words))
+                joinable.append(_JoinableText(len(places) - 1, at, words))
     inner = [segment for _, segment in places]
     opened = [segment for _, file in files for segment in _file_segments(file)]
     if len(inner) + len(opened) > MOST_SEGMENTS:
@@ -124,16 +124,16 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
                 "a rule redacts a file inside a message, which cannot be rewritten: deny it, or send its text"
             )
         changed = {path: text for (path, segment), text in zip(places, own, strict=True) if text != segment.text}
-        touched = frozenset(path[:many] for path in changed for many in range(1, len(path) + 1))
+        touched = frozenset(path[:offset] for path in changed for offset in range(1, len(path) + 1))
         return [_with(message, (at,), changed, touched) for at, message in enumerate(given)]
 
-    runs, many = _runs(said), len(inner)
-    beside = list(_in_order(said, runs))
+    runs, offset = _runs(joinable), len(inner)
+    beside = list(_in_order(joinable, runs))
     for _, file in files:
         beside.append(
-            tuple((number,) for number in range(many, many + len(file.texts)) if opened[number - len(inner)].text)
+            tuple((number,) for number in range(offset, offset + len(file.texts)) if opened[number - len(inner)].text)
         )
-        many += len(file.texts)
+        offset += len(file.texts)
     content = Content((*inner, *opened), rebuilt, runs=runs, beside=tuple(one for one in beside if len(one) > 1))
     return Input(content, tuple(file for _, file in files))
 
@@ -148,23 +148,25 @@ def _only_text(message: Any) -> str | None:
     return None if content.startswith("data:") else content
 
 
-def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:
+def _runs(joinable: Sequence[_JoinableText]) -> tuple[tuple[int, ...], ...]:
     """The texts that form one: those of a message, and of consecutive messages of one source. A tool's result, or a
     search's, is one by itself."""
     groups: dict[tuple[int, str], list[int]] = {}
-    turn, before = 0, None
-    for one in said:
-        whose = one.words.source, one.words.result, one.message if one.words.source in _BY_THEMSELVES else -1
-        turn, before = turn + (whose != before), whose
+    turn, previous = 0, None
+    for one in joinable:
+        speaker = one.words.source, one.words.result, one.message if one.words.source in _BY_THEMSELVES else -1
+        turn, previous = turn + (speaker != previous), speaker
         groups.setdefault((turn, one.words.channel), []).append(one.number)
     return several(groups.values())
 
 
-def _in_order(said: Sequence[_Said], runs: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], ...]]:
+def _in_order(
+    joinable: Sequence[_JoinableText], runs: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[tuple[int, ...], ...]]:
     """How a model reads the texts: all of them, and those of one speaker, with those of others left out."""
     begins = {number: run for run in runs for number in run}
     order: dict[tuple[int, ...], str] = {
-        begins.get(one.number, (one.number,)): one.words.source for one in said if one.words.channel == TEXT
+        begins.get(one.number, (one.number,)): one.words.source for one in joinable if one.words.channel == TEXT
     }
     yield tuple(order)
     sources = list(dict.fromkeys(order.values()))

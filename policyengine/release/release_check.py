@@ -68,8 +68,8 @@ def prepare(
     empty = ReleaseCheck(text_content(""), {}, inspection, tenant, expected)
     if output is not None and not isinstance(output, Mapping):
         return replace(empty, refused=_malformed("`output` must be an object"))
-    if said := sorted((OURS | {"sources"}) & described.keys()):
-        return replace(empty, refused=_malformed(f"`{said[0]}` of an output is computed from it: leave it out"))
+    if computed := sorted((OURS | {"sources"}) & described.keys()):
+        return replace(empty, refused=_malformed(f"`{computed[0]}` of an output is computed from it: leave it out"))
     try:
         content = _content(text, described, expected)
     except Unscannable as error:
@@ -81,8 +81,8 @@ def prepare(
         return replace(empty, refused=_malformed(sources.problem))
     if sources is not None:
         resource["sources"] = [{"type": "Document", **document} for document in sources]
-    seen, findings = looked_at(content, needs, inspection, tenant)
-    resource.update(seen)
+    attributes, findings = looked_at(content, needs, inspection, tenant)
+    resource.update(attributes)
     if "valid" in needs.tried.attributes and expected is not None:
         # Assumed until the orders have been carried out; `conclude` then checks what remains.
         resource["valid"] = True
@@ -93,21 +93,21 @@ def looked_at(
     content: Content, needs: TextNeeds, inspection: Inspection, tenant: str, *, with_source: bool = False
 ) -> tuple[dict[str, Any], tuple[ContentFinding, ...]]:
     """The attributes that these rules read and that inspection gives, and the findings."""
-    seen = measured(content, needs.tried, content.size, inspection)
+    attributes = measured(content, needs.tried, content.size, inspection)
     findings: tuple[ContentFinding, ...] = ()
     known = inspection.registry(tenant)
     # If finders fail for a kind that only rules on trial read, the other rules must not lose their findings.
-    for those in (needs.tried,) if needs.tried is needs.whole else (needs.tried, needs.whole):
-        if not those.attributes & {KINDS, FOUND}:
+    for each_needs in (needs.tried,) if needs.tried is needs.whole else (needs.tried, needs.whole):
+        if not each_needs.attributes & {KINDS, FOUND}:
             continue
         try:
-            findings = account(content, look(content, kinds_of(those, known), known))
-            seen.update(as_attributes(findings, with_source=with_source))
+            findings = account(content, look(content, kinds_of(each_needs, known), known))
+            attributes.update(as_attributes(findings, with_source=with_source))
             break
         except DetectorFailed:
             # The attributes are absent: a rule that reads findings errs.
             findings = ()
-    return seen, findings
+    return attributes, findings
 
 
 def measured(content: Content, needs: Needs, size: int, inspection: Inspection) -> dict[str, Any]:
@@ -141,10 +141,10 @@ def conclude(check: ReleaseCheck, grant: Grant, decide: DecideOutput, fulfilled:
         if decision.decision != "allow" or decision.unmetered:
             return Released(False, None, decision, check.found, invalid=invalid, grant=grant)
         carried = _carried(check, decision, fulfilled)
-    seen = tuple(dict.fromkeys((*check.found, *_account(check, carried))))
+    findings = tuple(dict.fromkeys((*check.found, *_account(check, carried))))
     if carried.errors:
-        return Released(False, None, decision, seen, carried.errors, invalid, grant=grant)
-    return Released(True, carried.value, decision, seen, (), invalid, carried.owed, grant)
+        return Released(False, None, decision, findings, carried.errors, invalid, grant=grant)
+    return Released(True, carried.value, decision, findings, (), invalid, carried.owed, grant)
 
 
 def refused(error: RuleError, revision: str) -> Grant:

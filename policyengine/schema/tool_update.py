@@ -61,18 +61,18 @@ def update(source: Source, imported: Imported) -> Updated:
         # Declarations are compared after formatting, because one tree can be written in several ways.
         if _text(now) != _text(before):
             drift.append(Drift(escaped(name), "changed", _text(before), _text(now)))
-            kept = [c.text for c in parsed.module.comments if _inside(c, before)]
-            edits.append((before.span.start, before.span.end, "\n".join([*kept, _text(now)])))
-    new = [tool for name, tool in offered.items() if name not in declared]
-    drift += (Drift(escaped(t.declaration.name.text), "new", "", _text(t.declaration)) for t in new)
+            comments = [c.text for c in parsed.module.comments if _inside(c, before)]
+            edits.append((before.span.start, before.span.end, "\n".join([*comments, _text(now)])))
+    new_tools = [tool for name, tool in offered.items() if name not in declared]
+    drift += (Drift(escaped(t.declaration.name.text), "new", "", _text(t.declaration)) for t in new_tools)
     text = source.text
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
-    for tool in new:
+    for tool in new_tools:
         text = f"{text.rstrip()}\n\n{_block(tool, imported, tool.declaration.name.text not in stated)}\n"
-    again = parse(Source(source.path, text))
-    if has_errors(again.diagnostics):
-        return Updated(None, (), again.diagnostics)
+    reparsed = parse(Source(source.path, text))
+    if has_errors(reparsed.diagnostics):
+        return Updated(None, (), reparsed.diagnostics)
     return Updated(text, tuple(sorted(drift, key=lambda one: (one.kind, one.tool))))
 
 

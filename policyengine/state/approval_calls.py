@@ -13,7 +13,7 @@ from policyengine.bundle import Snapshot
 from policyengine.events.event import Event
 from policyengine.events.sink import Sink
 from policyengine.model.values import Fault
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_operations import (
     ApprovalVerdict,
     CloseTicket,
@@ -220,7 +220,7 @@ class Approvals:
 def _named(id_: Any) -> ApprovalRef:
     named = reference(id_)
     if named is None or named.secret:
-        raise ApprovalError(said.UNKNOWN_TICKET)
+        raise ApprovalError(reasons.UNKNOWN_TICKET)
     return named
 
 
@@ -263,5 +263,5 @@ def _document(outcome: Outcome) -> tuple[Mapping[str, Any], int]:
     if isinstance(outcome, Rejected):
         raise ApprovalError(outcome.reason)
     if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
-        raise ApprovalError(said.UNKNOWN_TICKET)
+        raise ApprovalError(reasons.UNKNOWN_TICKET)
     return outcome.documents[0], outcome.now

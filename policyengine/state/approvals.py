@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_operations import (
     ApprovalOperation,
     CloseTicket,
@@ -65,18 +65,18 @@ def state_of(ticket: Ticket, now: int) -> str:
 def consumed(consume: Consume, ticket: Ticket | None, now: int) -> Ticket | str:
     """The ticket after one use, or why it does not cover this request."""
     if ticket is None or ticket["secret"] != consume.secret or ticket["tenant"] != consume.tenant:
-        return said.UNVERIFIABLE
+        return reasons.UNVERIFIABLE
     if ticket["scope"] != consume.scope:
-        return said.OUT_OF_SCOPE
+        return reasons.OUT_OF_SCOPE
     void = ticket["revoked"] or ticket["until"] <= now or ticket["created"] < consume.since
     if ticket["state"] != "approved" or void or ticket["used"] >= ticket["uses"]:
-        return said.EXPIRED
+        return reasons.EXPIRED
     covered = set(consume.rules) <= {need["same"] for need in ticket["needs"]}
     if ticket["revision"] == consume.revision:
         # An attribute that a rule reads has changed, and one more rule demands an approval.
-        return {**ticket, "used": ticket["used"] + 1} if covered else said.OUT_OF_SCOPE
+        return {**ticket, "used": ticket["used"] + 1} if covered else reasons.OUT_OF_SCOPE
     if not (ticket["any_revision"] and covered):
-        return said.EXPIRED
+        return reasons.EXPIRED
     return {**ticket, "used": ticket["used"] + 1}
 
 
@@ -92,14 +92,14 @@ def _open(opening: OpenTicket, documents: Documents, now: int) -> tuple[Mapping[
     if opening.once and (earlier := documents[opening.once]) is not None:
         # A retry with the same body gets its first ticket.
         return earlier, {}
-    if opening.token and (spent := documents[opening.token]) is not None and spent["until"] > now:
-        return said.REPLAYED, {}
+    if opening.token and (used_token := documents[opening.token]) is not None and used_token["until"] > now:
+        return reasons.REPLAYED, {}
     index = documents[opening.index]
-    lines, whose = (index or {"open": {}})["open"], (index or {}).get("whose", {})
+    lines, requesters = (index or {"open": {}})["open"], (index or {}).get("whose", {})
     alive = [name for name, until in lines.items() if until > now]
-    mine = sum(whose.get(name) == opening.ticket["requester"] for name in alive)
-    if len(alive) >= MAX_OPEN or mine >= MAX_MINE:
-        return said.TOO_MANY, {}
+    own_requests = sum(requesters.get(name) == opening.ticket["requester"] for name in alive)
+    if len(alive) >= MAX_OPEN or own_requests >= MAX_MINE:
+        return reasons.TOO_MANY, {}
     ticket: Ticket = {
         **opening.ticket,
         "state": "pending",
@@ -124,20 +124,20 @@ def _open(opening: OpenTicket, documents: Documents, now: int) -> tuple[Mapping[
 def _decide(deciding: DecideTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
     ticket = documents[deciding.key]
     if ticket is None:
-        return said.UNKNOWN_TICKET, {}
+        return reasons.UNKNOWN_TICKET, {}
     if state_of(ticket, now) != "pending":
-        return said.NOT_PENDING, {}
+        return reasons.NOT_PENDING, {}
     if deciding.who == ticket["requester"] or deciding.who in ticket["agents"]:
-        return said.SELF, {}
-    mine = [need for need in ticket["needs"] if need["rule"] in deciding.rules]
-    if not mine:
-        return said.NOT_ELIGIBLE, {}
+        return reasons.SELF, {}
+    own_needs = [need for need in ticket["needs"] if need["rule"] in deciding.rules]
+    if not own_needs:
+        return reasons.NOT_ELIGIBLE, {}
     line = {"at": now, "who": deciding.who, "by": deciding.by, "what": deciding.verdict, "why": deciding.why}
     ticket = {**ticket, "log": [*ticket["log"], line]}
     if deciding.verdict == "reject":
         return _written(deciding, {**ticket, "state": "denied", "decided": now}, documents, now)
-    if all(deciding.who in need["approvers"] for need in mine):
-        return said.ALREADY, {}
+    if all(deciding.who in need["approvers"] for need in own_needs):
+        return reasons.ALREADY, {}
     needs = [
         {**need, "approvers": [*need["approvers"], deciding.who]}
         if need["rule"] in deciding.rules and deciding.who not in need["approvers"]
@@ -154,12 +154,12 @@ def _decide(deciding: DecideTicket, documents: Documents, now: int) -> tuple[Map
 def _close(closing: CloseTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
     ticket = documents[closing.key]
     if ticket is None:
-        return said.UNKNOWN_TICKET, {}
+        return reasons.UNKNOWN_TICKET, {}
     if closing.owner is not None and closing.owner != ticket["owner"]:
-        return said.NOT_OWNER, {}
+        return reasons.NOT_OWNER, {}
     state = state_of(ticket, now)
     if state != ("approved" if closing.revoke else "pending"):
-        return said.NOT_APPROVED if closing.revoke else said.NOT_PENDING, {}
+        return reasons.NOT_APPROVED if closing.revoke else reasons.NOT_PENDING, {}
     what = "revoke" if closing.revoke else "cancel"
     line = {"at": now, "who": closing.who, "by": "", "what": what, "why": closing.why}
     changed = {"revoked": now} if closing.revoke else {"state": "cancelled", "decided": now}
@@ -169,9 +169,9 @@ def _close(closing: CloseTicket, documents: Documents, now: int) -> tuple[Mappin
 def _tell(telling: TellTicket, documents: Documents, now: int) -> tuple[Mapping[str, Any] | str, Writes]:
     ticket = documents[telling.key]
     if ticket is None:
-        return said.UNKNOWN_TICKET, {}
+        return reasons.UNKNOWN_TICKET, {}
     if ticket["told"] or state_of(ticket, now) == "pending" or (telling.claim and ticket["claimed"] > now):
-        return said.TOLD, {}
+        return reasons.TOLD, {}
     changed = {"claimed": now + telling.claim} if telling.claim else {"told": True}
     return _written(telling, {**ticket, **changed}, documents, now)
 

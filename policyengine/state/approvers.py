@@ -16,7 +16,7 @@ from policyengine.model.entities import ABSENT
 from policyengine.model.request import request
 from policyengine.model.values import Fault, Uid
 from policyengine.schema.members import agent_types
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_operations import Ticket
 from policyengine.state.approval_scope import entity_name, identity
 from policyengine.state.approving import demand, demanding
@@ -39,17 +39,17 @@ def eligible(
     uid = asked.principal.uid
     who = identity(*uid)
     if who == ticket["requester"] or who in ticket["agents"]:
-        raise Ineligible(said.SELF)
+        raise Ineligible(reasons.SELF)
     agents = agent_types(snapshot.schema)
     if (agents is not None and uid.type in agents) or actors(asked, snapshot.world, snapshot.schema)[1:]:
         raise Ineligible(AGENT)
     if ticket["tenant"] and snapshot.world.find(asked.principal, "tenant") not in (ABSENT, ticket["tenant"]):
-        raise Ineligible(said.NOT_ELIGIBLE)
+        raise Ineligible(reasons.NOT_ELIGIBLE)
     above = {uid, *snapshot.world.ancestors(asked.principal)}
     rules = demanding(snapshot, {need["rule"] for need in ticket["needs"]})
     named = tuple(rule.name for rule in rules if rule.demands_approval and Uid(*demand(rule).by) in above)
     if not named:
-        raise Ineligible(said.NOT_ELIGIBLE)
+        raise Ineligible(reasons.NOT_ELIGIBLE)
     if not _allowed(approver, asked.resource.attributes, asked.context, snapshot):
         raise Ineligible(POLICY)
     return who, named

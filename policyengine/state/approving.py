@@ -19,7 +19,7 @@ from policyengine.bundle import Snapshot
 from policyengine.ir.nodes import APPROVAL, Const, Rule
 from policyengine.model.decision import Approval
 from policyengine.model.request import Request
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_operations import Consume
 from policyengine.state.approval_scope import ApprovalScope, scope
 from policyengine.state.windows import SECOND
@@ -30,9 +30,9 @@ WITHIN = timedelta(minutes=15)
 Why = Literal["approval_expired", "out_of_scope", "approval_unverifiable", "policy_denied"]
 # Why a presented approval did not help, in the words of AuthZEN's profile.
 WHY: Mapping[str, Why] = {
-    said.EXPIRED: "approval_expired",
-    said.OUT_OF_SCOPE: "out_of_scope",
-    said.UNVERIFIABLE: "approval_unverifiable",
+    reasons.EXPIRED: "approval_expired",
+    reasons.OUT_OF_SCOPE: "out_of_scope",
+    reasons.UNVERIFIABLE: "approval_unverifiable",
 }
 
 

@@ -96,12 +96,12 @@ def straight(
                 return None
     decided = snapshot.evaluator.decide(principal, action, resource, context)
     # By identity: decisions are shared and kept alive. Most requests get the same decision as the one before.
-    way = metering.charging_plans.get(None)
-    if way is None or way.decided is not decided:
-        way = _plan(decided, snapshot, metering)
-        if way is None:
+    charging_plan = metering.charging_plans.get(None)
+    if charging_plan is None or charging_plan.decided is not decided:
+        charging_plan = _plan(decided, snapshot, metering)
+        if charging_plan is None:
             return None
-    plan: CompiledLimits = way.plan
+    plan: CompiledLimits = charging_plan.plan
     charges: tuple[Charge, ...] | None = None
     if plan.find is not None and (context is None or "agent" not in context):
         try:
@@ -113,16 +113,18 @@ def straight(
         if charges is None:
             return None
     id_, memo = new_id(), ""
-    tenant = holder(principal, context)[0] if placed or way.alerts else ""
+    tenant = holder(principal, context)[0] if placed or charging_plan.alerts else ""
     if placed:
         id_ = place(tenant) + id_[4:]
     if plan.counted:
         # The real cost is computed from the request as it was, even if its host changes the objects meanwhile.
         principal, action, resource, context = map(copied, (principal, action, resource, context))
-        seen = RawRequest(principal, action, resource, context, snapshot.world)
-        memo = kept(plan.counted, seen, context, tenant if way.alerts else "")
+        raw_request = RawRequest(principal, action, resource, context, snapshot.world)
+        memo = kept(plan.counted, raw_request, context, tenant if charging_plan.alerts else "")
     lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
-    return ChargingRequest(id_, owner, charges, lasting, memo, way, known, store, principal, action, resource, context)
+    return ChargingRequest(
+        id_, owner, charges, lasting, memo, charging_plan, known, store, principal, action, resource, context
+    )
 
 
 def unrecorded(
@@ -158,8 +160,8 @@ def _plan(decided: Decision, snapshot: Snapshot, metering: Metering) -> Charging
     """The plan of a decision that allows and names limits; None for any other, and until it is known what those limits
     read."""
     plans = metering.charging_plans
-    way: ChargingPlan | None = plans.get(id(decided))
-    if way is None or way.decided is not decided:
+    charging_plan: ChargingPlan | None = plans.get(id(decided))
+    if charging_plan is None or charging_plan.decided is not decided:
         plan = metering.plans.get(decided.limits)
         if (
             metering.denials_owe
@@ -172,10 +174,10 @@ def _plan(decided: Decision, snapshot: Snapshot, metering: Metering) -> Charging
             return None
         if len(plans) > PLANS:
             plans.clear()
-        way = ChargingPlan(decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting)
-        plans[id(decided)] = way
-    plans[None] = way
-    return way
+        charging_plan = ChargingPlan(decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting)
+        plans[id(decided)] = charging_plan
+    plans[None] = charging_plan
+    return charging_plan
 
 
 def answered(charging: ChargingRequest, outcome: Outcome) -> Grant:

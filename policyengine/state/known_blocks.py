@@ -98,18 +98,18 @@ class KnownBlocks:
     def read(self) -> None:
         """Reads the list now. Raises StoreError."""
         with self._reads:
-            began, lost = monotonic(), False
+            began, is_lost = monotonic(), False
             outcome = self._asked(ReadBlocks(self._version))
             beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
             if self._watched and self.since and since > max(self.since, _time(outcome.documents[0], "lost")):
                 # A node that knew nothing has started a new list.
-                outcome, lost = self._asked(Beat(void=True)), True
+                outcome, is_lost = self._asked(Beat(void=True)), True
             elif self._watched and (beat < self._beat or beat + BEAT <= outcome.now):
                 outcome = self._asked(Beat(self._beat))
                 # Another node may have recorded the loss already, and then reports it.
-                lost = beat < self._beat and _time(outcome.documents[0], "since") >= outcome.now
+                is_lost = beat < self._beat and _time(outcome.documents[0], "since") >= outcome.now
             self.take(outcome.documents[0], outcome.now, began)
-        if lost:
+        if is_lost:
             self._tell()
 
     def look(self) -> None:

@@ -93,8 +93,8 @@ def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, 
     grant.prices = metering.prices
     grant.counted = {held["meter"]: held["counted"] for held in lease["charges"]}
     if metering.alerting:
-        whose = _kept(lease["memo"]).get("tenant", "")
-        grant.on_settled = lambda uses, more: tell_more(uses, more, metered, lambda: whose, metering.events)
+        tenant = _kept(lease["memo"]).get("tenant", "")
+        grant.on_settled = lambda uses, more: tell_more(uses, more, metered, lambda: tenant, metering.events)
     return grant
 
 

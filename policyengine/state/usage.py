@@ -150,23 +150,23 @@ def window_of(document: Document) -> Window | None:
     return None
 
 
-def added_up(found: Iterable[Usage], by: Sequence[str]) -> list[Sum]:
+def added_up(usages: Iterable[Usage], by: Sequence[str]) -> list[Sum]:
     """The usage by rule and the named attributes. Raises ValueError for an attribute that usage cannot be summed by."""
     unknown = [name for name in by if name not in BY]
     if unknown:
         raise ValueError(f"usage can be added up by {', '.join(BY)}, not by `{unknown[0]}`")
     sums: dict[tuple[Any, ...], float] = {}
-    for one in found:
-        parts = one.days if "day" in by else [("", one.used)]
+    for usage in usages:
+        parts = usage.days if "day" in by else [("", usage.used)]
         for day, used in parts:
-            shared = (
-                one.rule,
-                one.key if "key" in by else (),
-                one.tenant if "tenant" in by else "",
-                one.model if "model" in by else "",
+            group = (
+                usage.rule,
+                usage.key if "key" in by else (),
+                usage.tenant if "tenant" in by else "",
+                usage.model if "model" in by else "",
                 day,
             )
-            sums[shared] = round(sums.get(shared, 0.0) + used, 6)
+            sums[group] = round(sums.get(group, 0.0) + used, 6)
     return [Sum(rule, used, *rest) for (rule, *rest), used in sorted(sums.items())]
 
 

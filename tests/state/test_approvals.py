@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from policyengine import Engine
 from policyengine.model.request import request
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_calls import GONE, ApprovalError
 from policyengine.state.approval_scope import LARGEST, MOST_CONTAINERS, has_form, scope
 from policyengine.state.approval_tasks import Task
@@ -203,18 +203,18 @@ def test_a_request_that_nobody_decides_expires(engine: Engine, clock: Clock) -> 
     clock.now += 60_000_000
     assert engine.approvals.show(task.id).status == "expired"
     assert engine.approvals.list() == []
-    assert refused(engine.approvals.approve, task.id, CLEO) == said.NOT_PENDING
+    assert refused(engine.approvals.approve, task.id, CLEO) == reasons.NOT_PENDING
 
 
 def test_nobody_approves_their_own_request_nor_does_an_agent(engine: Engine) -> None:
     task = engine.approvals.request(refund(engine, context={"agent": BOT}).access_request)
-    assert refused(engine.approvals.approve, task.id, ANN) == said.SELF
-    assert refused(engine.approvals.approve, task.id, BOT) == said.SELF
+    assert refused(engine.approvals.approve, task.id, ANN) == reasons.SELF
+    assert refused(engine.approvals.approve, task.id, BOT) == reasons.SELF
     other = engine.approvals.request(refund(engine).access_request)
     assert refused(engine.approvals.approve, other.id, BOT) == AGENT
     assert refused(engine.approvals.approve, other.id, CLEO, context={"agent": BOT}) == AGENT
-    assert refused(engine.approvals.approve, other.id, BOB) == said.NOT_ELIGIBLE
-    assert refused(engine.approvals.reject, other.id, BOB) == said.NOT_ELIGIBLE
+    assert refused(engine.approvals.approve, other.id, BOB) == reasons.NOT_ELIGIBLE
+    assert refused(engine.approvals.reject, other.id, BOB) == reasons.NOT_ELIGIBLE
     assert refused(engine.approvals.approve, other.id, EVE) == POLICY
     assert engine.approvals.may_decide(other.id, EVE) == POLICY
     assert engine.approvals.may_decide(other.id, CLEO) == ""
@@ -229,7 +229,7 @@ def transfer(engine: Engine, **more: Any) -> Any:
 def test_two_people_and_two_uses(engine: Engine) -> None:
     task = engine.approvals.request(transfer(engine).access_request)
     assert engine.approvals.approve(task.id, CLEO).status == "pending"
-    assert refused(engine.approvals.approve, task.id, CLEO) == said.ALREADY
+    assert refused(engine.approvals.approve, task.id, CLEO) == reasons.ALREADY
     task = engine.approvals.approve(task.id, DAN)
     assert (task.status, task.uses) == ("approved", 2)
     assert transfer(engine, approval=task.approval).allowed
@@ -241,16 +241,16 @@ def test_one_no_is_enough(engine: Engine) -> None:
     task = engine.approvals.request(transfer(engine).access_request)
     engine.approvals.approve(task.id, CLEO)
     assert engine.approvals.reject(task.id, DAN, why="too much").status == "denied"
-    assert refused(engine.approvals.approve, task.id, ANN) == said.NOT_PENDING
+    assert refused(engine.approvals.approve, task.id, ANN) == reasons.NOT_PENDING
     assert engine.approvals.show(task.id).log[-1]["why"] == "too much"
 
 
 def test_what_is_cancelled_or_revoked_is_over(engine: Engine) -> None:
     task = engine.approvals.request(refund(engine).access_request, caller="app")
-    assert refused(engine.approvals.cancel, task.id, caller="other") == said.NOT_OWNER
+    assert refused(engine.approvals.cancel, task.id, caller="other") == reasons.NOT_OWNER
     assert engine.approvals.cancel(task.id, caller="app").status == "cancelled"
-    assert refused(engine.approvals.cancel, task.id) == said.NOT_PENDING
-    assert refused(engine.approvals.revoke, task.id) == said.NOT_APPROVED
+    assert refused(engine.approvals.cancel, task.id) == reasons.NOT_PENDING
+    assert refused(engine.approvals.revoke, task.id) == reasons.NOT_APPROVED
     task = approved(engine)
     revoked = engine.approvals.revoke(task.id, why="wrong customer")
     assert (revoked.status, revoked.revoked) == ("approved", True)
@@ -259,8 +259,8 @@ def test_what_is_cancelled_or_revoked_is_over(engine: Engine) -> None:
 
 def test_unknown_requests(engine: Engine) -> None:
     for id_ in ("", "nonsense", "arq_" + "0" * 32, approved(engine).approval):
-        assert refused(engine.approvals.show, id_) == said.UNKNOWN_TICKET
-        assert refused(engine.approvals.approve, id_, CLEO) == said.UNKNOWN_TICKET
+        assert refused(engine.approvals.show, id_) == reasons.UNKNOWN_TICKET
+        assert refused(engine.approvals.approve, id_, CLEO) == reasons.UNKNOWN_TICKET
 
 
 def test_a_limit_without_room_uses_no_approval(engine: Engine) -> None:
@@ -378,7 +378,7 @@ def test_tenants_are_apart(engine: Engine) -> None:
 def test_approvers_are_of_the_tenant(engine: Engine) -> None:
     context = {"tenant": {"type": "Tenant", "id": "acme"}}
     task = engine.approvals.request(refund(engine, context=context).access_request)
-    assert refused(engine.approvals.approve, task.id, {**CLEO, "tenant": "evil"}) == said.NOT_ELIGIBLE
+    assert refused(engine.approvals.approve, task.id, {**CLEO, "tenant": "evil"}) == reasons.NOT_ELIGIBLE
     assert engine.approvals.approve(task.id, {**CLEO, "tenant": "acme"}).status == "approved"
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_operations import CloseTicket, Consume, DecideTicket, OpenTicket, TellTicket
 from policyengine.state.approvals import MAX_MINE
 from policyengine.state.operations import Charge, Commit, DocumentsFound, Done, ReadDocuments, Refused, Rejected
@@ -114,7 +114,7 @@ class Tickets(RuleBasedStateMachine):
             assert outcome == DocumentsFound(self.now, ({"body": earlier, "ticket": f"t{number}"},))
             return
         if token and self.now < self.tokens.get(token, 0):
-            assert outcome == Rejected(said.REPLAYED)
+            assert outcome == Rejected(reasons.REPLAYED)
             return
         assert isinstance(outcome, DocumentsFound)
         assert outcome.documents[0]["state"] == "pending"
@@ -141,15 +141,15 @@ class Tickets(RuleBasedStateMachine):
         mine = [name for name in ticket.of if name in rules]
         given = {(who, name) for _, who, name in ticket.yes}
         if ticket.state(self.now) != "pending":
-            assert outcome == Rejected(said.NOT_PENDING)
+            assert outcome == Rejected(reasons.NOT_PENDING)
         elif who in ("User::ann", "Agent::bot"):
-            assert outcome == Rejected(said.SELF)
+            assert outcome == Rejected(reasons.SELF)
         elif not mine:
-            assert outcome == Rejected(said.NOT_ELIGIBLE)
+            assert outcome == Rejected(reasons.NOT_ELIGIBLE)
         elif not yes:
             ticket.ended = self.now, "denied"
         elif all((who, name) in given for name in mine):
-            assert outcome == Rejected(said.ALREADY)
+            assert outcome == Rejected(reasons.ALREADY)
         else:
             ticket.yes += [(self.now, who, name) for name in mine if (who, name) not in given]
             if all(len([1 for _, _, rule in ticket.yes if rule == name]) >= of for name, of in ticket.of.items()):
@@ -163,7 +163,7 @@ class Tickets(RuleBasedStateMachine):
         ticket = self.any(data)
         outcome = self.run(CloseTicket(self.key(ticket), "approvals:acme", owner, "who", "", revoke))
         if owner == "other":
-            assert outcome == Rejected(said.NOT_OWNER)
+            assert outcome == Rejected(reasons.NOT_OWNER)
         elif revoke and ticket.state(self.now) == "approved":
             ticket.revoked = True
             self.same(ticket, outcome.documents[0])
@@ -171,7 +171,7 @@ class Tickets(RuleBasedStateMachine):
             ticket.ended = self.now, "cancelled"
             self.same(ticket, outcome.documents[0])
         else:
-            assert outcome == Rejected(said.NOT_APPROVED if revoke else said.NOT_PENDING)
+            assert outcome == Rejected(reasons.NOT_APPROVED if revoke else reasons.NOT_PENDING)
 
     @rule(
         data=st.data(),
@@ -199,9 +199,9 @@ class Tickets(RuleBasedStateMachine):
         charge = Charge(f"meter:flight:{HERE}", "flight", (), Concurrent(), 10**6 if room else 0, 1)
         outcome = self.run(Commit(f"{HERE}c", "app", (charge,), 0, KEEP, approval=consume))
         if not secret or tenant != "acme":
-            assert outcome == Rejected(said.UNVERIFIABLE)
+            assert outcome == Rejected(reasons.UNVERIFIABLE)
         elif scope != ticket.scope:
-            assert outcome == Rejected(said.OUT_OF_SCOPE)
+            assert outcome == Rejected(reasons.OUT_OF_SCOPE)
         elif (
             ticket.state(self.now) != "approved"
             or ticket.revoked
@@ -209,9 +209,9 @@ class Tickets(RuleBasedStateMachine):
             or ticket.used == ticket.uses
             or (revision != "r1" and not (ticket.any_revision and set(rules) <= ticket.of.keys()))
         ):
-            assert outcome == Rejected(said.EXPIRED)
+            assert outcome == Rejected(reasons.EXPIRED)
         elif not set(rules) <= ticket.of.keys():
-            assert outcome == Rejected(said.OUT_OF_SCOPE)
+            assert outcome == Rejected(reasons.OUT_OF_SCOPE)
         elif not room:
             # A limit without room uses nothing.
             assert isinstance(outcome, Refused)
@@ -224,7 +224,7 @@ class Tickets(RuleBasedStateMachine):
         ticket = self.any(data)
         outcome = self.run(TellTicket(self.key(ticket), "approvals:acme", claim))
         if ticket.told or ticket.state(self.now) == "pending" or (claim and self.now < ticket.claimed):
-            assert outcome == Rejected(said.TOLD)
+            assert outcome == Rejected(reasons.TOLD)
         elif claim:
             ticket.claimed = self.now + claim
         else:
@@ -243,7 +243,7 @@ class Tickets(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE))
     def nobody_knows_another(self, who: str) -> None:
         assert self.run(DecideTicket("approval:acme:none", "approvals:acme", "approve", who, RULES)) == Rejected(
-            said.UNKNOWN_TICKET
+            reasons.UNKNOWN_TICKET
         )
 
     def any(self, data: st.DataObject) -> Ticket:
@@ -282,10 +282,10 @@ def test_one_requester_does_not_take_the_room_of_all(name: str) -> None:
     with STORES[name](lambda: now) as store:
         for number in range(MAX_MINE):
             assert isinstance(store.run(asked(number, "User::ann")), DocumentsFound)
-        assert store.run(asked(1_000, "User::ann")) == Rejected(said.TOO_MANY)
+        assert store.run(asked(1_000, "User::ann")) == Rejected(reasons.TOO_MANY)
         assert isinstance(store.run(asked(1_001, "User::bob")), DocumentsFound)
         store.run(CloseTicket("approval:acme:0", "approvals:acme", None, "User::ann"))
         assert isinstance(store.run(asked(1_002, "User::ann")), DocumentsFound)
-        assert store.run(asked(1_003, "User::ann")) == Rejected(said.TOO_MANY)
+        assert store.run(asked(1_003, "User::ann")) == Rejected(reasons.TOO_MANY)
         now += LIFE
         assert isinstance(store.run(asked(1_004, "User::ann")), DocumentsFound)

@@ -34,7 +34,7 @@ from policyengine.server.access.task_status import answer
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Reply
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_calls import GONE, ApprovalError
 from policyengine.state.approval_tasks import Submission
 from policyengine.state.approving import AccessRequest, access_request
@@ -104,11 +104,11 @@ class Submissions:
             task = engine.approvals.request(wanted, submission=submission)
         except ApprovalError as error:
             match error.reason:
-                case said.REPLAYED:
+                case reasons.REPLAYED:
                     raise unbound(error.reason) from None
                 case _ if error.reason == REUSED:
                     raise ProfileError(409, "duplicate_request", error.reason) from None
-                case said.TOO_MANY:
+                case reasons.TOO_MANY:
                     raise RequestError(429, error.reason) from None
             raise ProfileError(400, "not_requestable", error.reason) from None
         location = f"{self.desk.public_url}{ACCESS_REQUESTS}/{task.id}"
@@ -202,8 +202,8 @@ def _kept(client: Any) -> str:
 
 def _why(value: Mapping[str, Any]) -> str:
     context = value.get("context")
-    reasons = (context.get(name) for name in _WHY) if isinstance(context, Mapping) else ()
-    return next((text for text in reasons if isinstance(text, str)), "")
+    texts = (context.get(name) for name in _WHY) if isinstance(context, Mapping) else ()
+    return next((text for text in texts if isinstance(text, str)), "")
 
 
 def _key(headers: Mapping[bytes, bytes]) -> str | None:

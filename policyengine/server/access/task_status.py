@@ -19,7 +19,7 @@ from policyengine.server.access.refusals import ProfileError
 from policyengine.server.access.request_hints import AccessHints, stamp
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Reply
-from policyengine.state import approval_operations as said
+from policyengine.state import approval_operations as reasons
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.approval_tasks import Task
 from policyengine.state.approvals import KEPT
@@ -92,9 +92,9 @@ class TaskCalls:
         try:
             task = engine.approvals.cancel(task.id, caller=owner, who=grants.owner(caller), why=why)
         except ApprovalError as error:
-            if error.reason == said.NOT_OWNER:
+            if error.reason == reasons.NOT_OWNER:
                 raise RequestError(403, error.reason) from None
-            if error.reason == said.NOT_PENDING:
+            if error.reason == reasons.NOT_PENDING:
                 raise ProfileError(409, "invalid_task_state", error.reason) from None
             raise ProfileError(404, "unknown_task", UNKNOWN) from None
         return Reply(encode.value_body(answer(task, self.desk)), (), 0)

@@ -102,13 +102,13 @@ class Memory:
             due = self._due
             if due and due[0][0] <= now:
                 self._sweep(now)
-            ring, leases, kept = self._documents.get(charge.meter), self._leases, now + keep
+            ring, leases, keep_until = self._documents.get(charge.meter), self._leases, now + keep
             # A meter that has become a ring is not blocked any more.
             if (
                 type(ring) is not Ring
                 or ring.charge is not charge
                 or not ring.now <= now < ring.turns
-                or kept < leases.last
+                or keep_until < leases.last
             ):
                 return None
             used, ceiling = ring.used + charge.amount, charge.ceiling
@@ -119,9 +119,9 @@ class Memory:
             id_, lasting = charging.id, charging.lease
             lease = OpenLease(id_, charging.owner, charges, lasting, keep, charging.memo, now, ring.places)
             leases.known[id_] = lease
-            leases.last = kept
+            leases.last = keep_until
             if not leases.ending:
-                heappush(due, (kept, LEASE))
+                heappush(due, (keep_until, LEASE))
             leases.ending.append(lease)
             return Done(now, (MeterUse(charge.rule, charge.meter, used, ceiling, ring.end),), now + lasting)
 
@@ -165,8 +165,8 @@ class Memory:
             _, key = heappop(self._due)
             if key == LEASE:
                 # All open leases share one entry, for the next one that is due.
-                if (following := self._leases.forget(now, SWEEP)) is not None:
-                    heappush(self._due, (following, LEASE))
+                if (next_due := self._leases.forget(now, SWEEP)) is not None:
+                    heappush(self._due, (next_due, LEASE))
                 continue
             expires = self._expires.get(key)
             if expires is None:
