@@ -68,11 +68,11 @@ class World:
 
     def find(self, entity: Entity, name: str) -> Any:
         """The attribute's value, or ABSENT: the record first, then what came with the request."""
-        type_, id_ = entity.uid
-        by_id = self.records.get(type_)
+        uid = entity.uid
+        by_id = self.records.get(uid.type)
         # Of most entities nothing is known.
-        if by_id is not None and id_ in by_id:
-            value = by_id[id_].get(name, ABSENT)
+        if by_id is not None and uid.id in by_id:
+            value = by_id[uid.id].get(name, ABSENT)
             if value is not ABSENT:
                 return value
         return entity.attributes.get(name, ABSENT)

@@ -90,6 +90,9 @@ def _parts(kind: type[All] | type[Some], items: Sequence[Formula]) -> Filler | N
     is_open = any(map(_is_open, items))
     join = conj if kind is All else disj
     start = list(items)
+    if len(fillers) == len(items) and not is_open:
+        every = [filler for _, filler in fillers]
+        return lambda caller: kind(tuple([filler(caller) for filler in every]))
 
     def fill_parts(caller: GapCaller) -> Formula:
         filled = start.copy()

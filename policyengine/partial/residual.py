@@ -241,6 +241,8 @@ def _sought(request: Request, unknown: Unknown) -> Entity:
 
 def _without_gap(asked: Request, request: Request, unknown: Unknown, known: Collection[str]) -> Request:
     """The merged request, with nothing in its gap but the known attributes."""
+    if asked is request:
+        return asked
     gap, there = _sought(request, unknown), _sought(asked, unknown)
     if there.uid != gap.uid or there.attributes is gap.attributes:
         return asked

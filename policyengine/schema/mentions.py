@@ -113,7 +113,7 @@ class Mentions:
 
     def _own(self) -> Iterator[tuple[Any, Type | None]]:
         yield self._request.principal, None
-        for name, type_ in self._roots():
+        for name, type_ in self._roots() if self._request.context else ():
             yield self._request.context[name], type_
 
     def _others(self) -> Iterator[tuple[Any, Type | None]]:
@@ -244,7 +244,7 @@ def _differ(some: Mentioned, others: Mentioned) -> bool:
         if len(every) > 1 and len({_Written().of(_rest(one)) for one in every}) > 1:
             return True
     # An entity that is only named here may have content there.
-    return any(uid in some.named for uid in others.contents)
+    return not some.named.isdisjoint(others.contents)
 
 
 def _rest(said: MentionContent) -> MentionContent:
