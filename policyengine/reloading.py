@@ -26,7 +26,7 @@ from policyengine.gate.service import Gates
 from policyengine.lazy_import import logger
 from policyengine.release.inspection import Inspection
 from policyengine.state.reloads import Reload, event_of
-from policyengine.state.stateful_rules import anew
+from policyengine.state.stateful_rules import restarted_limits
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.testing import gated
@@ -135,7 +135,7 @@ class Reloads(Gates):
     def _adopt(self, loaded: Loaded, snapshot: Snapshot) -> None:
         before = self._metering[1]
         self._publish(snapshot)
-        begins = anew(before, self._metering[1])
+        begins = restarted_limits(before, self._metering[1])
         self._last_reload = Reload(True, snapshot.revision, loaded.diagnostics, begins)
 
     def _stale(self) -> bool:

@@ -21,7 +21,7 @@ from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.cost import cost as found_cost
 from policyengine.lazy_import import library
 from policyengine.release.policy_notes import misspelt_kinds
-from policyengine.state.stateful_rules import anew, metering
+from policyengine.state.stateful_rules import metering, restarted_limits
 
 _markdown = library("rich.markdown")
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
@@ -116,7 +116,12 @@ def _anew(before: Path, results: list[Loaded], cache: CacheOption, entities: Ent
         fail(f"{before}: these policies have errors", "--against needs valid policies")
     known = metering(old)
     return sorted(
-        {name for each in results if each.policies is not None for name in anew(known, metering(each.policies))}
+        {
+            name
+            for each in results
+            if each.policies is not None
+            for name in restarted_limits(known, metering(each.policies))
+        }
     )
 
 

@@ -84,7 +84,7 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         rest = tuple(self._block(each) for each in others)
         self._unindexed = (self._first, *rest)
-        self._learn(self._first)
+        self._count_quantifiers(self._first)
         if rest:
             self._tables.append(BlockTable(_EVERY, {site.action: Row(rest)}, ()))
         self._apart = actors.look.apart(site.principal, site.resource)
@@ -218,7 +218,7 @@ class Bucket:
 
     # ---- blocks and tables ----
 
-    def _learn(self, block: RuleBlock) -> None:
+    def _count_quantifiers(self, block: RuleBlock) -> None:
         """Counts the quantifiers of a block that is going to be evaluated, in addition to those of the rules in no
         table."""
         more = quantifiers(block.rules)
@@ -228,7 +228,7 @@ class Bucket:
         self._quantifier_counts.learn(*total)
 
     def _block(self, rules: Sequence[Rule]) -> RuleBlock:
-        block = RuleBlock(len(self._blocks), rules, self._site, self._env, self._learn)
+        block = RuleBlock(len(self._blocks), rules, self._site, self._env, self._count_quantifiers)
         self._blocks.append(block)
         return block
 
@@ -254,7 +254,7 @@ class Bucket:
                 # To find an entity by its own id takes no hierarchy.
                 if number not in self._everything:
                     self._everything[number] = [
-                        RuleBlock(-1, c, self._site, self._env, self._learn) for c in chunks(table.all)
+                        RuleBlock(-1, c, self._site, self._env, self._count_quantifiers) for c in chunks(table.all)
                     ]
                 blocks += self._everything[number]
                 continue

@@ -63,7 +63,7 @@ class Evaluator(Decider):
         self._revision = revision
         self._native = native
         self._derived = Derived()
-        # What decisions may take, as far as rules were asked.
+        # The most that decisions may visit, as far as rules were evaluated.
         self.quantifier_counts = QuantifierCounts()
         # The names in requests that need no check.
         self.harmless = VettedNames(schema)
@@ -241,11 +241,11 @@ class Evaluator(Decider):
             if refusal is not None and not self._is_declared(*key):
                 # Nothing is remembered: callers could make up names without end.
                 return refusal
-            need((self, key), lambda: self._made(key, refusal).prepare())
-            bucket = self._made(key, refusal)
+            need((self, key), lambda: self._bucket_for(key, refusal).prepare())
+            bucket = self._bucket_for(key, refusal)
         return bucket.settle(request, approved)
 
-    def _made(self, key: tuple[str, str, str], refusal: Decision | None) -> Bucket:
+    def _bucket_for(self, key: tuple[str, str, str], refusal: Decision | None) -> Bucket:
         """The bucket, made once even if several threads need it."""
         with self._making:
             bucket = self._buckets.get(key)

@@ -76,11 +76,13 @@ class FallbackEntry:
 
     def _make(self, *request: Any) -> Decision:
         first = self._first.prepare_asked()
-        names = {"first": first, "known": self._known, "other": self._other, "approve": self._derived.approve}
+        names = {"first": first, "known": self._known, "other": self._without_faults, "approve": self._derived.approve}
         self._made = _function(bool(self._first.rules), self._tables, self._site, self._world, {**self._env, **names})
         return self._made(*request)
 
-    def _other(self, held: int, report: Report, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]) -> Decision:
+    def _without_faults(
+        self, held: int, report: Report, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]
+    ) -> Decision:
         """The remembered decision about a request in which every value that a rule read is there. Raises for all
         others."""
         # An error has a place, which only the interpreter can name. Without errors, the bucket has the decision.

@@ -56,7 +56,7 @@ def _ancestors_among(world: World, reach: Reach) -> AncestorsAmong:
         if type(parents) is not list or len(parents) > MAX_ANCESTORS:
             return world.ancestors(as_entity(entity))
         every: set[Pair] = set()
-        # Every parent is looked at, because any malformed one is an error.
+        # Every parent is read, because any malformed one is an error.
         for parent in parents:
             type_, id_ = parent["type"], parent["id"]
             if type(type_) is not str or type(id_) is not str or type(parent) is not dict:

@@ -66,7 +66,7 @@ def _is_at_hand(expr: ir.Expr) -> bool:
 
 
 def depends(expr: ir.Expr) -> frozenset[str | int]:
-    """The roots that an expression looks at, and the slots of quantifiers around it."""
+    """The roots that an expression reads, and the slots of the enclosing quantifiers."""
     match expr:
         case ir.Root(name=name):
             return frozenset({name})
@@ -107,7 +107,7 @@ class Rows:
 
     def _row(self, id_: str) -> Row | None:
         named = Entity(Uid(self._type, id_), {"type": self._type, "id": id_})
-        # An item looks at one root only, so the same entity can stand in for the other root.
+        # An item reads one root only, so the same entity can stand in for the other root.
         env = Env(Request(named, Action(self._action, {}), named, {}), self._world)
         try:
             return tuple(self._item(item, env) for item in self._items)

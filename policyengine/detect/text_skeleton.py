@@ -16,7 +16,7 @@ _KEPT = bytes(c in WORD for c in range(256))
 
 
 class TextSkeleton:
-    """`data` are the kept characters, `shadow` all of them. Where they stand is worked out once, when somebody asks."""
+    """`data` are the kept characters, `shadow` all of them. Their places are worked out once, on demand."""
 
     __slots__ = ("_places", "data", "shadow")
 
@@ -26,7 +26,7 @@ class TextSkeleton:
         self._places: list[int] | None = None
 
     def back(self, many: int) -> int:
-        """Where the last so many characters begin in the text: of few, found sooner than with `span`."""
+        """Where the last `many` characters begin in the text: for few characters faster than `span`."""
         at, shadow = len(self.shadow), self.shadow
         while many:
             at -= 1
@@ -34,7 +34,7 @@ class TextSkeleton:
         return at
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where the characters from `start` up to `end` of the skeleton stand in the text."""
+        """The place in the text of the characters from `start` up to `end` of the skeleton."""
         if self._places is None:
             kept = self.shadow.translate(_KEPT)
             self._places = list(compress(range(len(kept)), kept))

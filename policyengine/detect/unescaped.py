@@ -92,7 +92,7 @@ def _unescaped(lower: bytes) -> Iterator[TextSkeleton]:
     escapes: list[tuple[int, int, int]] = []
     at = size = 0
     for start, end in spans(_ESCAPE, lower):
-        meant = _meant(lower[start:end])
+        meant = _meaning(lower[start:end])
         if meant:
             parts += lower[at:start], meant
             size += start - at + 1
@@ -102,7 +102,7 @@ def _unescaped(lower: bytes) -> Iterator[TextSkeleton]:
         yield UnescapedSkeleton(b"".join((*parts, lower[at:])), escapes)
 
 
-def _meant(escape: bytes) -> bytes:
+def _meaning(escape: bytes) -> bytes:
     """The letter or digit that an escape stands for; empty if it is another character."""
     match = _NUMBER.match(escape)
     if match is None:

@@ -114,7 +114,7 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
         return decisions[0]
     allow = all(d.decision == "allow" for d in decisions)
     deciding = [d for d in decisions if allow or d.decision == "deny"]
-    # An approval helps only if nothing else denies the request. Where it does not help, nobody needs to know of it.
+    # An approval helps only if nothing else denies the request. If it does not help, it is not mentioned.
     otherwise = [d for d in deciding if not d.approvals]
     awaited = deciding if not otherwise else []
     named = otherwise or deciding

@@ -8,7 +8,7 @@ from typing import Any
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.mention_places import MentionPlace, hierarchical
 from policyengine.filters.misspelt_names import Spelling
-from policyengine.filters.records import asked
+from policyengine.filters.records import fragment_for
 from policyengine.filters.store_limits import atoms, fits, wider
 from policyengine.model.types import STRING
 from policyengine.partial.formula import (
@@ -70,7 +70,7 @@ def compiled(
 
 def _of_type(backend: Backend, type_: str) -> Fragment | None:
     """A document may leave out its type. If it gives one, that is its type."""
-    options = [asked(backend, atom) for atom in (Missing(_TYPE), Relation(_TYPE, STRING, "==", type_))]
+    options = [fragment_for(backend, atom) for atom in (Missing(_TYPE), Relation(_TYPE, STRING, "==", type_))]
     made = [fragment for fragment in options if fragment is not None]
     if len(made) < len(options):
         return None
@@ -92,12 +92,12 @@ def _condition(formula: Formula, backend: Backend, places: tuple[MentionPlace, .
             return options[0] if len(options) == 1 else backend.some(options)
     if isinstance(formula, Sourced):
         # These documents may or may not be seen: each is decided about when it is rechecked.
-        fragment = asked(backend, OneOf(ID, STRING, tuple(sorted(formula.ids))))
+        fragment = fragment_for(backend, OneOf(ID, STRING, tuple(sorted(formula.ids))))
         rechecked.append(formula)
         return None if fragment is None else fragment.native
-    fragment = asked(backend, formula)
+    fragment = fragment_for(backend, formula)
     if isinstance(formula, Below | Inside):
-        fragment = hierarchical(backend, formula, places, lambda atom: asked(backend, atom), fragment)
+        fragment = hierarchical(backend, formula, places, lambda atom: fragment_for(backend, atom), fragment)
     if fragment is None or not fragment.exact:
         rechecked.append(formula)
     return None if fragment is None else fragment.native

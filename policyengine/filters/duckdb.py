@@ -192,10 +192,10 @@ class _Array:
         return both(sql(self._cast(), " IS NOT NULL"), full, either(kind, empty))
 
     def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
-        return both(self._stands(how, values), self.well_formed())
+        return both(self._compares(how, values), self.well_formed())
 
     def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
-        return both(self.well_formed(), negated(self._stands(how, values)))
+        return both(self.well_formed(), negated(self._compares(how, values)))
 
     def length(self) -> Sql:
         return sql("len(", self.column, ")")
@@ -203,7 +203,7 @@ class _Array:
     def different(self) -> Sql:
         return sql("list_unique(", self._cast(), ")")
 
-    def _stands(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
+    def _compares(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         array, given = self._cast(), _list(values, self.integers)
         match how:
             case "overlaps":
@@ -213,7 +213,7 @@ class _Array:
             case "is_within":
                 return sql("list_has_all(", given, ", ", array, ")")
             case "same_set":
-                return both(self._stands("includes", values), self._stands("is_within", values))
+                return both(self._compares("includes", values), self._compares("is_within", values))
             case "same_list":
                 return sql(array, " = ", given)
 

@@ -259,10 +259,10 @@ class _Array:
         return both(sql(self.column, " IS NOT NULL"), sql("array_position(", self.column, ", NULL) IS NULL"))
 
     def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
-        return both(self._stands(how, values), self.well_formed())
+        return both(self._compares(how, values), self.well_formed())
 
     def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
-        return both(self.well_formed(), negated(self._stands(how, values)))
+        return both(self.well_formed(), negated(self._compares(how, values)))
 
     def length(self) -> Sql:
         return sql("coalesce(array_length(", self.column, "), 0)")
@@ -270,7 +270,7 @@ class _Array:
     def different(self) -> Sql:
         return sql("coalesce(array_length(array_distinct(", self.column, ")), 0)")
 
-    def _stands(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
+    def _compares(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         """An empty list of constants would have no type."""
         given = Param(list(values))
         match how:
@@ -281,7 +281,7 @@ class _Array:
             case "is_within":
                 return sql("array_has_all(", given, ", ", self.column, ")") if values else self.is_empty()
             case "same_set":
-                return both(self._stands("includes", values), self._stands("is_within", values))
+                return both(self._compares("includes", values), self._compares("is_within", values))
             case "same_list":
                 return sql(self.column, " = ", given) if values else self.is_empty()
 

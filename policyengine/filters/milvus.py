@@ -106,7 +106,7 @@ class Milvus(Walk[Field]):
         return Fragment(f"{field.name} is null", field.null == "absent" and len(atom.path) == 1)
 
     def typed(self, field: Field, type_: Type) -> Fragment | None:
-        if not _held(type_):
+        if not _holds_only(type_):
             return None
         return Fragment(_finite(field.name) if type_ == NUMBER else f"{field.name} is not null")
 
@@ -159,7 +159,7 @@ class Milvus(Walk[Field]):
         if wanted is None:
             return None
         there, listed = f"{name} is not null", ", ".join(wanted)
-        whole, is_typed = len(wanted) == len(atom.values), _held(atom.type)
+        whole, is_typed = len(wanted) == len(atom.values), _holds_only(atom.type)
         match atom.kind:
             case "any" if not wanted:
                 return Fragment(self.never)
@@ -183,7 +183,7 @@ class Milvus(Walk[Field]):
         return Fragment(there, exact=False)
 
     def equals(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
-        return None if values or not _held(type_) else self._empty(field, not negated)
+        return None if values or not _holds_only(type_) else self._empty(field, not negated)
 
     def _empty(self, field: Field, empty: bool) -> Fragment:
         return Fragment(f"{field.name} is not null and array_length({field.name}) {'==' if empty else '>'} 0")
@@ -272,7 +272,7 @@ def _word(value: bool) -> str:
 # ---- conditions on one field ----
 
 
-def _held(type_: Type) -> bool:
+def _holds_only(type_: Type) -> bool:
     """Whether a field can hold values of the type, and besides them only nulls."""
     element = element_of(type_) or type_
     return element in (STRING, INT, NUMBER, BOOL) or isinstance(element, EntityT)

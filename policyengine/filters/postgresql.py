@@ -256,16 +256,16 @@ class _Array:
         return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
 
     def elements(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
-        exact = self._stands(how, self._as_text(), values)
+        exact = self._compares(how, self._as_text(), values)
         if self.integers or how == "same_list":
             return both(exact, _expected(self.well_formed()))
         # Once with the column's collation, which an index has, and once by code points.
-        return both(self._stands(how, self._cast(), values), _expected(both(exact, self.well_formed())))
+        return both(self._compares(how, self._cast(), values), _expected(both(exact, self.well_formed())))
 
     def lacks(self, how: ArrayRelation, values: Sequence[str | int]) -> Sql:
         # As a single condition, which no index serves, it costs the planner more than others and is evaluated after
         # them.
-        exact = self._stands(how, self._as_text(), values)
+        exact = self._compares(how, self._as_text(), values)
         return sql("CASE WHEN ", exact, " THEN FALSE ELSE ", self.well_formed(), " END")
 
     def length(self) -> Sql:
@@ -274,7 +274,7 @@ class _Array:
     def different(self) -> Sql:
         return sql("(SELECT count(DISTINCT _e.v) FROM unnest(", self._as_text(), ") AS _e(v))")
 
-    def _stands(self, how: ArrayRelation, array: Sql, values: Sequence[str | int]) -> Sql:
+    def _compares(self, how: ArrayRelation, array: Sql, values: Sequence[str | int]) -> Sql:
         given = _list(values, self.integers)
         match how:
             case "overlaps":

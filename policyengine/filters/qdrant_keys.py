@@ -119,7 +119,7 @@ def among(place: QdrantPlace, type_: Type, values: tuple[Any, ...]) -> Fragment 
     refers_to = place.field.refers_to
     if isinstance(type_, EntityT):
         if refers_to is None:
-            return Fragment({"should": _alone(place.key, values)})
+            return Fragment({"should": _unnested(place.key, values)})
         ids = ids_of((v.uid for v in values), refers_to) if refers_to in type_.names else []
         return None if ids is None else Fragment(any_of(place.key, ids))
     wanted = matchable(values, type_)
@@ -261,7 +261,7 @@ def references(key: str, values: Iterable[Entity]) -> list[Condition]:
     ] or [NOTHING]
 
 
-def _alone(key: str, values: Iterable[Entity]) -> list[Condition]:
+def _unnested(key: str, values: Iterable[Entity]) -> list[Condition]:
     """The same, if `type` and `id` must not be arrays."""
     return [
         without(each, [{"key": f"{part['key']}[]", "match": part["match"]} for part in each["must"] if "key" in part])

@@ -14,7 +14,7 @@ from policyengine.model.entities import PARENTS
 from policyengine.partial.formula import Atom, Inside, Missing, Opaque, Path, Present, Sourced, TwoFields
 
 
-def asked(backend: Backend, atom: Atom) -> Fragment | None:
+def fragment_for(backend: Backend, atom: Atom) -> Fragment | None:
     """The atom in the terms of the store, wherever its attribute is kept; None if the store cannot express it."""
     whole: tuple[Path, ...] = ()
     match atom:

@@ -39,7 +39,7 @@ def atoms(formula: Formula) -> Iterator[Atom]:
 def wider(formula: Formula, limits: StoreLimits) -> Formula:
     """A formula that fits and is true wherever this one is true."""
     shallow = _shallow(formula, max(limits.depth - 2, 0))
-    return shallow if fits(shallow, limits) else _few(shallow, limits.conditions)
+    return shallow if fits(shallow, limits) else _within_limit(shallow, limits.conditions)
 
 
 def _shallow(formula: Formula, depth: int) -> Formula:
@@ -69,7 +69,7 @@ def _alternatives(formula: Formula) -> Formula:
     return options[0] if len(options) == 1 else Some(tuple(options))
 
 
-def _few(formula: Formula, most: int) -> Formula:
+def _within_limit(formula: Formula, most: int) -> Formula:
     """Of conditions that must all hold, as many as the store takes. Alternatives cannot be left out."""
     if not isinstance(formula, All):
         return TRUE

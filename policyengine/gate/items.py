@@ -27,19 +27,19 @@ def is_about_items(rule: Rule) -> bool:
 def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bool]) -> Iterator[ValuePath]:
     """`rules` are set for the whole result; `is_set` tells whether a rule is set for another result."""
     for rule in rules:
-        path = _asked(rule.condition)
+        path = _tested_list(rule.condition)
         items = None if path is None else _at(result, path)
         if path is None or not isinstance(items, list | tuple):
             yield _EVERYTHING
             continue
-        doubtful = [at for at, item in enumerate(items) if is_set(rule, _alone(result, path, item))]
+        doubtful = [at for at, item in enumerate(items) if is_set(rule, _with_only(result, path, item))]
         for at in doubtful:
             yield (*path, at)
         if not doubtful:
             yield _EVERYTHING
 
 
-def _asked(condition: Expr) -> tuple[str, ...] | None:
+def _tested_list(condition: Expr) -> tuple[str, ...] | None:
     """The path to the one list of the result whose items the condition tests; None if it tests anything else."""
     paths: list[tuple[str, ...] | None] = []
     mentions = 0
@@ -76,8 +76,8 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-def _alone(value: Any, path: tuple[str, ...], item: Any) -> Any:
+def _with_only(value: Any, path: tuple[str, ...], item: Any) -> Any:
     """The result as it would be if the list at the path had only this item."""
     if not path:
         return [item]
-    return {**value, path[0]: _alone(value[path[0]], path[1:], item)}
+    return {**value, path[0]: _with_only(value[path[0]], path[1:], item)}

@@ -107,15 +107,15 @@ class ModelTerms:
         continue from one text to the next."""
         if self.output is None or len([text for text in texts if text]) < 2:
             return [self.release(session, text) for text in texts]
-        return each(session.release(list(texts), output=self.output), len(texts))
+        return text_for_each(session.release(list(texts), output=self.output), len(texts))
 
     async def release_all_async(self, session: Session, texts: Sequence[str]) -> list[str]:
         if self.output is None or len([text for text in texts if text]) < 2:
             return [await self.release_async(session, text) for text in texts]
-        return each(await session.release_async(list(texts), output=self.output), len(texts))
+        return text_for_each(await session.release_async(list(texts), output=self.output), len(texts))
 
 
-def each(one: Released, count: int) -> list[str]:
+def text_for_each(one: Released, count: int) -> list[str]:
     """One text for each of `count` texts that were released together. A text that replaces all of them comes first."""
     if one.allowed and isinstance(one.text, list):
         return one.text

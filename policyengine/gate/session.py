@@ -136,7 +136,7 @@ class Session:
         the originals meanwhile."""
         arguments = copied(arguments)
         for _ in range(TRIES):
-            asked, revision = self._asked(tool, arguments)
+            asked, revision = self._call_request(tool, arguments)
             if isinstance(asked, ToolCall):
                 return asked
             grant = self._engine.authorize(**asked, approval=approval)
@@ -159,7 +159,7 @@ class Session:
         """As `call`, without blocking the event loop."""
         arguments = copied(arguments)
         for _ in range(TRIES):
-            asked, revision = self._asked(tool, arguments)
+            asked, revision = self._call_request(tool, arguments)
             if isinstance(asked, ToolCall):
                 return asked
             grant = await self._engine.authorize_async(**asked, approval=approval)
@@ -171,7 +171,7 @@ class Session:
                 return called
         return refused(tool, arguments, _RELOADED, revision)
 
-    def _asked(self, tool: str, arguments: Any) -> tuple[dict[str, Any] | ToolCall, str]:
+    def _call_request(self, tool: str, arguments: Any) -> tuple[dict[str, Any] | ToolCall, str]:
         """The request, and the revision it is for. It leaves out what the rules of this revision do not read, such as
         where an argument came from: rules of another one may read that, and would find nothing against the call."""
         snapshot, needs = self._in_force()
@@ -185,7 +185,7 @@ class Session:
             if of is not None:
                 traced = {name: value for name, value in arguments.items() if name in of} if of else {}
             provenance = self.trail.provenance(traced)
-            known = self._known(needs, not needs.of(tool).request, arguments)
+            known = self._context_now(needs, not needs.of(tool).request, arguments)
         except (Unscannable, RecursionError, ValueError) as error:
             return refused(tool, arguments, str(error), snapshot.revision), snapshot.revision
         asked = {
@@ -202,7 +202,7 @@ class Session:
         # A reload may come between the two calls.
         return snapshot, needs if needs.policies is snapshot.policies else SessionNeeds(snapshot.policies)
 
-    def _known(
+    def _context_now(
         self, needs: SessionNeeds, without_words: bool = False, args: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The context of every request of the session, as of now, with the readers of these arguments. Unknown ones
@@ -291,7 +291,7 @@ class Session:
     def _received(self, call: ToolCall, result: Any) -> receiving.Received:
         arguments = call.arguments or {}
         snapshot, needs = self._in_force()
-        known = self._known(needs, not needs.of(call.tool).received, arguments)
+        known = self._context_now(needs, not needs.of(call.tool).received, arguments)
         return receiving.receive(snapshot, self._principal, known, call.tool, arguments, result, needs)
 
     def _observed(self, call: ToolCall, result: Any, received: receiving.Received) -> Observed:
@@ -346,7 +346,7 @@ class Session:
         snapshot = self._engine.snapshot()
         needs = self._engine.asked_for()
         partial = for_any_readers(snapshot) if needs.readers else None
-        return tool_list.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
+        return tool_list.callable_slices(snapshot, self._principal, self._context_now(needs), names_, known, partial)
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """By tool and argument, the bounds that every allowed call in this session keeps to now, as keywords of JSON
@@ -356,7 +356,7 @@ class Session:
             read = self._engine.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return {}
-        known = tool_list.in_session(self._known(self._engine.asked_for()), read)
+        known = tool_list.in_session(self._context_now(self._engine.asked_for()), read)
         return argument_bounds.argument_limits(self._engine.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:

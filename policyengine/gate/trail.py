@@ -151,7 +151,7 @@ class Trail:
             # Counted before and after: what another thread finds while only half of this is added is remembered under a
             # number that does not come again.
             self._changes += 1
-            for leaf, said_by in _said(value, source, parts or {}, readers or {}):
+            for leaf, said_by in _leaves_with_source(value, source, parts or {}, readers or {}):
                 known = value_form(leaf)
                 origin = (echoes or {}).get(known, said_by)
                 if isinstance(leaf, str):
@@ -358,7 +358,7 @@ def _doubt(source: Origin) -> tuple[bool, int]:
     return (not source.trusted, source.rank)
 
 
-def _said(
+def _leaves_with_source(
     value: Any,
     source: Origin,
     parts: Mapping[tuple[str | int, ...], Origin],

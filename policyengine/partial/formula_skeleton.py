@@ -211,7 +211,7 @@ def _with(node: Any, asked: list[tuple[Hole, HoleAnswer]], made: Any) -> Any:
     return node
 
 
-# ---- what is put together for each caller ----
+# ---- parts that are made for each caller ----
 
 
 class Fillable:

@@ -141,7 +141,7 @@ def _intersected(items: list[Formula]) -> list[Formula]:
         if len(same) == 1:
             kept += same
             continue
-        kept += map(_together, _by_type(same))
+        kept += map(_combined_choices, _by_type(same))
     return kept
 
 
@@ -196,7 +196,7 @@ def _less(formula: Some, by_likeness: dict[Any, list[Formula]]) -> Formula:
     return disj(*alternatives) if changed else formula
 
 
-def _together(choices: list[OneOf]) -> Formula:
+def _combined_choices(choices: list[OneOf]) -> Formula:
     """The value is in all of these sets, and in none of those."""
     first = choices[0]
     if len(choices) == 1:

@@ -58,7 +58,7 @@ class LoweredRules:
         # As in `Lowered`: to start again costs returning callers little, because the groups stay.
         if self._made > MAX_WHOLES:
             self._wholes, self._made = {}, 0
-        return _Whole(_together(self._skeletons(permits, True, ask), self._skeletons(others, False, ask)))
+        return _Whole(_combined(self._skeletons(permits, True, ask), self._skeletons(others, False, ask)))
 
     def _skeletons(self, buckets: Buckets, permits: bool, ask: AskHole) -> list[_Skeleton]:
         return [group.answered(ask) for bucket in buckets for group in self._of(bucket, permits)]
@@ -117,7 +117,7 @@ class _Whole:
         self.looks_above = looks_above(formula)
 
 
-def _together(permits: Collection[_Skeleton], others: Collection[_Skeleton]) -> Formula:
+def _combined(permits: Collection[_Skeleton], others: Collection[_Skeleton]) -> Formula:
     """The combination, without simplifying large parts again."""
     granted = _joined(Some, permits)
     passed = _joined(All, others)

@@ -43,13 +43,13 @@ def explained(
         if len(actors) > 1:
             blocks.append(f"# for {literal(Entity(actor.caller.request.principal.uid))}\n")
         for rule in policies.rules:
-            blocks += _left(rule, actor, schema, approved, len(actors) > 1, names, defines)
+            blocks += _remaining(rule, actor, schema, approved, len(actors) > 1, names, defines)
     text = "\n".join([f"# {first_line}\n", *(f"{each}\n" for each in defines.values()), *blocks])
     formatted = format_source(Source("residual.pol", text)).text
     return formatted if formatted is not None else text
 
 
-def _left(
+def _remaining(
     rule: Rule,
     actor: Actor,
     schema: Schema,

@@ -38,7 +38,7 @@ class ResourceClasses:
             scope = rule.head.resource
             for uid in {*(scope.entities or ()), *(scope.within or ())}:
                 self._naming.setdefault(uid, []).append(number)
-            for expr in _asked(rule):
+            for expr in _expressions_read(rule):
                 read.update(one[1] for one in reads.of(expr) if not isinstance(one, int) and one[0] == _RESOURCE)
         self._by_name = "id" in read or EVERYTHING in read
         self._places = frozenset({"parents", *(name for name, _ in schema.places_of(type_))})
@@ -62,7 +62,7 @@ class ResourceClasses:
         return None if "args" in record or not self._places.isdisjoint(record) else frozenset(record)
 
 
-def _asked(rule: Rule) -> Iterator[Expr]:
+def _expressions_read(rule: Rule) -> Iterator[Expr]:
     """The expressions that a rule reads. That a resource has an id is known of each."""
     yield rule.condition
     for spec in rule.obligations:

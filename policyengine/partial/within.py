@@ -67,12 +67,12 @@ def is_among(targets: Expr, lowering: Lowering) -> Outcome:
     if lowering.ask(hole) == "none":
         return NEVER
     if "id" in lowering.gap.known:
-        return _told(lowering.holes.is_among(hole, lowering.gap), lowering)
+        return _caller_test(lowering.holes.is_among(hole, lowering.gap), lowering)
     ids = put_all(hole)
     return KnownOutcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE)
 
 
-def _told(hole: Hole, lowering: Lowering) -> Outcome:
+def _caller_test(hole: Hole, lowering: Lowering) -> Outcome:
     """The outcome of a test of the caller."""
     answer = lowering.ask(hole)
     return ALWAYS if answer == "true" else NEVER if answer == "false" else ERRS
@@ -81,7 +81,7 @@ def _told(hole: Hole, lowering: Lowering) -> Outcome:
 def _below(targets: Expr, lowering: Lowering) -> Outcome:
     gap = lowering.gap
     if PARENTS in gap.known:
-        return _told(lowering.holes.is_below(targets, gap), lowering)
+        return _caller_test(lowering.holes.is_below(targets, gap), lowering)
     if not gap.hierarchy.bounded:
         return _evaluated(targets, lowering)
     over = _targets(lowering.holes.targets(targets, gap))

@@ -115,7 +115,7 @@ class ReleaseStream:
         for one in (self._iterator, self._chunks):
             if isinstance(one, Generator):
                 one.close()
-        self._left()
+        self._reader_left()
 
     async def aclose(self) -> None:
         """As `close`, for a stream that is iterated over with `async for`."""
@@ -125,7 +125,7 @@ class ReleaseStream:
                 await one.aclose()
             elif isinstance(one, Generator):
                 one.close()
-        self._left()
+        self._reader_left()
 
     def _one_by_one(self) -> Generator[Any]:
         if not isinstance(self._chunks, Iterable):
@@ -144,16 +144,16 @@ class ReleaseStream:
                     self._guarded(partial(whole.feed, chunk))
                 else:
                     kept = _keep(kept, chunk)
-                    yield from _said(self._guarded(partial(steps.feed, chunk)))
+                    yield from _nonempty(self._guarded(partial(steps.feed, chunk)))
             if steps is None:
                 yield from self._wholly(whole, self._calls.release(whole.content()))
                 return
-            rest = _said(self._end(steps, kept))
+            rest = _nonempty(self._end(steps, kept))
         except Exception:
             self._broken_off(whole, kept)
             raise
         except GeneratorExit:
-            self._left()
+            self._reader_left()
             raise
         yield from rest
 
@@ -175,7 +175,7 @@ class ReleaseStream:
                     self._guarded(partial(whole.feed, chunk))
                     continue
                 kept = _keep(kept, chunk)
-                for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
+                for piece in _nonempty(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
                     yield piece
             if steps is None:
                 release = partial(self._calls.release, whole.content())
@@ -185,13 +185,13 @@ class ReleaseStream:
                 for chunk in self._wholly(whole, released):
                     yield chunk
                 return
-            rest = _said(await elsewhere(waits or kept is not None, partial(self._end, steps, kept)))
+            rest = _nonempty(await elsewhere(waits or kept is not None, partial(self._end, steps, kept)))
         except Exception:
             if not self._over:
                 await elsewhere(True, partial(self._broken_off, whole, kept))
             raise
         except (GeneratorExit, CancelledError):
-            self._left()
+            self._reader_left()
             raise
         for piece in rest:
             yield piece
@@ -202,13 +202,13 @@ class ReleaseStream:
         decision = grant.decision
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
-            raise NotReleased(self._tell(self.released))
+            raise NotReleased(self._report(self.released))
         self._orders = read = self._guarded(partial(ordered, decision, self._calls.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
         self._scanned, self.buffered = steps, steps is None
         return steps
 
-    def _tell(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
+    def _report(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
         """Sets and reports the result, once. `gone` is how far each text has left, if the stream ended early."""
         self._over = True
         self.released = result = self._calls.report(released, read=self._orders, gone=gone)
@@ -217,10 +217,10 @@ class ReleaseStream:
     def _gone(self) -> Mapping[str, int]:
         return self._scanned.gone() if self._scanned is not None else {}
 
-    def _left(self) -> None:
+    def _reader_left(self) -> None:
         """The reader has stopped before the end: the findings are reported all the same."""
         if not self._over and self._scanned is not None and self.released is not None:
-            self._tell(replace(self.released, findings=self._found()), self._gone())
+            self._report(replace(self.released, findings=self._found()), self._gone())
 
     def _broken_off(self, whole: Whole, kept: Whole | None) -> None:
         """The chunks have ended in an error: text that has arrived and was not inspected is inspected, and its findings
@@ -229,13 +229,13 @@ class ReleaseStream:
             return
         if self._scanned is None:
             if whole.names:
-                self._tell(replace(self._calls.inspected(whole.content()), allowed=False, text=None))
+                self._report(replace(self._calls.inspected(whole.content()), allowed=False, text=None))
             return
         gone = self._gone()
         with suppress(*FAILURES):
             self._scanned.look()
         if self.released is not None:
-            self._tell(self._tried(replace(self.released, findings=self._found()), kept), gone)
+            self._report(self._tried(replace(self.released, findings=self._found()), kept), gone)
 
     def _found(self) -> tuple[ContentFinding, ...]:
         return self._scanned.found if self._scanned is not None else ()
@@ -250,7 +250,7 @@ class ReleaseStream:
         if wide is None or read.withhold is not None:
             return None
         look, watch = partial(find, kinds=read.kinds, known=known), None
-        if self._calls.needs.cutting.looks:
+        if self._calls.needs.cutting.reads_whole_text:
             watch = self._watch(known)
             if watch is None:
                 return None
@@ -305,14 +305,14 @@ class ReleaseStream:
             before = self.released
             grant = before.grant if before is not None else None
             findings = self._found() or cut.found
-            result = self._tell(Released(False, None, cut.decision, findings, grant=grant), self._gone())
+            result = self._report(Released(False, None, cut.decision, findings, grant=grant), self._gone())
             raise NotReleased(result, cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
             decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
             why = (RuleError("", code.id, str(error)),)
-            result = self._tell(Released(False, None, decision, self._found(), why, grant=grant), self._gone())
+            result = self._report(Released(False, None, decision, self._found(), why, grant=grant), self._gone())
             raise NotReleased(result) from None
 
     def _end(self, steps: Chunks, kept: Whole | None) -> list[Any]:
@@ -320,14 +320,14 @@ class ReleaseStream:
         before = self.released
         if before is not None:
             released = Released(True, None, before.decision, self._found(), grant=before.grant)
-            self._tell(self._tried(released, kept))
+            self._report(self._tried(released, kept))
         return rest
 
     def _wholly(self, whole: Whole, released: Released) -> list[Any]:
         self.released, self._over = released, True
         if not released.allowed:
             raise NotReleased(released)
-        return _said(whole.rebuilt(released.text))
+        return _nonempty(whole.rebuilt(released.text))
 
 
 async def _in_thread(waits: bool, work: Callable[[], Any]) -> Any:
@@ -356,7 +356,7 @@ def _wait(kinds: Iterable[str], known: Registry) -> int:
     return max(wait, SHORTEST_STEP) if _asks_others(kinds, known) else wait
 
 
-def _said(chunks: Iterable[Any]) -> list[Any]:
+def _nonempty(chunks: Iterable[Any]) -> list[Any]:
     """Leaves out texts of which nothing remains."""
     return [chunk for chunk in chunks if chunk != ""]
 

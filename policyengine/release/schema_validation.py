@@ -61,7 +61,7 @@ def errors(schema: Any, text: str) -> Iterator[tuple[str, str]]:
             yield pointer, str(error.validator)
     except (TooMuchWork, GeneratorExit):
         raise
-    except Exception:  # noqa: BLE001 - a reference to nothing, a circle: whatever it is, nobody has seen that it is valid
+    except Exception:  # noqa: BLE001 - a reference to nothing, a circle: whatever it is, the text was not found to be valid
         raise ValueError("the schema cannot be followed") from None
     finally:
         _left.reset(token)

@@ -180,14 +180,14 @@ class Releases(Authorizes):
             inspection=self._inspection,
             tenant=tenant,
             fulfilled=frozenset(fulfilled),
-            buffered=texts.output.before.looks or expected is not None or release_check.is_json(output),
+            buffered=texts.output.before.reads_whole_text or expected is not None or release_check.is_json(output),
             needs=texts.output,
             decide=partial(_decided, texts.snapshot, principal, context),
             resource=lambda: check().resource,
             tries=texts.output.tried is not texts.output.whole,
             report=partial(reported, RELEASE, events=self.events, tenant=tenant),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
-            inspected=lambda text: self._looked(text, principal, output, known, context, fulfilled),
+            inspected=lambda text: self._dry_release(text, principal, output, known, context, fulfilled),
             needs_whole=texts.orders.hold(self._inspection.registry(tenant)),
         )
         return ReleaseStream(chunks, calls)
@@ -331,7 +331,7 @@ class Releases(Authorizes):
         trials.reported(Grant(decision), self.events, holder(principal, context)[0])
         return decision.tried, check.found
 
-    def _looked(
+    def _dry_release(
         self, text: Any, principal: Any, output: Any, sources: Any, context: Any, fulfilled: Collection[str]
     ) -> Released:
         """What a release would return. Nothing is charged for it, and nothing leaves."""

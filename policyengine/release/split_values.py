@@ -71,7 +71,7 @@ def _going_over(
 ) -> Iterator[tuple[tuple[int, Finding], ...]]:
     """Each match that crosses several of these texts, as its parts."""
     reach = width(wanted, registry)
-    chains = [texts] if reach is None else _near(texts, reach)
+    chains = [texts] if reach is None else _near_borders(texts, reach)
     findings = _found(chains, wanted, registry)
     if any(_is_cut(chain, chain_findings) for chain, chain_findings in zip(chains, findings, strict=True)):
         chains = [texts]
@@ -94,7 +94,7 @@ def _going_over(
                 )
 
 
-def _near(texts: Sequence[_Stretch], reach: int) -> list[list[_Stretch]]:
+def _near_borders(texts: Sequence[_Stretch], reach: int) -> list[list[_Stretch]]:
     """The parts within reach of where one text ends and the next begins."""
     chains: list[list[_Stretch]] = [[]]
     for stretch in texts:

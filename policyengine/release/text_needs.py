@@ -66,7 +66,7 @@ class Needs:
         return any("." in word if name == KIND else word not in known for name, word in self.compared)
 
     @property
-    def looks(self) -> bool:
+    def reads_whole_text(self) -> bool:
         """Whether deciding needs the whole text."""
         return bool(self.rules)
 

@@ -29,7 +29,7 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, beginning, calls_of
-from policyengine.gate.models import ModelTerms, each
+from policyengine.gate.models import ModelTerms, text_for_each
 from policyengine.gate.run_call import called
 from policyengine.gate.session import Session
 from policyengine.release.released import NotReleased
@@ -233,7 +233,7 @@ class Guardrail:
         decided.append((_about(principal, "release", "Output", "output"), released.decision))
         if not released.allowed:
             raise Blocked(released.reason)
-        said = each(released, len(texts))
+        said = text_for_each(released, len(texts))
         if said == texts and not self._settings.rewrites:
             return {"action": "NONE"}
         if not self._settings.rewrites:

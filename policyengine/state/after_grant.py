@@ -13,7 +13,7 @@ from policyengine.evaluate.combine import combine
 from policyengine.evaluate.decide import properties_in, verdicts
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision
-from policyengine.state.alerts import More, tell, tell_more
+from policyengine.state.alerts import More, report, report_more
 from policyengine.state.charges import Metered
 from policyengine.state.grant import Grant
 from policyengine.state.operations import MeterUse, Outcome, Refused
@@ -41,7 +41,7 @@ def reported(
     grant: Grant, outcome: Outcome, metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str]
 ) -> Grant:
     """The grant, after its limits were reported; their settlement will be reported as well."""
-    tell(outcome, metered, tenant, metering.events)
+    report(outcome, metered, tenant, metering.events)
     grant.on_settled = partial(_settled, metered, metering, tenant)
     return grant
 
@@ -49,7 +49,7 @@ def reported(
 def _settled(
     metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str], uses: Sequence[MeterUse], more: More
 ) -> None:
-    tell_more(uses, more, metered, tenant, metering.events)
+    report_more(uses, more, metered, tenant, metering.events)
 
 
 def _owing(decision: Decision, snapshot: Snapshot, envs: Sequence[Env]) -> Decision:

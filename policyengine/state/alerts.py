@@ -20,17 +20,17 @@ from policyengine.state.windows import SECOND
 More = Mapping[str, int]
 
 
-def tell(outcome: Outcome, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink) -> None:
+def report(outcome: Outcome, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink) -> None:
     """Reports the outcome of a commit. `tenant` is called only if there is something to report."""
     if isinstance(outcome, Done) and not outcome.replayed:
         more = {one.charge.meter: one.charge.amount for one in metered}
-        tell_more(outcome.uses, more, metered, tenant, events)
+        report_more(outcome.uses, more, metered, tenant, events)
     elif isinstance(outcome, Refused):
         for event in _blocked(outcome, metered, tenant):
             events.send(event)
 
 
-def tell_more(
+def report_more(
     uses: Sequence[MeterUse], more: More, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink
 ) -> None:
     """Reports meters whose usage has risen by these amounts."""

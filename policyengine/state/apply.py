@@ -106,7 +106,7 @@ def _listed(key: str, made: Document, now: int) -> Applied:
 def _commit(commit: Commit, documents: Documents, now: int) -> Applied:
     # A retry comes before everything that could refuse it now: it was granted for the state at that time.
     if commit.once is not None and (earlier := documents[commit.once]) is not None:
-        return Applied(_again(commit, earlier, documents, now))
+        return Applied(_retried(commit, earlier, documents, now))
     session: Document | Rejected | None = None
     if commit.session is not None:
         session = sessions.committed(commit.session, documents[commit.session.key], now)
@@ -122,7 +122,10 @@ def _commit(commit: Commit, documents: Documents, now: int) -> Applied:
             # The commit was carried out already, and the answer was lost: nothing is charged twice.
             return Applied(Done(now, _uses(commit.charges, documents, now), now + commit.lease))
         # The charge replaces the hold in one step, so that nobody else gets its room in between.
-        documents = {**documents, **{c.meter: meters.unheld(documents[c.meter], commit.id) for c in commit.charges}}
+        documents = {
+            **documents,
+            **{c.meter: meters.without_hold(documents[c.meter], commit.id) for c in commit.charges},
+        }
     elif (refused := _refusals(commit.charges, documents, now))[0]:
         refusals, blocked = refused
         return Applied(Refused(now, tuple(refusals)), blocked)
@@ -153,7 +156,7 @@ def _commit(commit: Commit, documents: Documents, now: int) -> Applied:
     if held or commit.once is not None or commit.elsewhere:
         writes[lease_key(commit.id)] = lease, now + commit.keep
     if isinstance(session, Mapping) and commit.session is not None:
-        writes[commit.session.key] = session, sessions.kept(now + commit.session.life)
+        writes[commit.session.key] = session, sessions.remembered_until(now + commit.session.life)
     if isinstance(approval, Mapping) and commit.approval is not None:
         writes[commit.approval.key] = approval, approvals.ends(approval)
     if commit.once is not None:
@@ -162,7 +165,7 @@ def _commit(commit: Commit, documents: Documents, now: int) -> Applied:
     return Applied(Done(now, tuple(uses), until, "", end), writes)
 
 
-def _again(commit: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:
+def _retried(commit: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:
     """The answer to a retry: what was granted before, with nothing charged."""
     if earlier["body"] != commit.body:
         return Rejected(operations.REUSED)
@@ -187,7 +190,7 @@ def _hold(hold: Hold, documents: Documents, now: int) -> Applied:
     for charge in hold.charges:
         earlier = relative_ceilings.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
-        document = meters.held(earlier, charge.window, at, charge.amount, hold.id, now + hold.lasting)
+        document = meters.with_hold(earlier, charge.window, at, charge.amount, hold.id, now + hold.lasting)
         document = {**document, **description_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
     return Applied(Done(now, (), now + hold.lasting), writes)
@@ -199,7 +202,7 @@ def _release(release: Release, documents: Documents, now: int) -> Applied:
         return _cancel(Cancel(release.id, release.owner, tuple(c.meter for c in release.charges)), documents, now)
     writes: dict[str, tuple[Document | None, int]] = {}
     for charge in release.charges:
-        document = meters.unheld(documents[charge.meter], release.id)
+        document = meters.without_hold(documents[charge.meter], release.id)
         if document is not None:
             at = meters.time_of(document, now)
             writes[charge.meter] = document, meters.expires(document, charge.window, at)
@@ -256,7 +259,7 @@ def _adjust(adjust: Adjust, documents: Documents, now: int) -> Applied:
     return Applied(DocumentsFound(now, (change,)), writes)
 
 
-# ---- what becomes of a lease ----
+# ---- leases ----
 
 
 def _settle(settle: Settle, documents: Documents, now: int) -> Applied:
@@ -290,7 +293,7 @@ def _settle(settle: Settle, documents: Documents, now: int) -> Applied:
         uses.append(held_use(charge, document, window, at))
         held.append(charge)
     ended = {**lease, "charges": held, "state": "settled" if settle.final else "open"}
-    writes[lease_key(settle.id)] = ended, _over(lease, now) if settle.final else _kept(lease)
+    writes[lease_key(settle.id)] = ended, _ended_lease_until(lease, now) if settle.final else _lease_kept_until(lease)
     return Applied(Done(now, tuple(uses), lease["expires"]), writes)
 
 
@@ -334,7 +337,7 @@ def _renew(renew: Renew, documents: Documents, now: int) -> Applied:
     if lease["state"] != "open" or lease["expires"] <= now:
         return Applied(Rejected(operations.ENDED))
     until = now + renew.lease
-    kept = max(_kept(lease), until)
+    kept = max(_lease_kept_until(lease), until)
     writes: dict[str, tuple[Document | None, int]] = {lease_key(renew.id): ({**lease, "expires": until}, kept)}
     for charge in lease["charges"]:
         document = documents[charge["meter"]]
@@ -354,7 +357,7 @@ def _cancel(cancel: Cancel, documents: Documents, now: int) -> Applied:
     if any(charge["spent"] for charge in lease["charges"]):
         return Applied(Rejected(operations.SPENT))
     writes: dict[str, tuple[Document | None, int]] = {
-        lease_key(cancel.id): ({**lease, "state": "cancelled"}, _over(lease, now))
+        lease_key(cancel.id): ({**lease, "state": "cancelled"}, _ended_lease_until(lease, now))
     }
     for charge in lease["charges"]:
         document = documents[charge["meter"]]
@@ -367,11 +370,11 @@ def _cancel(cancel: Cancel, documents: Documents, now: int) -> Applied:
     return Applied(Done(now, ()), writes)
 
 
-def _kept(lease: Document) -> int:
+def _lease_kept_until(lease: Document) -> int:
     """When a lease may be forgotten. Until then it can be settled."""
     return max(int(lease["kept"]), int(lease["expires"]))
 
 
-def _over(lease: Document, now: int) -> int:
+def _ended_lease_until(lease: Document, now: int) -> int:
     """When an ended lease may be forgotten: only a retry asks for it, and not for long."""
-    return _kept(lease) if lease.get("once") else max(int(lease["expires"]), now) + meters.GRACE
+    return _lease_kept_until(lease) if lease.get("once") else max(int(lease["expires"]), now) + meters.GRACE

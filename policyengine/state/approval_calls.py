@@ -24,7 +24,7 @@ from policyengine.state.approval_operations import (
 )
 from policyengine.state.approval_tasks import LONGEST, Submission, Task, task, ticket
 from policyengine.state.approvals import KEPT
-from policyengine.state.approvers import Ineligible, eligible, shown
+from policyengine.state.approvers import Ineligible, eligible, reason_of
 from policyengine.state.approving import AccessRequest, ApprovalRef, index_key, new_reference, reference
 from policyengine.state.operations import REUSED, DocumentsFound, Outcome, ReadDocuments, Rejected
 from policyengine.state.store import Store
@@ -162,7 +162,7 @@ class Approvals:
         except Ineligible as error:
             raise ApprovalError(str(error)) from None
         except Fault as fault:
-            raise ApprovalError(shown(fault)) from None
+            raise ApprovalError(reason_of(fault)) from None
 
     # ---- taking it back ----
 

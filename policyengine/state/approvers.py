@@ -87,6 +87,6 @@ def _permits(rule: Rule) -> bool:
     return rule.kind == "permit" and rule.head.actions is not None and APPROVE in rule.head.actions
 
 
-def shown(fault: Fault) -> str:
+def reason_of(fault: Fault) -> str:
     """Why somebody is not an approver."""
     return f"the approver is not an entity: {fault.message}"

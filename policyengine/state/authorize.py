@@ -191,7 +191,9 @@ def _authorizing(
         decision = decide(asked.principal, asked.action, asked.resource, context)
         before_approval, wanted, use = decision, None, None
         if decision.approvals:
-            if asked.approval is None and has_form(asked.principal, asked.action, asked.resource, _apart(context)):
+            if asked.approval is None and has_form(
+                asked.principal, asked.action, asked.resource, _without_session(context)
+            ):
                 # Most hosts do not request an approval after a denial.
                 return Grant(decision, _access=partial(_wanted, asked, context, decision, snapshot))
             try:
@@ -241,7 +243,7 @@ def _wanted(asked: AuthorizeRequest, context: Any, decision: Decision, snapshot:
     return access_request(whole, decision.approvals, snapshot, tenant, asked.session)
 
 
-def _apart(context: Mapping[str, Any] | None) -> Any:
+def _without_session(context: Mapping[str, Any] | None) -> Any:
     """What an approval is bound to besides the context's other members: the session, by its id."""
     return context if not context or SESSION not in context else {n: v for n, v in context.items() if n != SESSION}
 

@@ -25,7 +25,7 @@ from policyengine.state.compiled_charges import CompiledLimits
 from policyengine.state.grant import Grant
 from policyengine.state.granting import denied_by_store, granted, unmetered
 from policyengine.state.ids import new_id
-from policyengine.state.lease_memo import kept
+from policyengine.state.lease_memo import memo_for
 from policyengine.state.operations import Charge, Commit, Done, Outcome
 from policyengine.state.prices import priced
 from policyengine.state.shard_places import place
@@ -120,7 +120,7 @@ def straight(
         # The real cost is computed from the request as it was, even if its host changes the objects meanwhile.
         principal, action, resource, context = map(copied, (principal, action, resource, context))
         raw_request = RawRequest(principal, action, resource, context, snapshot.world)
-        memo = kept(plan.counted, raw_request, context, tenant if charging_plan.alerts else "")
+        memo = memo_for(plan.counted, raw_request, context, tenant if charging_plan.alerts else "")
     lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
     return ChargingRequest(
         id_, owner, charges, lasting, memo, charging_plan, known, store, principal, action, resource, context

@@ -142,7 +142,7 @@ class Grant(Struct, eq=False, gc=False):
     def __repr__(self) -> str:
         return f"Grant({self.decision.summary!r}, id={self.id!r})"
 
-    # ---- what becomes of it: each has a sync and an async form around one operation ----
+    # ---- settling: each method has a sync and an async form around one operation ----
 
     def settle(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
         """Records the real cost, with the keys of `context.cost`; what it does not mention stays as estimated. Returns

@@ -45,7 +45,10 @@ def granted(
             names = tuple(sorted({refusal.rule for refusal in refusals}))
             after = retry_after(refusals, now)
             return Grant(
-                _over(decision, names, snapshot), _limits=refused(refusals), denied_by=names, retry_after=after
+                _denied_for_room(decision, names, snapshot),
+                _limits=refused(refusals),
+                denied_by=names,
+                retry_after=after,
             )
         case Rejected(reason=reason):
             code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
@@ -59,7 +62,7 @@ def unmetered(decision: Decision, message: str) -> Grant:
     return Grant(replace(decision, errors=(*decision.errors, error)), metered=False)
 
 
-def _over(decision: Decision, names: tuple[str, ...], snapshot: Snapshot) -> Decision:
+def _denied_for_room(decision: Decision, names: tuple[str, ...], snapshot: Snapshot) -> Decision:
     """The decision of an allowed request for which a limit has no room."""
     rules = {rule.name: rule for rule in snapshot.policies.rules if rule.name in names}
     reasons = tuple(dict.fromkeys(r.reason for name in names if (r := rules[name]).reason is not None))

@@ -91,7 +91,7 @@ class KnownBlocks:
         try:
             self.read()
         except StoreError:
-            self.judge()
+            self.check_age()
         _BOARDS.add(self)
         self.begin()
 
@@ -99,20 +99,20 @@ class KnownBlocks:
         """Reads the list now. Raises StoreError."""
         with self._reads:
             began, is_lost = monotonic(), False
-            outcome = self._asked(ReadBlocks(self._version))
+            outcome = self._answer(ReadBlocks(self._version))
             beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
             if self._watched and self.since and since > max(self.since, _time(outcome.documents[0], "lost")):
                 # A node that knew nothing has started a new list.
-                outcome, is_lost = self._asked(Beat(void=True)), True
+                outcome, is_lost = self._answer(Beat(void=True)), True
             elif self._watched and (beat < self._beat or beat + BEAT <= outcome.now):
-                outcome = self._asked(Beat(self._beat))
+                outcome = self._answer(Beat(self._beat))
                 # Another node may have recorded the loss already, and then reports it.
                 is_lost = beat < self._beat and _time(outcome.documents[0], "since") >= outcome.now
             self.take(outcome.documents[0], outcome.now, began)
         if is_lost:
             self._tell()
 
-    def look(self) -> None:
+    def check_shards(self) -> None:
         """Checks whether a shard was emptied or restored; an unavailable one is checked the next time."""
         assert isinstance(self._store, Sharded)
         for place in self._store.places():
@@ -120,18 +120,18 @@ class KnownBlocks:
                 self._look_at(place)
 
     def _look_at(self, place: str) -> None:
-        outcome = self._asked(ReadDocuments((beat_key(place),)))
+        outcome = self._answer(ReadDocuments((beat_key(place),)))
         beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
         known = self._shards.get(place)
         if known is not None and (beat < known[0] or since > known[1]):
             # Another node may have recorded it already.
             self.read()
             if self.since <= known[2]:
-                began, made = monotonic(), self._asked(Beat(void=True))
+                began, made = monotonic(), self._answer(Beat(void=True))
                 self.take(made.documents[0], made.now, began)
                 self._tell()
         if beat + BEAT <= outcome.now:
-            outcome = self._asked(Beat(place=place))
+            outcome = self._answer(Beat(place=place))
             beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
         self._shards[place] = beat, since, self.since
 
@@ -139,7 +139,7 @@ class KnownBlocks:
         log.warning("the state store was emptied or restored", voided_before=self.since // SECOND)
         self._lost()
 
-    def _asked(self, operation: Beat | ReadDocuments | ReadBlocks) -> DocumentsFound:
+    def _answer(self, operation: Beat | ReadDocuments | ReadBlocks) -> DocumentsFound:
         outcome = self._store.run(operation)
         if not isinstance(outcome, DocumentsFound):
             raise StoreError("the state store gave an answer of the wrong kind")
@@ -160,7 +160,7 @@ class KnownBlocks:
                 self._known = {block.name: block for block in self._all() if not self._is_over(block)}
                 self._set(Denylist(self._known.values(), is_over=self._is_over, tenants=self._tenants))
 
-    def judge(self) -> None:
+    def check_age(self) -> None:
         """Stops everybody if the list was read too long ago."""
         with self._lock:
             if not self.blocks.unknown and (self._read_at is None or monotonic() - self._read_at > self._bound):
@@ -168,7 +168,7 @@ class KnownBlocks:
 
     def begin(self) -> None:
         """Starts the threads."""
-        board_ref, steps = ref(self), [KnownBlocks._read_or_tell, KnownBlocks.judge]
+        board_ref, steps = ref(self), [KnownBlocks._read_or_tell, KnownBlocks.check_age]
         if isinstance(self._store, Sharded):
             steps.append(KnownBlocks._looking)
         self._threads = [
@@ -210,7 +210,7 @@ class KnownBlocks:
 
     def _looking(self) -> None:
         try:
-            self.look()
+            self.check_shards()
         except Exception:
             if not self._stop.is_set():
                 log.exception("the shards of the state store cannot be checked")

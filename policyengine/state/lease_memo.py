@@ -17,7 +17,7 @@ from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision
 from policyengine.model.request import request
 from policyengine.model.values import Fault
-from policyengine.state.alerts import tell_more
+from policyengine.state.alerts import report_more
 from policyengine.state.charges import Metered, RawRequest, window
 from policyengine.state.grant import Grant, KnownTerms
 from policyengine.state.operations import Charge, Document
@@ -37,10 +37,10 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: 
     """What the lease of these charges keeps. `context` is that of their request; `tenant` is for reports of the
     settlement."""
     counted = [one for one in metered if one.limit.spec.of is not None]
-    return kept([one.limit for one in counted], counted[0].seen, context, tenant) if counted else ""
+    return memo_for([one.limit for one in counted], counted[0].seen, context, tenant) if counted else ""
 
 
-def kept(
+def memo_for(
     counted: Sequence[LimitRule], seen: Env | RawRequest, context: Mapping[str, Any] | None, tenant: str = ""
 ) -> str:
     """As `memo`, for limits that count an amount, with the Env or request that they read."""
@@ -94,7 +94,7 @@ def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, 
     grant.counted = {held["meter"]: held["counted"] for held in lease["charges"]}
     if metering.alerting:
         tenant = _kept(lease["memo"]).get("tenant", "")
-        grant.on_settled = lambda uses, more: tell_more(uses, more, metered, lambda: tenant, metering.events)
+        grant.on_settled = lambda uses, more: report_more(uses, more, metered, lambda: tenant, metering.events)
     return grant
 
 
@@ -104,10 +104,10 @@ def _kept(text: str) -> Mapping[str, Any]:
 
 def _envs(text: str, snapshot: Snapshot) -> list[Env]:
     nobody = {"type": "", "id": ""}
-    kept = _kept(text)
-    principal, resource = kept.get("principal", nobody), kept.get("resource", nobody)
+    memo_for = _kept(text)
+    principal, resource = memo_for.get("principal", nobody), memo_for.get("resource", nobody)
     try:
-        whole = request(principal, kept.get("action", ""), resource, kept.get("context", {}))
+        whole = request(principal, memo_for.get("action", ""), resource, memo_for.get("context", {}))
         everyone = actors(whole, snapshot.world, snapshot.schema)
     except Fault:
         return []

@@ -220,7 +220,7 @@ def _tidy(document: Document | None, now: int) -> Document | None:
 # ---- what counts ----
 
 
-def held(document: Document | None, window: Window, now: int, amount: int, id_: str, until: int) -> Document:
+def with_hold(document: Document | None, window: Window, now: int, amount: int, id_: str, until: int) -> Document:
     """The document with an amount that counts until it is charged, or until this time."""
     if isinstance(window, Concurrent):
         return charged(document, window, now, amount, id_, until)
@@ -228,7 +228,7 @@ def held(document: Document | None, window: Window, now: int, amount: int, id_: 
     return _with(document, now, holds={**alive, id_: [amount, until]})
 
 
-def unheld(document: Document | None, id_: str) -> Document | None:
+def without_hold(document: Document | None, id_: str) -> Document | None:
     """The document without the hold of this id."""
     if document is None:
         return None

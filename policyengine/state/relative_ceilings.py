@@ -30,7 +30,7 @@ def shared(document: Document | None, share: tuple[int, int, int] | None) -> Doc
 def relative_ceiling(document: Document, window: Window, now: int) -> int:
     """The allowed share of the average, as of now."""
     percent, periods, length = document["share"]
-    begin, total = began(document, window, now), 0
+    begin, total = period_start(document, window, now), 0
     for start, amount in document.get("past", ()):
         if 1 <= _age(begin, start, length) <= periods:
             total = min(total + amount, MOST)
@@ -41,7 +41,7 @@ def relative_ceiling(document: Document, window: Window, now: int) -> int:
 def more(document: Document, window: Window, now: int, amount: int) -> Document:
     """The document with this amount added to the current period, without periods that are too old."""
     _, periods, length = document["share"]
-    begin = began(document, window, now)
+    begin = period_start(document, window, now)
     past = [list(one) for one in document.get("past", ()) if _age(begin, one[0], length) <= periods]
     if past and past[-1][0] == begin:
         past[-1][1] += amount
@@ -64,7 +64,7 @@ def turns(document: Document, window: Window, now: int) -> int:
         for start, end in _known(document, window):
             if start <= now < end:
                 return int(end)
-    return began(document, window, now) + int(document["share"][2])
+    return period_start(document, window, now) + int(document["share"][2])
 
 
 def ends(document: Document) -> int:
@@ -73,7 +73,7 @@ def ends(document: Document) -> int:
     return max((int(start) for start, _ in document.get("past", ())), default=0) + (periods + 2) * length
 
 
-def began(document: Document, window: Window, now: int) -> int:
+def period_start(document: Document, window: Window, now: int) -> int:
     """When the period of `now` began."""
     length = int(document["share"][2])
     if isinstance(window, Calendar):

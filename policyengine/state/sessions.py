@@ -6,8 +6,8 @@ come from the engine alone and only ever grow; only an operator can remove one. 
     {"tenant", "principal", "version", "started", "expires", "labels": [label, ...],
      "calls": {name: [attempted, allowed, completed]}}
 
-A document stays for a week after its session has ended (`kept`): until then its id belongs to the ended session, and
-nobody can begin another one with it.
+A document stays for a week after its session has ended (`remembered_until`): until then its id belongs to the ended
+session, and nobody can begin another one with it.
 
 `version` rises with every change that a rule can read, except attempts: those are counted whenever the session is read,
 so every reader would conflict with every other.
@@ -47,7 +47,7 @@ def session_key(tenant: str, id_: str) -> str:
     return f"session:{tenant}:{id_}"
 
 
-def kept(expires: int) -> int:
+def remembered_until(expires: int) -> int:
     """Until when a session with this end is remembered."""
     return expires + ENDED
 
@@ -61,7 +61,7 @@ def apply(operation: OpenSession | Label | ReadSession, document: Document | Non
                 # Whoever owns or owned it, an id that is taken cannot be opened again.
                 return Rejected(operations.UNKNOWN_SESSION), {}
             begun = fresh(operation, now)
-            return DocumentsFound(now, (begun,)), {operation.key: (begun, kept(begun["expires"]))}
+            return DocumentsFound(now, (begun,)), {operation.key: (begun, remembered_until(begun["expires"]))}
         case ReadSession():
             if session_now is None and (_taken(document, now) or not operation.opens):
                 return Rejected(operations.UNKNOWN_SESSION), {}
@@ -72,7 +72,7 @@ def apply(operation: OpenSession | Label | ReadSession, document: Document | Non
                     return Rejected(operations.FULL), {}
                 session = tried
             session = {**session, "expires": now + operation.life}
-            return DocumentsFound(now, (session,)), {operation.key: (session, kept(session["expires"]))}
+            return DocumentsFound(now, (session,)), {operation.key: (session, remembered_until(session["expires"]))}
         case Label():
             if session_now is None:
                 return Rejected(operations.UNKNOWN_SESSION), {}
@@ -81,7 +81,7 @@ def apply(operation: OpenSession | Label | ReadSession, document: Document | Non
             done = counted(changed, operation.completed, 2) if operation.completed else changed
             if done is None or len(labels) > MAX_LABELS:
                 return Rejected(operations.FULL), {}
-            return Done(now), {operation.key: (done, kept(done["expires"]))}
+            return Done(now), {operation.key: (done, remembered_until(done["expires"]))}
     assert_never(operation)
 
 
@@ -110,7 +110,7 @@ def own(asked: Label | ReadSession | SessionWrite, document: Document | None, no
 
 def _taken(document: Document | None, now: int) -> bool:
     """Whether the id belongs to a session, even one that has ended."""
-    return document is not None and kept(document["expires"]) > now
+    return document is not None and remembered_until(document["expires"]) > now
 
 
 def fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Document:

@@ -93,7 +93,7 @@ class Metering:
         )
 
 
-def anew(before: Metering, after: Metering) -> tuple[str, ...]:
+def restarted_limits(before: Metering, after: Metering) -> tuple[str, ...]:
     """The limits that start counting again, because their amount, window or keys have changed."""
     known = {name: limit.identity for name, limit in before.limits.items()}
     return tuple(

@@ -155,13 +155,13 @@ def _text(source: Source, cache: Cache | None) -> _Text:
     with _lock:
         known = _texts.get(source.path)
     if known is None or known.parsed.module.span.source.text != source.text:
-        known = _kept(source, cache) or _Text(parse(source), None)
+        known = _stored_text(source, cache) or _Text(parse(source), None)
         with _lock:
             _texts[source.path] = known
     return known
 
 
-def _kept(source: Source, cache: Cache | None) -> _Text | None:
+def _stored_text(source: Source, cache: Cache | None) -> _Text | None:
     """The stored result for an equal text on disk."""
     data = cache.get(_key(source)) if cache is not None else None
     if data is None:

@@ -253,7 +253,7 @@ def test_rules_that_a_table_leads_to_are_made_elsewhere_too() -> None:
 
 def test_many_who_ask_first_wait_for_the_same_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "m.pol").write_text(POLICY)
-    go, made = threading.Event(), Evaluator._made
+    go, made = threading.Event(), Evaluator._bucket_for
     keys: list[Any] = []
 
     def slowly(self: Evaluator, key: Any, refusal: Any) -> Any:
@@ -263,7 +263,7 @@ def test_many_who_ask_first_wait_for_the_same_code(monkeypatch: pytest.MonkeyPat
 
     with serving(tmp_path, limits={"concurrency": 64}) as client, ThreadPoolExecutor(40) as pool:
         assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
-        monkeypatch.setattr(Evaluator, "_made", slowly)
+        monkeypatch.setattr(Evaluator, "_bucket_for", slowly)
         weighed = {**_weighed(3), "action": {"name": "weigh"}}
 
         def ask() -> httpx.Response:

@@ -154,10 +154,10 @@ def test_a_node_that_cannot_read_the_list_denies_until_it_can(monkeypatch: pytes
     store.away = True
     with pytest.raises(StoreError):
         board.read()
-    board.judge()
+    board.check_age()
     assert not board.blocks.unknown
     monkeypatch.setattr("policyengine.state.known_blocks.monotonic", lambda: monotonic() + 11)
-    board.judge()
+    board.check_age()
     assert board.blocks.unknown
     store.away = False
     board.read()

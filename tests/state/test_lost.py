@@ -155,7 +155,7 @@ def test_one_lost_shard_is_noticed(begins: bool) -> None:
     assert len(store.places()) == 3
     one.blocks.block("tool", "pay")
     for each in (board, behind):
-        each.look()
+        each.check_shards()
         each.read()
     assert call(one, "browse", session="s", principal=ann).allowed
     assert call(other, "browse", session="s", principal=ann).allowed
@@ -163,9 +163,9 @@ def test_one_lost_shard_is_noticed(begins: bool) -> None:
     [lost] = [each for each in cluster_nodes() if each.config_get("port")["port"] == str(port)]
     lost.flushall()
     if begins:
-        node()[1].look()
+        node()[1].check_shards()
     for each in (board, behind):
-        each.look()
+        each.check_shards()
     # It would not know what it has seen.
     assert not call(one, "send", session="s", principal=ann).allowed
     assert not call(other, "browse", session="s", principal=ann).allowed
@@ -174,7 +174,7 @@ def test_one_lost_shard_is_noticed(begins: bool) -> None:
     assert call(other, "pay").decision.reasons == ("the tool is blocked",)
     assert [event.kind for event in heard.events if event.kind == "state.voided"] == ["state.voided"]
     for each in (board, behind):
-        each.look()
+        each.check_shards()
     assert call(one, "send", session="new", principal=ann).allowed
 
 

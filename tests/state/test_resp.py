@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from policyengine.state.stores.connections import _asked
+from policyengine.state.stores.connections import _exchange
 from policyengine.state.stores.resp import ErrorReply, Garbled, answer, packed
 
 SAID = [
@@ -44,9 +44,9 @@ def test_neither_more_nor_less_than_an_answer_is_taken_for_one(said: bytes) -> N
         theirs.sendall(said)
         theirs.close()
         with pytest.raises(ConnectionError):
-            _asked(ours, b"")
+            _exchange(ours, b"")
 
 
 def test_a_client_that_was_closed_answers_nothing() -> None:
     with pytest.raises(ConnectionError):
-        _asked(None, b"")
+        _exchange(None, b"")

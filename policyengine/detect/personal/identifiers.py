@@ -131,7 +131,7 @@ def find(view: View, rows: _Rows) -> Sequence[Finding]:
     for index, start, end in _places_of(rows.words)(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
-        findings += _spoken(data, end, rows.after[index])
+        findings += _after_word(data, end, rows.after[index])
     return outermost(findings)
 
 
@@ -140,16 +140,16 @@ def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[F
     findings: list[Finding] = []
     for group in _GROUP.finditer(data, start, end):
         at = group.start()
-        if _apart(data, at):
+        if _is_unattached(data, at):
             findings += _at(data, at, bare, 0.85)
         if at and (data[at - 1] in _CAPITALS or (at > 1 and data[at - 2] in _CAPITALS)):
             head = _HEAD.search(data, max(0, at - 4), at)
-            if head is not None and _apart(data, head.start()):
+            if head is not None and _is_unattached(data, head.start()):
                 findings += _at(data, head.start(), bare, 0.85)
     return findings
 
 
-def _apart(data: bytes, begin: int) -> bool:
+def _is_unattached(data: bytes, begin: int) -> bool:
     """Whether nothing before this place is joined to what begins here."""
     if not begin:
         return True
@@ -168,7 +168,7 @@ def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Fi
     return findings
 
 
-def _spoken(data: bytes, after: int, rows: tuple[int, ...]) -> list[Finding]:
+def _after_word(data: bytes, after: int, rows: tuple[int, ...]) -> list[Finding]:
     """The first text after a word that has the format for it."""
     findings, patterns = [], _patterns()
     for index in rows:

@@ -1,7 +1,7 @@
 """National identifiers: the format of each, the module for its check digits, and the words used for it.
 
 The rows of `identifiers.csv`. Facts: the pages of python-stdnum, one for each module (`https://arthurdejong.org/python-stdnum/doc/2.2/stdnum.us.ssn`),
-which name their own sources; for those without a module, the source stands in the row.
+which name their own sources; for those without a module, the row names the source.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _number(view: View, begin: int, regions: tuple[str, ...]) -> Finding | None:
     return Finding("phone", begin, end, score, NAME) if score else None
 
 
-def _said(lower: bytes, begin: int, end: int) -> bool:
+def _has_word(lower: bytes, begin: int, end: int) -> bool:
     """Whether a word shows that this is a telephone number. No digit is between the two."""
     if begin >= _SHORTEST_WORD and _SAID_BEFORE.search(lower, max(0, begin - _BEFORE), begin) is not None:
         return True
@@ -148,7 +148,7 @@ def _said(lower: bytes, begin: int, end: int) -> bool:
 
 
 def _score(view: View, begin: int, end: int, written: bytes, digits: bytes, regions: tuple[str, ...]) -> float:
-    if len(digits) <= 16 and _said(view.lower, begin, end):
+    if len(digits) <= 16 and _has_word(view.lower, begin, end):
         return 0.9 if written.startswith(b"+") else 0.75
     if written.startswith((b"+", b"00")):
         if valid("+" + written.decode().lstrip("+0").replace("(0)", ""), None):

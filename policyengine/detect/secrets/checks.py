@@ -53,7 +53,7 @@ def jwt(token: bytes) -> float:
 
 CHECKS: dict[str, Callable[[bytes], float]] = {"github": github, "jwt": jwt}
 
-# ---- nobody's secret ----
+# ---- values that are no secret ----
 
 # Values that vendors print in their own documents, or that every copy of a program holds, as the first 16 hexadecimal
 # digits of their SHA-256. Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/security-creds.html,

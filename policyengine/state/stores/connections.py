@@ -48,7 +48,7 @@ class Connections(ClientConnections):
         """As `ask`, for a command in wire format."""
         connection = self._take()
         try:
-            said = _asked(connection._sock, command)
+            said = _exchange(connection._sock, command)
         except BaseException:
             # An unread answer would be taken for the answer to the next command.
             connection.disconnect()
@@ -74,7 +74,7 @@ class Connections(ClientConnections):
         return self._pool.get_connection()
 
 
-def _asked(socket: Any, command: bytes) -> Any:
+def _exchange(socket: Any, command: bytes) -> Any:
     """The answer to a command; the socket has its own deadline, and is None if the client has been closed."""
     if socket is None:
         raise ConnectionError("the connection was closed")

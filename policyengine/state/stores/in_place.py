@@ -28,7 +28,7 @@ from policyengine.state.operations import (
     Operation,
     lease_key,
 )
-from policyengine.state.sessions import counted, fresh, kept, own
+from policyengine.state.sessions import counted, fresh, own, remembered_until
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
 # The prefix of lease keys (`operations.lease_key`).
@@ -65,14 +65,14 @@ class OpenLease(Struct, frozen=True, gc=False):
     places: tuple[int, ...]
 
     @property
-    def kept(self) -> int:
+    def keep_until(self) -> int:
         """The time from which it may be forgotten."""
         return self.opened + self.keep
 
     def document(self) -> dict[str, Any]:
         held = [held_charge(charge, place) for charge, place in zip(self.charges, self.places, strict=True)]
         return {
-            "owner": self.owner, "state": "open", "expires": self.opened + self.lease, "kept": self.kept,
+            "owner": self.owner, "state": "open", "expires": self.opened + self.lease, "kept": self.keep_until,
             "charges": held, "memo": self.memo,
         }  # fmt: skip
 
@@ -133,12 +133,12 @@ class OpenLeases:
         none."""
         ending, known = self.ending, self.known
         for _ in range(most):
-            if not ending or ending[0].kept > now:
+            if not ending or ending[0].keep_until > now:
                 break
             lease = ending.popleft()
             if known.get(lease.id) is lease:
                 del known[lease.id]
-        return ending[0].kept if ending else None
+        return ending[0].keep_until if ending else None
 
 
 # The members of a sliding meter's document that a ring can represent.
@@ -169,7 +169,7 @@ class InPlace:
         if opening.key in self._documents:
             return None
         document = fresh(opening, now)
-        expires = kept(document["expires"])
+        expires = remembered_until(document["expires"])
         self._write(opening.key, document, expires)
         return DocumentsFound(now, (document,))
 
@@ -184,7 +184,7 @@ class InPlace:
         counted_now = counted({**session, "version": session["version"] + 1}, label.completed, 2)
         if counted_now is None:
             return None
-        self._write(label.key, counted_now, kept(counted_now["expires"]))
+        self._write(label.key, counted_now, remembered_until(counted_now["expires"]))
         return Done(now)
 
     def _write(self, key: str, document: Document, expires: int) -> None:

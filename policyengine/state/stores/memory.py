@@ -153,7 +153,7 @@ class Memory:
     def _ends(self, key: str) -> int | None:
         """The time from which a document may be forgotten; None if it does not exist."""
         lease = self._leases.named(key)
-        return lease.kept if lease is not None else self._expires.get(key)
+        return lease.keep_until if lease is not None else self._expires.get(key)
 
     def __len__(self) -> int:
         return len(self._documents) + len(self._leases.known)

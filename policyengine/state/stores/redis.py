@@ -221,7 +221,7 @@ class Redis:
 
     def _asked(self, operation: Operation, prefix: str) -> tuple[Any, ...]:
         keys = [prefix + key for key in operation.keys]
-        return len(keys), *keys, wire.asked(operation, prefix), self._time()
+        return len(keys), *keys, wire.encoded(operation, prefix), self._time()
 
     def _compact_call(self, operation: Commit, prefix: str) -> tuple[Any, ...] | None:
         """The call of the script for plain commits; None for a commit that is not plain."""

@@ -59,7 +59,7 @@ _DECODER = msgspec.msgpack.Decoder(strict=False)
 # ---- to the script ----
 
 
-def asked(operation: Operation, prefix: str) -> bytes:
+def encoded(operation: Operation, prefix: str) -> bytes:
     return _ENCODER.encode(_asked(operation, prefix))
 
 
