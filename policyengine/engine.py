@@ -16,7 +16,7 @@ from typing import Any
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_read, load_text
 from policyengine.compile.approvals_and_meters import approvals
-from policyengine.compile.deciding import Deciding
+from policyengine.compile.keyword_decider import KeywordDecider
 from policyengine.diagnostics import codes
 from policyengine.events.sink import Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
@@ -37,7 +37,7 @@ from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
 
 
-class Engine(Reloads, Deciding):
+class Engine(Reloads, KeywordDecider):
     """Policies that are ready to decide. Make an Engine with `load` or `from_text`."""
 
     def _concerns(self, snapshot: Snapshot) -> None:

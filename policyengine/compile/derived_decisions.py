@@ -1,8 +1,8 @@
 """Decisions that follow from other decisions, remembered.
 
-In: decisions that are kept, so that each of them stands for one outcome of the rules. Out: the decision about all
-actors, and the decision with approvals. Both are found by the identity of the decisions that they follow from. Those
-are kept with them, so that no identity can come to mean another decision.
+In: decisions that are kept alive, each for one outcome of the rules. Out: the decision about all actors, and the
+decision with approvals. Both are found by the identity of the decisions that they follow from. Those are kept alive
+with them, so that no identity can be used again for another decision.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from policyengine.bounded_cache import BoundedCache
 from policyengine.evaluate.combine import intersect
 from policyengine.model.decision import Decision
 
-# As many as these are remembered of each kind.
+# How many decisions of each kind are remembered.
 MEMORY = 4096
 
 Decisions = tuple[Decision, ...]
@@ -25,15 +25,15 @@ class Derived:
     __slots__ = ("approved", "given", "joined")
 
     def __init__(self) -> None:
-        # By the identities of the decisions. `native/intake.c` looks here before it calls `join`, so it is a dict; past
-        # so many, all are forgotten.
+        # By the identities of the decisions. `native/intake.c` looks here before it calls `join`, so it is a dict; when
+        # it is full, all are forgotten.
         self.joined: dict[tuple[int, ...], tuple[Decisions, Decision]] = {}
         self.approved: BoundedCache[tuple[int, tuple[str, ...]], tuple[Decision, Decision]] = BoundedCache(MEMORY)
-        # The same by all that was given, whether the decision waits for it or not: found without looking at each.
+        # The same by all approvals that were given, even those that the decision does not wait for: one lookup.
         self.given: BoundedCache[tuple[int, frozenset[str]], tuple[Decision, Decision]] = BoundedCache(MEMORY)
 
     def join(self, decisions: Decisions) -> Decision:
-        """The decision for all of those whose decisions these are."""
+        """The decision for all actors, from the decision for each."""
         key = tuple(map(id, decisions))
         known = self.joined.get(key)
         if known is None:
@@ -59,6 +59,6 @@ class Derived:
 
 
 def effective(decision: Decision, approved: Collection[str]) -> tuple[str, ...]:
-    """Those of the approvals that the decision waits for. One that waits for none of them stays what it is: either
-    nothing is missing, or approvals would not help."""
+    """Those of the approvals that the decision waits for. Without any, the decision stays as it is: either nothing is
+    missing, or approvals would not help."""
     return tuple([approval.rule for approval in decision.approvals if approval.rule in approved])

@@ -93,7 +93,7 @@ class Evaluator(Decider):
             if name is action and not approved:
                 return entry(principal, resource, context)
             return entry(principal, resource, context, NOTHING if name is action else action, _names(approved))
-        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+        except Exception:  # noqa: BLE001 - whatever it is, the slow path decides
             return self.decide_slowly(principal, action, resource, context, approved)
 
     @property
@@ -224,7 +224,7 @@ class Evaluator(Decider):
                 entry = self.entries[action.name][resource.uid.type][principal.uid.type]
                 parts = principal.attributes, resource.attributes, asked.context, action.attributes
                 decisions.append(entry(*parts, names, True))
-        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+        except Exception:  # noqa: BLE001 - whatever it is, the slow path decides
             return None
         return decisions[0] if len(decisions) == 1 else self._derived.join(tuple(decisions))
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.compile.deciding import Deciding
 from policyengine.compile.evaluator import Evaluator
+from policyengine.compile.keyword_decider import KeywordDecider
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
 
@@ -47,7 +47,7 @@ def evaluator(engine: Engine, kind: type[Evaluator] = Evaluator) -> Evaluator:
     return made
 
 
-class Host(Deciding):
+class Host(KeywordDecider):
     """Decides by one evaluator after the other."""
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -195,7 +195,7 @@ def test_nothing_of_it_is_in_what_is_copied_or_pickled(engine: Engine) -> None:
     assert copy.copy(Evaluator.decide) is Evaluator.decide
 
 
-class Plain(Deciding):
+class Plain(KeywordDecider):
     """One whose evaluator travels by another way."""
 
     def __reduce__(self) -> Any:
@@ -254,10 +254,10 @@ def test_an_evaluator_whose_method_is_replaced(engine: Engine) -> None:
 def test_anything_else_in_the_place_of_self(engine: Engine) -> None:
     for odd in (None, 5, object(), {}, Plain()):
         with pytest.raises(AttributeError):
-            Deciding.decide(odd, **ASKED)  # type: ignore[arg-type]
+            KeywordDecider.decide(odd, **ASKED)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        Deciding.decide()  # type: ignore[call-arg]
-    assert Deciding.decide(engine, **ASKED).allowed
+        KeywordDecider.decide()  # type: ignore[call-arg]
+    assert KeywordDecider.decide(engine, **ASKED).allowed
 
 
 @pytest.mark.parametrize("owner", [Engine, Evaluator])

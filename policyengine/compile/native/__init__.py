@@ -1,8 +1,8 @@
 """The hot path's checks in C, where they have been built: `NATIVE`, or None.
 
 Three of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, `AncestorsAmong` for
-the function of `hierarchy.py`, and `Shortcut` for the methods of `deciding.py` and `evaluator.py`, whose classes are
-`Decider`s. They give what those give, or raise.
+the function of `hierarchy.py`, and `Shortcut` for the methods of `keyword_decider.py` and `evaluator.py`, whose classes
+are `Decider`s. They return what those return, or raise.
 """
 
 from __future__ import annotations

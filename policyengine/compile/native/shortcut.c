@@ -1,5 +1,5 @@
-/* `Evaluator.decide` and `Deciding.decide` for the calls that nearly all are: a principal, an action, a resource and
-   perhaps a context, in this order, and perhaps one approval. `deciding.py` in C.
+/* `Evaluator.decide` and `KeywordDecider.decide` for the calls that nearly all are: a principal, an action, a resource
+   and perhaps a context, in this order, and perhaps one approval. `keyword_decider.py` in C.
 
    A `Shortcut` is a method, and stands in its class as one: who overrides, wraps or replaces it has done so for every
    call. What it goes by is in the object that is asked, in a `Decider`, and in no `__dict__`: no copy of the object has

@@ -18,7 +18,7 @@ from policyengine.model.decision import Decision
 _NOTHING: tuple[()] = ()
 
 
-class Deciding(Decider):
+class KeywordDecider(Decider):
     """Decides by the evaluator that it was given last, even if the host has kept a reference to its method."""
 
     _evaluator: Evaluator
@@ -61,7 +61,7 @@ class Deciding(Decider):
                 entry = evaluator.ways_in[name][resource["type"]][principal["type"]]
                 attributes = NOTHING if name is action else action
                 return entry(principal, resource, context, attributes, given or None)
-            except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+            except Exception:  # noqa: BLE001 - whatever it is, the slow path decides
                 return evaluator.slowly(principal, action, resource, context, given)
         try:
             # The same as `Evaluator.decide`, inlined. A request that is new or unusual raises.
@@ -70,5 +70,5 @@ class Deciding(Decider):
             if name is action:
                 return entry(principal, resource, context)
             return entry(principal, resource, context, action)
-        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+        except Exception:  # noqa: BLE001 - whatever it is, the slow path decides
             return self._evaluator.slowly(principal, action, resource, context)

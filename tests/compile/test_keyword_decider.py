@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.compile.deciding import Deciding
 from policyengine.compile.evaluator import Evaluator
+from policyengine.compile.keyword_decider import KeywordDecider
 from tests.support.requests import HOSTILE
 
 POLICY = """use ai
@@ -24,7 +24,7 @@ SIGNED: dict[str, Any] = {**DOCUMENT, "signed": True}
 
 
 # The method that the one in C stands for.
-IN_PYTHON: Any = inspect.unwrap(Deciding.decide)
+IN_PYTHON: Any = inspect.unwrap(KeywordDecider.decide)
 
 
 class _Text(str):
