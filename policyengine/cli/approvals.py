@@ -177,11 +177,11 @@ def _path(name: str) -> Path | None:
 
 
 def _json(task: Task) -> dict[str, Any]:
-    told = asdict(task)
+    shown = asdict(task)
     # Only the requester may use it.
-    del told["approval"], told["callback"]
-    told["client"] = json.loads(task.client) if task.client else None
-    return told
+    del shown["approval"], shown["callback"]
+    shown["client"] = json.loads(task.client) if task.client else None
+    return shown
 
 
 def _lines(task: Task) -> Iterator[str]:

@@ -63,11 +63,11 @@ def authorize(
         grant = engine.authorize(
             **asked, session=session, idempotency_key=key, lease=seconds, caller=caller, approval=given
         )
-        said = _said(grant)
+        recorded = _recorded(grant)
         if ask is not None and grant.access_request is not None:
             task = engine.approvals.request(grant.access_request, why=ask, caller=caller)
-            said["task"] = {"id": task.id, "status": task.status, "expires_at": task.expires_at}
-    say_json({**decision_json(grant.decision), **said})
+            recorded["task"] = {"id": task.id, "status": task.status, "expires_at": task.expires_at}
+    say_json({**decision_json(grant.decision), **recorded})
     if grant.decision.decision == "deny":
         raise typer.Exit(DENY)
     if not grant.allowed:
@@ -89,14 +89,14 @@ def settle(
 ) -> None:
     """Record what a reservation has really cost. The same once more changes nothing."""
     try:
-        said = parse_json(cost.encode("utf-8", "surrogatepass"))
+        actual = parse_json(cost.encode("utf-8", "surrogatepass"))
     except Fault as fault:
         fail(f"--cost: {fault.message}")
-    if type(said) is not dict:
+    if type(actual) is not dict:
         fail("--cost: expected a JSON object")
     with _engine(path, entities, state, config) as engine:
         grant = _reservation(engine, id_, caller)
-        _done(lambda: grant.settle(said))
+        _done(lambda: grant.settle(actual))
         say_json({"limits": [each.as_json() for each in grant.limits]})
 
 
@@ -164,10 +164,10 @@ def _done(change: Callable[[], object]) -> None:
         fail(str(error), status=FAILED)
 
 
-def _said(grant: Grant) -> dict[str, Any]:
-    said: dict[str, Any] = {"meters": [], **grant_json(grant)}
+def _recorded(grant: Grant) -> dict[str, Any]:
+    recorded: dict[str, Any] = {"meters": [], **grant_json(grant)}
     if grant.approval is not None:
-        said["approval"] = {"id": grant.approval.id, "until": grant.approval.until}
+        recorded["approval"] = {"id": grant.approval.id, "until": grant.approval.until}
     if grant.approval_denied is not None:
-        said["approval_denied"] = grant.approval_denied
-    return said
+        recorded["approval_denied"] = grant.approval_denied
+    return recorded

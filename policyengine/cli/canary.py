@@ -55,16 +55,16 @@ def mint(
     [(place, name)] = given
     if not 0 < len(name) <= LONGEST_NAME:
         fail(f"--{place}: a name has 1 to {LONGEST_NAME} characters")
-    one = Planted(canary.mint(os.urandom(canary.BYTES)), place, name, int(time.time()))
+    planted = Planted(canary.mint(os.urandom(canary.BYTES)), place, name, int(time.time()))
     try:
-        canaries.add(remembered_in(file), one)
+        canaries.add(remembered_in(file), planted)
     except ValueError as error:
         fail(visible(str(error)), status=FAILED)
     if json_:
-        say_json({**_public(one), "token": one.token})
+        say_json({**_public(planted), "token": planted.token})
         return
-    say(one.token)
-    note(visible(f"canary {one.id}, for the {place} {name}"))
+    say(planted.token)
+    note(visible(f"canary {planted.id}, for the {place} {name}"))
 
 
 @app.command("list")
@@ -72,9 +72,12 @@ def list_(file: FileOption = None, json_: JsonOption = False) -> None:
     """List the canaries that are looked for. No token is shown."""
     known = _known(remembered_in(file))
     if json_:
-        say_json([_public(one) for one in known])
+        say_json([_public(planted) for planted in known])
         return
-    say_table(("id", "for", "name", "made"), [(one.id, one.place, one.name, date(one.made)) for one in known])
+    say_table(
+        ("id", "for", "name", "made"),
+        [(planted.id, planted.place, planted.name, date(planted.made)) for planted in known],
+    )
 
 
 @app.command()
@@ -87,11 +90,11 @@ def forget(
     path = remembered_in(file)
     known = _known(path)
     try:
-        one = canaries.forget(path, id_)
+        forgotten = canaries.forget(path, id_)
     except ValueError as error:
-        fail(visible(str(error)), did_you_mean(id_, [one.id for one in known]) or "", status=FAILED)
+        fail(visible(str(error)), did_you_mean(id_, [planted.id for planted in known]) or "", status=FAILED)
     if not quiet:
-        note(visible(f"canary {one.id}, for the {one.place} {one.name}, is forgotten"))
+        note(visible(f"canary {forgotten.id}, for the {forgotten.place} {forgotten.name}, is forgotten"))
 
 
 def _known(path: Path) -> tuple[Planted, ...]:
@@ -101,5 +104,5 @@ def _known(path: Path) -> tuple[Planted, ...]:
         fail(visible(str(error)), "`policyengine canary mint` makes the first", status=FAILED)
 
 
-def _public(one: Planted) -> dict[str, object]:
-    return {"id": one.id, one.place: one.name, "made": one.made}
+def _public(planted: Planted) -> dict[str, object]:
+    return {"id": planted.id, planted.place: planted.name, "made": planted.made}

@@ -71,14 +71,14 @@ def check(
     match format_:
         case ReportFormat.JSON:
             errors = sum(d.is_error for d in findings)
-            told = {"costs": [cost_json(each, elements) for each in costs]} if cost else {}
+            costs_shown = {"costs": [cost_json(each, elements) for each in costs]} if cost else {}
             say_json(
                 {
                     "ok": not failed,
                     "errors": errors,
                     "warnings": len(findings) - errors,
                     "diagnostics": [render.as_json(d) for d in findings],
-                    **told,
+                    **costs_shown,
                     **({"meters_anew": begins} if begins is not None else {}),
                 }
             )

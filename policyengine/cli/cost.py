@@ -19,11 +19,11 @@ def cost_lines(cost: Cost, elements: int) -> Iterator[str]:
     each = "and as many for each agent behind it"
     sizes = f"{elements:,} elements in each collection"
     yield f"a request costs at most {cost.steps:,} steps, {each}: {what}, {rules}, {sizes}"
-    width = max((len(f"{one.steps:,}") for one in cost.rules[:SHOWN]), default=0)
-    for one in cost.rules[:SHOWN]:
-        yield f"  {one.steps:>{width},}  {one.rule.name}  {one.rule.span}"
+    width = max((len(f"{rule_cost.steps:,}") for rule_cost in cost.rules[:SHOWN]), default=0)
+    for rule_cost in cost.rules[:SHOWN]:
+        yield f"  {rule_cost.steps:>{width},}  {rule_cost.rule.name}  {rule_cost.rule.span}"
     if len(cost.rules) > SHOWN:
-        rest = sum(one.steps for one in cost.rules[SHOWN:])
+        rest = sum(rule_cost.steps for rule_cost in cost.rules[SHOWN:])
         yield f"  {rest:>{width},}  in {len(cost.rules) - SHOWN:,} more"
 
 
@@ -35,6 +35,7 @@ def cost_json(cost: Cost, elements: int) -> dict[str, Any]:
         "resource": cost.resource,
         "rules": len(cost.rules),
         "costliest": [
-            {"rule": one.rule.name, "steps": one.steps, "place": str(one.rule.span)} for one in cost.rules[:SHOWN]
+            {"rule": rule_cost.rule.name, "steps": rule_cost.steps, "place": str(rule_cost.rule.span)}
+            for rule_cost in cost.rules[:SHOWN]
         ],
     }

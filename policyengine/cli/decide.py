@@ -42,7 +42,7 @@ def decide(
         say_json(decision_json(decision))
     if decision.decision == "deny":
         raise typer.Exit(DENY)
-    promised = {name.strip() for one in fulfils or () for name in one.split(",")}
+    promised = {name.strip() for option in fulfils or () for name in option.split(",")}
     owed = sorted({o.type for o in decision.obligations} - promised)
     if owed and not quiet:
         note(visible(f"allowed only if the caller carries out: {', '.join(owed)} (--fulfils says that it will)"))

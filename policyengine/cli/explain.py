@@ -80,7 +80,7 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
         if request_types not in types_read:
             fail(f"`{rule.name}` does not apply to this request", "explain another request or rule")
     made = list_rule(rule, rules, snapshot.schema, snapshot.world, request_types)
-    others = [one for one in types_read if one != request_types]
+    others = [types for types in types_read if types != request_types]
     if json:
         say_json(code_listing.as_json(made, others))
         return
@@ -97,12 +97,12 @@ def _request_types(request: DecideArguments) -> RequestTypes:
 
 def _rule(name: str, rules: tuple[Rule, ...]) -> Rule:
     """The rule by its full name, or by its own name if only one module has such a rule."""
-    named = [one for one in rules if one.name == name] or [r for r in rules if r.name.partition(".")[2] == name]
+    named = [rule for rule in rules if rule.name == name] or [r for r in rules if r.name.partition(".")[2] == name]
     if len(named) > 1:
-        fail(f"more than one rule is called `{name}`", f"say which: {one_of(one.name for one in named)}")
+        fail(f"more than one rule is called `{name}`", f"say which: {one_of(rule.name for rule in named)}")
     if not named:
-        names = [one.name for one in rules] + [one.name.partition(".")[2] for one in rules]
-        fail(f"unknown rule `{name}`", did_you_mean(name, names) or f"known: {one_of(one.name for one in rules)}")
+        names = [rule.name for rule in rules] + [rule.name.partition(".")[2] for rule in rules]
+        fail(f"unknown rule `{name}`", did_you_mean(name, names) or f"known: {one_of(rule.name for rule in rules)}")
     return named[0]
 
 

@@ -71,32 +71,32 @@ def _actor(actor: ActorTrace, width: int, detailed: bool) -> Iterator[Text]:
     for miss in actor.closest:
         yield from _wrapped(f"  closest: {miss.why}", width, "cyan")
     first = actor.decision.determining or tuple(miss.rule.name for miss in actor.closest)
-    spoken = [one for one in actor.rules if detailed or one.outcome != "not in scope"]
-    for one in sorted(spoken, key=lambda one: _rank(one, first)):
+    spoken = [traced for traced in actor.rules if detailed or traced.outcome != "not in scope"]
+    for traced in sorted(spoken, key=lambda traced: _rank(traced, first)):
         yield Text()
-        yield from _rule(one, actor.decision, width)
-    silent = [one for one in actor.rules if one not in spoken]
+        yield from _rule(traced, actor.decision, width)
+    silent = [traced for traced in actor.rules if traced not in spoken]
     if silent:
         yield Text()
         yield Text("not in scope", "dim")
-        for one in silent:
-            yield from _wrapped(f"  · {one.rule.kind} {one.rule.name}: {rule_why(one)}", width, "dim")
+        for traced in silent:
+            yield from _wrapped(f"  · {traced.rule.kind} {traced.rule.name}: {rule_why(traced)}", width, "dim")
 
 
-def _rank(one: RuleTrace, first: tuple[str, ...]) -> tuple[bool, int, str]:
-    order = _ORDER.index(one.outcome) if one.outcome in _ORDER else len(_ORDER)
-    return one.rule.name not in first, order, one.rule.name
+def _rank(traced: RuleTrace, first: tuple[str, ...]) -> tuple[bool, int, str]:
+    order = _ORDER.index(traced.outcome) if traced.outcome in _ORDER else len(_ORDER)
+    return traced.rule.name not in first, order, traced.rule.name
 
 
 # ---- one rule ----
 
 
-def _rule(one: RuleTrace, decision: Decision, width: int) -> Iterator[Text]:
-    rule = one.rule
+def _rule(traced: RuleTrace, decision: Decision, width: int) -> Iterator[Text]:
+    rule = traced.rule
     decided = rule.name in decision.determining
-    hue = "red" if decided and decision.decision == "deny" else _rule_hue(one)
-    head = Text.assemble((f"{MARKS[one.outcome]} {rule.kind} {rule.name}", f"bold {hue}"))
-    head.append(f" {_meaning(one, decision)}", hue)
+    hue = "red" if decided and decision.decision == "deny" else _rule_hue(traced)
+    head = Text.assemble((f"{MARKS[traced.outcome]} {rule.kind} {rule.name}", f"bold {hue}"))
+    head.append(f" {_meaning(traced, decision)}", hue)
     if decided:
         head.append("  ← decides", "bold")
     place = visible(str(rule.span))
@@ -110,24 +110,24 @@ def _rule(one: RuleTrace, decision: Decision, width: int) -> Iterator[Text]:
         text = visible(rule.span.source.line(number).replace("\t", "    "))
         yield _cut(Text.assemble((f"  {number:>{gutter}} │ ", "blue"), (text, "")), width)
         if number == after:
-            for line in _verdict(one, width - gutter - 5):
+            for line in _verdict(traced, width - gutter - 5):
                 yield Text.assemble((f"  {' ' * gutter} │ ", "blue"), line)
 
 
-def _verdict(one: RuleTrace, width: int) -> Iterator[Text]:
-    if one.outcome == "not in scope" or one.condition is None:
-        for check in one.scope:
+def _verdict(traced: RuleTrace, width: int) -> Iterator[Text]:
+    if traced.outcome == "not in scope" or traced.condition is None:
+        for check in traced.scope:
             if not check.held:
-                yield Text(f"  {visible(check.message)}", "yellow" if one.outcome == "error" else "")
-    elif not isinstance(one.condition.expr, Const):
-        yield from condition_lines(one.condition, one.rule, width)
+                yield Text(f"  {visible(check.message)}", "yellow" if traced.outcome == "error" else "")
+    elif not isinstance(traced.condition.expr, Const):
+        yield from condition_lines(traced.condition, traced.rule, width)
 
 
-def _rule_hue(one: RuleTrace) -> str:
+def _rule_hue(traced: RuleTrace) -> str:
     """Green for what helps the request, red for what stops it, yellow for what is owed or went wrong."""
-    if one.rule.tried:
+    if traced.rule.tried:
         return "dim"
-    match one.rule.kind, one.outcome:
+    match traced.rule.kind, traced.outcome:
         case _, "not in scope":
             return "dim"
         case "permit", "held":
@@ -143,31 +143,31 @@ def _rule_hue(one: RuleTrace) -> str:
     return "default"
 
 
-def _meaning(one: RuleTrace, decision: Decision) -> str:
+def _meaning(traced: RuleTrace, decision: Decision) -> str:
     """What the outcome means for the request, in words."""
-    if one.outcome in ("not in scope", "did not hold"):
-        return "is not in scope" if one.outcome == "not in scope" else "does not hold"
-    if one.rule.tried:
-        return _tried(one, decision)
-    if one.rule.kind != "require":
-        return _MEANING[one.rule.kind, one.outcome]
-    said = "holds" if one.outcome == "held" else "cannot be evaluated"
-    if one.rule.demands_approval:
-        return f"{said}, so an approval is needed"
-    if one.rule.on_deny is (decision.decision == "allow"):
-        return f"{said}, but owes nothing when the decision is {decision.decision}"
-    owed = ", ".join(dict.fromkeys(spec.type for spec in one.rule.obligations))
-    return f"{said}, so the caller owes: {owed}"
+    if traced.outcome in ("not in scope", "did not hold"):
+        return "is not in scope" if traced.outcome == "not in scope" else "does not hold"
+    if traced.rule.tried:
+        return _tried(traced, decision)
+    if traced.rule.kind != "require":
+        return _MEANING[traced.rule.kind, traced.outcome]
+    outcome = "holds" if traced.outcome == "held" else "cannot be evaluated"
+    if traced.rule.demands_approval:
+        return f"{outcome}, so an approval is needed"
+    if traced.rule.on_deny is (decision.decision == "allow"):
+        return f"{outcome}, but owes nothing when the decision is {decision.decision}"
+    owed = ", ".join(dict.fromkeys(spec.type for spec in traced.rule.obligations))
+    return f"{outcome}, so the caller owes: {owed}"
 
 
-def _tried(one: RuleTrace, decision: Decision) -> str:
+def _tried(traced: RuleTrace, decision: Decision) -> str:
     """What a rule on trial would mean in force."""
-    said = "is on trial, and holds" if one.outcome == "held" else "is on trial, and cannot be evaluated"
-    trial = next((each for each in decision.tried if each.rule == one.rule.name), None)
+    outcome = "is on trial, and holds" if traced.outcome == "held" else "is on trial, and cannot be evaluated"
+    trial = next((each for each in decision.tried if each.rule == traced.rule.name), None)
     if trial is None or not trial.changes:
-        return f"{said}; in force it would change nothing"
+        return f"{outcome}; in force it would change nothing"
     owed = f", owing {', '.join(trial.obligations)}" if trial.obligations else ""
-    return f"{said}; in force the decision would be {trial.decision}{owed}"
+    return f"{outcome}; in force the decision would be {trial.decision}{owed}"
 
 
 def _lines(rule: Rule) -> tuple[int, int, int]:

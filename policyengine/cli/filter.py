@@ -96,7 +96,7 @@ def filter_(
     if to is None and (exact or columns is not None):
         fail("--exact and --columns need a store", "name it with --to")
     engine = load_engine(path, entities, cache)
-    promised = {name.strip() for one in fulfils or () for name in one.split(",")}
+    promised = {name.strip() for option in fulfils or () for name in option.split(",")}
     # `decide` reports limits; what they apply to may be seen all the same.
     filtered = engine.filter(**asked, fulfilled=promised, approved=read_approved(approved, engine), metered=True)
     for error in filtered.errors:

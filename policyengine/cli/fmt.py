@@ -70,8 +70,8 @@ def _files(path: Path) -> list[Path]:
     if str(path) == STDIN:
         return [path]
     listing = listed(existing(path))
-    for one in listing.unread:
-        fail(f"cannot read {one.path}: {one.why}", one.help, FAILED)
+    for file in listing.unread:
+        fail(f"cannot read {file.path}: {file.why}", file.help, FAILED)
     return list(listing.files)
 
 

@@ -159,13 +159,13 @@ def gateway(
     if policies is None and pdp is None:
         fail("nothing decides", "give --policies or --pdp")
     decisions = running.Decisions(*_point(pdp, pdp_token_file), coaz_strict)
-    told = _told(events)
+    sink = _event_sink(events)
     try:
         # Without policies, every decision is made elsewhere.
         engine = (
-            load_engine(policies, entities, state=state, events=told)
+            load_engine(policies, entities, state=state, events=sink)
             if policies is not None
-            else Engine.from_text(ANYTHING, state=state, events=told)
+            else Engine.from_text(ANYTHING, state=state, events=sink)
         )
     except StoreError as error:
         fail(str(error), status=FAILED)
@@ -173,12 +173,12 @@ def gateway(
         fail(f"--state: {error}")
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
-    with closing(told) if told is not None else nullcontext(), _reported():
+    with closing(sink) if sink is not None else nullcontext(), _reported():
         identity = _entity(principal, "--principal") if principal is not None else None
-        said = _json(claims, "--claims") if claims is not None else None
-        if said is not None and not isinstance(said, dict):
+        token_claims = _json(claims, "--claims") if claims is not None else None
+        if token_claims is not None and not isinstance(token_claims, dict):
             fail("--claims: the claims of a token are an object")
-        who = running.Who(identity, acting, said, listening.settings if listening is not None else None)
+        who = running.Who(identity, acting, token_claims, listening.settings if listening is not None else None)
         person = _entity(approver, "--approver") if approver is not None else None
         means = running.Means(person, approvals_url, wait)
         gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions, means, with_limits)
@@ -214,10 +214,10 @@ def diff(
     with _reported():
         differences = _running().diff(_targets(command, upstream, config), pins)
     if json_:
-        say_json([{"tool": one.tool, "what": one.what} for one in differences])
+        say_json([{"tool": difference.tool, "what": difference.what} for difference in differences])
     else:
-        for one in differences:
-            say(visible(f"{one.what}: {one.tool}"))
+        for difference in differences:
+            say(visible(f"{difference.what}: {difference.tool}"))
     if differences:
         raise typer.Exit(FAILED)
 
@@ -261,7 +261,7 @@ def _listening(
     return running.Listening(host, int(port), token, None, proxies)
 
 
-def _told(path: Path | None) -> Sink | None:
+def _event_sink(path: Path | None) -> Sink | None:
     """Where events are reported; None for nowhere."""
     if path is None:
         return None

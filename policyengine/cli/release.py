@@ -78,7 +78,7 @@ def release(
     if sources is not None:
         existing_file(sources, "--sources")
         known = read_json(sources, "--sources")
-        if type(known) is not list or not all(type(one) is dict for one in known):
+        if type(known) is not list or not all(type(document) is dict for document in known):
             fail("--sources: a list of documents, each an object")
     output = {name: value for name, value in asked["resource"].items() if name != "type"}
     released = engine.release(
@@ -217,7 +217,7 @@ def _print(left: Any) -> None:
 
 
 def _names(fulfils: list[str] | None) -> list[str]:
-    return [name.strip() for one in fulfils or () for name in one.split(",")]
+    return [name.strip() for option in fulfils or () for name in option.split(",")]
 
 
 def _bytes(file: Path) -> bytes:

@@ -61,9 +61,9 @@ def scan(
 def _wanted(kinds: list[str] | None, known: Registry) -> frozenset[str]:
     if kinds is None:
         return known.kinds - ORDINARY
-    wanted = frozenset(one.strip() for some in kinds for one in some.split(","))
+    wanted = frozenset(kind.strip() for some in kinds for kind in some.split(","))
     for kind in unknown_kinds(wanted, known):
-        groups = {one.partition(".")[0] for one in known.kinds}
+        groups = {kind.partition(".")[0] for kind in known.kinds}
         help_ = did_you_mean(kind, known.kinds | groups) or f"there are {', '.join(sorted(groups))}"
         fail(f"--kinds: nothing finds `{kind}`", help_)
     return wanted
@@ -73,34 +73,38 @@ def _show(name: str, text: str, found: Sequence[Finding], json_: bool) -> None:
     """One finding per line: its place and, on a terminal, the line that it is in, with what was found painted over."""
     picture = colored(stdout())
     line, begin = 1, 0
-    for one in found:
-        line += text.count("\n", begin, one.start)
-        begin = one.start
-        first = text.rfind("\n", 0, one.start) + 1
+    for finding in found:
+        line += text.count("\n", begin, finding.start)
+        begin = finding.start
+        first = text.rfind("\n", 0, finding.start) + 1
         if json_:
-            column = one.start - first + 1
-            place = {"file": name, "line": line, "column": column, "start": one.start, "end": one.end}
-            say(visible(json.dumps({**place, "kind": one.kind, "score": one.score, "detector": one.detector})))
+            column = finding.start - first + 1
+            place = {"file": name, "line": line, "column": column, "start": finding.start, "end": finding.end}
+            say(
+                visible(
+                    json.dumps({**place, "kind": finding.kind, "score": finding.score, "detector": finding.detector})
+                )
+            )
         else:
-            say(visible(f"{name}:{line}:{one.start - first + 1}: {one.kind} ({one.score:.2f})"))
+            say(visible(f"{name}:{line}:{finding.start - first + 1}: {finding.kind} ({finding.score:.2f})"))
             if picture:
-                say(_painted(text, one, first, found))
+                say(_painted(text, finding, first, found))
 
 
 _AROUND = 60
 
 
-def _painted(text: str, one: Finding, first: int, found: Sequence[Finding]) -> str:
+def _painted(text: str, finding: Finding, first: int, found: Sequence[Finding]) -> str:
     """The line of a finding, with every finding in it covered."""
-    last = text.find("\n", one.start)
-    low = max(first, one.start - _AROUND)
-    high = min(len(text) if last < 0 else last, one.end + _AROUND)
+    last = text.find("\n", finding.start)
+    low = max(first, finding.start - _AROUND)
+    high = min(len(text) if last < 0 else last, finding.end + _AROUND)
     shown, at = "    ", low
     for other in found:
         if other.end > at and other.start < high and (other.start >= low or other.end > low):
             if other.start > at:
                 shown += visible(text[at : other.start])
-            style = "30;43" if other is one else "2"
+            style = "30;43" if other is finding else "2"
             shown += f"\x1b[{style}m[{other.kind}]\x1b[0m"
             at = other.end
     return shown + visible(text[at:high] if at < high else "")

@@ -101,9 +101,9 @@ def import_(
     except ValueError as error:
         fail(f"--module: {error}")
     if not quiet:
-        for one in imported.notes:
-            place = ": ".join(part for part in (one.tool, one.path) if part)
-            note(f"note: {place}: {one.message}" if place else f"note: {one.message}")
+        for note_ in imported.notes:
+            place = ": ".join(part for part in (note_.tool, note_.path) if part)
+            note(f"note: {place}: {note_.message}" if place else f"note: {note_.message}")
     if not imported.tools:
         fail("no tool found", "expected an MCP tools/list answer, function definitions or a JSON Schema", FAILED)
     if update_ is not None:
@@ -143,10 +143,10 @@ def _update(path: Path, imported: Imported, check: bool, quiet: bool) -> None:
     if updated.text is None:
         report(updated.diagnostics, stderr())
         fail(f"--update: {path} cannot be read as policies", "it is left as it was", FAILED)
-    for one in updated.drift:
-        say(f"{_SIGNS[one.kind]} {visible(one.tool)}: {_WORDS[one.kind]}")
-        if one.kind == "changed" and not quiet:
-            for sign, text in (("-", one.before), ("+", one.now)):
+    for change in updated.drift:
+        say(f"{_SIGNS[change.kind]} {visible(change.tool)}: {_WORDS[change.kind]}")
+        if change.kind == "changed" and not quiet:
+            for sign, text in (("-", change.before), ("+", change.now)):
                 for line in text.split("\n"):
                     say(visible(f"    {sign} {line}"))
     if check:

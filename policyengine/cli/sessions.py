@@ -32,7 +32,7 @@ def session(
     """Show a session: whose it is, since when, and its labels. Exit status 1 if there is none."""
     with opened(state, config) as store:
         held = _held(store, tenant, id_)
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "id": id_,
         "principal": held["principal"],
         "tenant": held["tenant"],
@@ -41,9 +41,9 @@ def session(
         "expires": _date(held["expires"]),
     }
     if json_:
-        say_json(told)
+        say_json(shown)
         return
-    for name, value in told.items():
+    for name, value in shown.items():
         say(visible(f"{name}: {', '.join(value) if isinstance(value, list) else value}"))
 
 

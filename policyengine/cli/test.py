@@ -79,11 +79,11 @@ def test(
     passed = all(result.passed for result in results)
     if fail_under is not None and reached is not None and reached.percent < fail_under:
         passed = False
-        said = f"{shown_percent(reached)} of the rules held in some test, and --fail-under is {fail_under:g} %"
+        coverage_line = f"{shown_percent(reached)} of the rules held in some test, and --fail-under is {fail_under:g} %"
         if format_ is ReportFormat.GITHUB:
-            say(github_error(said))
+            say(github_error(coverage_line))
         else:
-            note(f"error: {said}")
+            note(f"error: {coverage_line}")
     raise typer.Exit(0 if passed else FAILED)
 
 
@@ -165,19 +165,19 @@ def _indented(text: str) -> str:
 
 def _as_json(results: list[CaseResult], whys: list[str], reached: Coverage | None) -> dict[str, Any]:
     failed = sum(not result.passed for result in results)
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "passed": len(results) - failed,
         "failed": failed,
         "tests": [_case_json(result, why) for result, why in zip(results, whys, strict=True)],
     }
     if reached is not None:
-        told["coverage"] = {
+        report["coverage"] = {
             "percent": reached.percent,
             "held": list(reached.held),
             "erred": list(reached.erred),
             "never": list(reached.never),
         }
-    return told
+    return report
 
 
 def _case_json(result: CaseResult, why: str) -> dict[str, Any]:

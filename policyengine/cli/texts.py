@@ -68,24 +68,24 @@ def texts(
     existing_file(config, "--config")
     existing_file(canaries, "--canaries")
     existing_file(key_file, "--key-file")
-    said: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     if regions is not None:
-        said["regions"] = _codes("--regions", regions, "countries", str.upper)
+        given["regions"] = _codes("--regions", regions, "countries", str.upper)
     if languages is not None:
-        said["languages"] = _codes("--languages", languages, "languages", str.lower)
+        given["languages"] = _codes("--languages", languages, "languages", str.lower)
     if canaries is not None:
-        said["canary_file"] = str(canaries)
+        given["canary_file"] = str(canaries)
     if key_file is not None:
-        said["key_file"] = str(key_file)
-    settings = _loaded(said, config)
+        given["key_file"] = str(key_file)
+    settings = _loaded(given, config)
     if settings.canary_file is None and os.path.isfile(CANARIES):
-        return _loaded({**said, "canary_file": CANARIES}, config)
+        return _loaded({**given, "canary_file": CANARIES}, config)
     return settings
 
 
-def _loaded(said: Mapping[str, Any], config: Path | None) -> Texts:
+def _loaded(given: Mapping[str, Any], config: Path | None) -> Texts:
     try:
-        return load({"policies": Path(), "texts": dict(said)}, config=config).texts
+        return load({"policies": Path(), "texts": dict(given)}, config=config).texts
     except WrongSettings as error:
         for problem in error.problems[:-1]:
             note(f"error: {visible(problem)}")
@@ -93,7 +93,7 @@ def _loaded(said: Mapping[str, Any], config: Path | None) -> Texts:
 
 
 def _codes(option: str, given: str, what: str, case: Any) -> list[str]:
-    codes = [case(one.strip()) for one in given.split(",")]
-    if not all(len(one) == 2 and one.isalpha() and one.isascii() for one in codes):
+    codes = [case(code.strip()) for code in given.split(",")]
+    if not all(len(code) == 2 and code.isalpha() and code.isascii() for code in codes):
         fail(f"{option}: `{given}` is not a list of {what}", "two letters each, as in US,GB")
     return codes

@@ -99,8 +99,8 @@ def raise_(
     config: ConfigOption = None,
 ) -> None:
     """Allow an extra amount for a time."""
-    said: dict[str, Any] = {"amount": amount, "seconds": duration(for_, "--for"), "why": why, "by": by or me()}
-    _change(state, config, lambda meters: meters.raise_(rule, *(key or ()), **said))
+    details: dict[str, Any] = {"amount": amount, "seconds": duration(for_, "--for"), "why": why, "by": by or me()}
+    _change(state, config, lambda meters: meters.raise_(rule, *(key or ()), **details))
 
 
 def changes(
@@ -113,7 +113,7 @@ def changes(
         say_json([asdict(each) for each in made])
         return
     for each in made:
-        say(visible(_told(each)))
+        say(visible(_change_line(each)))
     if not made:
         note("nothing was done")
 
@@ -124,10 +124,10 @@ def _change(state: Any, config: Any, make: Callable[[Meters], Change]) -> None:
             made = make(Meters(store, Nowhere()))
         except NoMeter as error:
             fail(str(error), "`policyengine state usage` shows rules and keys", status=FAILED)
-    say(visible(_told(made)))
+    say(visible(_change_line(made)))
 
 
-def _told(made: Change) -> str:
+def _change_line(made: Change) -> str:
     more = f" by {made.amount:g}, until {date(made.until)}" if made.until else ""
     parts = [f"{made.what}: {' '.join([made.rule, *made.key])}{more}", *([made.why] if made.why else [])]
     return ", ".join([*parts, f"by {made.by}" if made.by else "by nobody", date(made.at)])
@@ -140,5 +140,5 @@ def _line(row: Usage) -> list[str]:
 
 def _sum_line(row: Sum, names: list[str]) -> list[str]:
     value = row_json(row, names)
-    told = [" ".join(value[name]) if name == "key" else value[name] for name in names]
-    return [row.rule, *told, f"{row.used:g}"]
+    values = [" ".join(value[name]) if name == "key" else value[name] for name in names]
+    return [row.rule, *values, f"{row.used:g}"]

@@ -19,7 +19,7 @@ ApprovedOption = Annotated[
 
 def read_approved(given: list[str] | None, engine: Engine) -> frozenset[str]:
     """The rules that --approved names. A rule that demands no approval ends the command."""
-    names = [name.strip() for one in given or () for name in one.split(",")]
+    names = [name.strip() for option in given or () for name in option.split(",")]
     try:
         return approvals(names, engine.snapshot.evaluator.approvals)
     except TypeError as error:
@@ -34,7 +34,7 @@ MeteredOption = Annotated[
 
 def read_metered(given: list[str] | None, engine: Engine) -> frozenset[str]:
     """The limits that --metered names. A name that is not a limit ends the command."""
-    names = [name.strip() for one in given or () for name in one.split(",")]
+    names = [name.strip() for option in given or () for name in option.split(",")]
     limits = engine.snapshot.evaluator.limits
     try:
         return meters(True if names == ["all"] else names, limits)

@@ -58,7 +58,7 @@ def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
     before: list[Any] = getattr(agent, _MARK, [])
     if before and before[-1].hooks != (interceptor, hooks):
         raise ValueError("protect: the agent has the hooks of another interceptor already; make a new one for these")
-    own: list[Any] = [one for one in agent.middleware or () if one not in before]
+    own: list[Any] = [hook for hook in agent.middleware or () if hook not in before]
     with catch_warnings():
         # It is experimental, as the framework says; whoever calls this has chosen it.
         simplefilter("ignore")
@@ -130,7 +130,7 @@ class _Shows(ChatMiddleware):
             kept = set(await session.tools_async(names))
             options["tools"] = [tool for tool, name in zip(tools, names, strict=True) if name in kept]
             if not options["tools"]:
-                options = {name: one for name, one in options.items() if name not in ("tools", "tool_choice")}
+                options = {name: option for name, option in options.items() if name not in ("tools", "tool_choice")}
             context.options = options
         await call_next()
 

@@ -112,7 +112,7 @@ class PolicyInterceptor:
             "post_model_call": self._after_model,
             "pre_tool_call": self._before_tool,
             "post_tool_call": self._after_tool,
-            "output": self._said,
+            "output": self._released,
             "agent_shutdown": self._over,
         }
 
@@ -136,8 +136,8 @@ class PolicyInterceptor:
     def _begun(self, key: tuple[str, str, tuple[str, ...]], principal: Any, agent: Any) -> _Run:
         # One that is forgotten here is the same one in the store: what it has seen, it has seen.
         session, agent_id, whose = key
-        told = f"[{encode_basestring_ascii(session)}, {encode_basestring_ascii(agent_id)}, {_written(whose)}]"
-        name = sha256(told.encode()).hexdigest()
+        identity = f"[{encode_basestring_ascii(session)}, {encode_basestring_ascii(agent_id)}, {_written(whose)}]"
+        name = sha256(identity.encode()).hexdigest()
         gate = self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
         under_way = self._of_engine.get(whose[1:])
         if under_way is None:
@@ -173,9 +173,9 @@ class PolicyInterceptor:
         # Whoever asks the model again waits for no tool, also for none whose denial nobody lifted.
         under_way = run.under_way
         if under_way:
-            for one in under_way.known():
-                if one[0] == id(run):
-                    under_way.pop(one)
+            for tool_call in under_way.known():
+                if tool_call[0] == id(run):
+                    under_way.pop(tool_call)
         ASKING.set(run.gate)
         if self._model is None:
             return ALLOW
@@ -209,7 +209,13 @@ class PolicyInterceptor:
         if not call.allowed:
             return _denied(call.reason, liftable)
         obligations = call.decision.obligations if self._fulfilled else ()
-        owed = tuple([Warning(reason=f"obligation:{one.type}") for one in obligations if one.type in self._fulfilled])
+        owed = tuple(
+            [
+                Warning(reason=f"obligation:{obligation.type}")
+                for obligation in obligations
+                if obligation.type in self._fulfilled
+            ]
+        )
         return _changed("$target", arguments, call.arguments, owed)
 
     def _called(self, run: _Run, tool: str, arguments: Known) -> ToolCall:
@@ -227,11 +233,11 @@ class PolicyInterceptor:
         """What an approver is told, where nothing but an approval is missing."""
         if call.grant is None or not call.grant.approvable:
             return None
-        told: dict[str, Any] = {"by": [str(one.by.get("id")) for one in call.approvals]}
+        liftable: dict[str, Any] = {"by": [str(approval.by.get("id")) for approval in call.approvals]}
         if self._asks is not None:
             with suppress(ApprovalError, StoreError):
-                told["task"] = self._asks.task(run.gate, call).id
-        return told
+                liftable["task"] = self._asks.task(run.gate, call).id
+        return liftable
 
     def _after_tool(self, run: _Run, context: Known) -> Verdict:
         call = run.calls.pop(context["tool_call"]["id"], None)
@@ -244,7 +250,7 @@ class PolicyInterceptor:
             return Verdict(Decision.DENY, reason=seen.reason, result_labels=seen.labels)
         return _changed("$target", value, seen.value, labels=seen.labels)
 
-    def _said(self, run: _Run, context: Known) -> Verdict:
+    def _released(self, run: _Run, context: Known) -> Verdict:
         if self._output is None:
             return ALLOW
         content = context["target"]["content"]
@@ -285,8 +291,8 @@ def _users_words(given: Known) -> list[str]:
     """The texts of an input that stand in the user's place: of one message, or of several with a role each."""
     content = given["content"]
     if isinstance(content, list):
-        messages = [one for one in content if isinstance(one, Mapping) and one.get("role") == "user"]
-        return [one["content"] for one in messages if isinstance(one.get("content"), str)]
+        messages = [message for message in content if isinstance(message, Mapping) and message.get("role") == "user"]
+        return [message["content"] for message in messages if isinstance(message.get("content"), str)]
     return [content] if isinstance(content, str) and given.get("role", "user") == "user" else []
 
 

@@ -73,8 +73,8 @@ class _Protects:
     def protect(self, agent: Any) -> None:
         check_session(agent, self._session)
         if isinstance(agent, BaseGroupChat):
-            for one in agent._participants:
-                self.protect(one)
+            for participant in agent._participants:
+                self.protect(participant)
         elif isinstance(agent, SocietyOfMindAgent):
             self.protect(agent._team)
         elif isinstance(agent, MessageFilterAgent):
@@ -96,11 +96,11 @@ class _Protects:
             raise ValueError(f"protect: `{agent.name}` runs its tools itself, and nothing can stand between them")
         known = hasattr(agent, "policyengine_refused")
         waiting: dict[str, str] = agent.policyengine_waiting if known else {}
-        agent._workbench = [self._workbench(one, waiting) for one in agent._workbench]
+        agent._workbench = [self._workbench(workbench, waiting) for workbench in agent._workbench]
         if known:
             return
         agent.policyengine_refused, agent.policyengine_waiting = {}, waiting
-        agent._handoff_tools = [self._handoff(one, agent.policyengine_refused) for one in agent._handoff_tools]
+        agent._handoff_tools = [self._handoff(handoff, agent.policyengine_refused) for handoff in agent._handoff_tools]
         _says(agent, self._session, self._terms, agent.policyengine_refused, waiting)
 
     def _workbench(self, workbench: Workbench, waiting: dict[str, str]) -> Workbench:
@@ -162,8 +162,8 @@ class GatedWorkbench(Workbench):
 
     async def list_tools(self) -> list[Any]:
         tools = await self._behind.list_tools()
-        shown = set(await self._session.tools_async([one["name"] for one in tools]))
-        return [one for one in tools if one["name"] in shown]
+        shown = set(await self._session.tools_async([tool["name"] for tool in tools]))
+        return [tool for tool in tools if tool["name"] in shown]
 
     async def call_tool(
         self,
@@ -219,10 +219,10 @@ def _looked(result: ToolResult) -> Any:
 
 def _back(result: ToolResult, looked: Any, seen: Observed) -> ToolResult:
     text = result.to_text()
-    told = given_back(text, looked, seen)
-    if told == text:
+    final = given_back(text, looked, seen)
+    if final == text:
         return result
-    content = TextResultContent(content=str(told))
+    content = TextResultContent(content=str(final))
     return ToolResult(name=result.name, result=[content], is_error=result.is_error or not seen.allowed)
 
 
@@ -237,15 +237,15 @@ def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, st
         waiting.clear()
         async with aclosing(behind(*given, **named)) as saying:
             async for event in saying:
-                said = event.chat_message if isinstance(event, Response) else None
-                if isinstance(said, ToolCallSummaryMessage):
-                    content = await terms.release_async(session, said.content)
-                    event.chat_message = said.model_copy(update={"content": content})
-                elif isinstance(said, HandoffMessage) and refused:
-                    event.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
-                if said is not None and waiting:
-                    told = "\n".join(f"{why} ({id_})" for id_, why in waiting.items())
-                    event.chat_message = HandoffMessage(source=said.source, target=USER, content=told)
+                message = event.chat_message if isinstance(event, Response) else None
+                if isinstance(message, ToolCallSummaryMessage):
+                    content = await terms.release_async(session, message.content)
+                    event.chat_message = message.model_copy(update={"content": content})
+                elif isinstance(message, HandoffMessage) and refused:
+                    event.chat_message = TextMessage(source=message.source, content="\n".join(refused.values()))
+                if message is not None and waiting:
+                    reasons = "\n".join(f"{why} ({id_})" for id_, why in waiting.items())
+                    event.chat_message = HandoffMessage(source=message.source, target=USER, content=reasons)
                 yield event
 
     agent.on_messages_stream = on_messages_stream
@@ -260,7 +260,7 @@ class GatedModelClient(ChatCompletionClient):
         self._terms = terms
 
     async def create(self, messages: Sequence[Any], **more: Any) -> CreateResult:
-        asked = await self._terms.admit_async(self._session, _told(messages))
+        asked = await self._terms.admit_async(self._session, _for_admission(messages))
         if not asked.allowed:
             return CreateResult(finish_reason="stop", content=asked.reason, usage=RequestUsage(0, 0), cached=False)
         async with asked:
@@ -268,9 +268,9 @@ class GatedModelClient(ChatCompletionClient):
         used = answer.usage.prompt_tokens + answer.usage.completion_tokens
         await asked.settle_async(used or None)
         changes = {
-            name: await self._terms.release_async(self._session, said)
+            name: await self._terms.release_async(self._session, text)
             for name in ("content", "thought")
-            if isinstance(said := getattr(answer, name), str)
+            if isinstance(text := getattr(answer, name), str)
         }
         return answer.model_copy(update=changes)
 
@@ -305,24 +305,24 @@ class GatedModelClient(ChatCompletionClient):
         return self._behind.model_info
 
 
-def _told(messages: Sequence[Any]) -> list[dict[str, Any]]:
+def _for_admission(messages: Sequence[Any]) -> list[dict[str, Any]]:
     """What a model is given, each with whose words it is: of those in the user's place, other agents' are theirs."""
-    told = []
+    contents = []
     for message in messages:
         role = _ROLES.get(type(message).__name__, "unknown")
         if role == "user" and message.source != "user":
             role = "assistant"
-        told.append({"role": role, "content": _content(message)})
-    return told
+        contents.append({"role": role, "content": _content(message)})
+    return contents
 
 
 def _content(message: Any) -> Any:
     """The texts of a message, with its images if it has any."""
     text, content = "\n".join(_parts(message)), message.content
-    images = [] if isinstance(content, str) else [one for one in content if isinstance(one, Image)]
+    images = [] if isinstance(content, str) else [part for part in content if isinstance(part, Image)]
     if not images:
         return text
-    return [{"type": "text", "text": text}, *({"type": "image", "data": one.to_base64()} for one in images)]
+    return [{"type": "text", "text": text}, *({"type": "image", "data": image.to_base64()} for image in images)]
 
 
 def _parts(message: Any) -> list[str]:
@@ -330,21 +330,21 @@ def _parts(message: Any) -> list[str]:
     if isinstance(content, str):
         return [content]
     # Results have a `content`, calls have `arguments`; an image is not text.
-    texts = (getattr(one, "content", getattr(one, "arguments", one)) for one in content)
-    return [one for one in texts if isinstance(one, str)]
+    texts = (getattr(part, "content", getattr(part, "arguments", part)) for part in content)
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _with(messages: Sequence[Any], admitted: Sequence[Any]) -> list[Any]:
     """Raises PermissionError where parts of a message would have to be changed that are not text of their own."""
     made = []
-    for message, told in zip(messages, admitted, strict=True):
+    for message, allowed in zip(messages, admitted, strict=True):
         parts = _parts(message)
-        if told["content"] == _content(message):
+        if allowed["content"] == _content(message):
             made.append(message)
         elif isinstance(message.content, str):
-            made.append(message.model_copy(update={"content": told["content"]}))
+            made.append(message.model_copy(update={"content": allowed["content"]}))
         elif len(parts) == 1 and len(message.content) == 1 and hasattr(message.content[0], "call_id"):
-            result = message.content[0].model_copy(update={"content": told["content"]})
+            result = message.content[0].model_copy(update={"content": allowed["content"]})
             made.append(message.model_copy(update={"content": [result]}))
         else:
             raise PermissionError("parts of what goes to the model would have to be changed")

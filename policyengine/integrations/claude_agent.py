@@ -74,47 +74,47 @@ class _Hooks:
         self._calls: LRUCache[str, ToolCall] = LRUCache(CALLS)
         self._blind = False
 
-    async def before(self, said: Any, _: str | None, __: Any) -> Any:
+    async def before(self, hook_input: Any, _: str | None, __: Any) -> Any:
         if self._blind:
             return _denied("the model was told something that it may not be told")
         try:
-            name = self._named(said["tool_name"])
-            call = await called_async(self._session, name, said["tool_input"], self._approve)
+            name = self._named(hook_input["tool_name"])
+            call = await called_async(self._session, name, hook_input["tool_input"], self._approve)
         except Exception:  # noqa: BLE001  whatever it is, the tool does not run
             return _denied("the call could not be decided")
         if not call.allowed:
             return _denied(call.reason)
-        self._calls[said["tool_use_id"]] = call
-        if call.arguments == said["tool_input"]:
+        self._calls[hook_input["tool_use_id"]] = call
+        if call.arguments == hook_input["tool_input"]:
             return {}
         return {"hookSpecificOutput": {"hookEventName": BEFORE, "updatedInput": dict(call.arguments or {})}}
 
-    async def after(self, said: Any, _: str | None, __: Any) -> Any:
-        result = said["tool_response"]
+    async def after(self, hook_input: Any, _: str | None, __: Any) -> Any:
+        result = hook_input["tool_response"]
         try:
-            seen = await self._observed(said, result)
+            seen = await self._observed(hook_input, result)
         except Exception:  # noqa: BLE001  whatever it is, nobody has looked
-            return _withheld(said["tool_name"], UNSEEN)
+            return _withheld(hook_input["tool_name"], UNSEEN)
         if not seen.allowed:
-            return _withheld(said["tool_name"], seen.reason)
+            return _withheld(hook_input["tool_name"], seen.reason)
         back = _back(result, seen)
         if back == result:
             return {}
         return {"hookSpecificOutput": {"hookEventName": AFTER, "updatedToolOutput": back}}
 
-    async def failed(self, said: Any, _: str | None, __: Any) -> Any:
+    async def failed(self, hook_input: Any, _: str | None, __: Any) -> Any:
         """What an error says goes to the model as it is, whatever a hook answers."""
-        error = said.get("error", "")
+        error = hook_input.get("error", "")
         try:
-            seen = await self._observed(said, error)
+            seen = await self._observed(hook_input, error)
             self._blind |= not seen.allowed or given_back(error, looked_at(error), seen) != error
         except Exception:  # noqa: BLE001  whatever it is, nobody has looked
             self._blind = True
         return {}
 
-    async def _observed(self, said: Mapping[str, Any], result: Any) -> Observed:
+    async def _observed(self, hook_input: Mapping[str, Any], result: Any) -> Observed:
         """Raises KeyError for a call that was not decided here."""
-        call = self._calls.pop(said["tool_use_id"])
+        call = self._calls.pop(hook_input["tool_use_id"])
         try:
             return await self._session.observe_async(call, _looked_at(result))
         except BaseException:
@@ -133,8 +133,8 @@ async def _as_result(context: Any, call_next: Any) -> Any:
     answer = await call_next(context)
     if context.method != "tools/call" or answer is None:
         return answer
-    said = dict(answer) if isinstance(answer, Mapping) else answer.model_dump(mode="json", by_alias=True)
-    return {**said, "isError": False}
+    result = dict(answer) if isinstance(answer, Mapping) else answer.model_dump(mode="json", by_alias=True)
+    return {**result, "isError": False}
 
 
 def _looked_at(result: Any) -> Any:
@@ -159,8 +159,8 @@ def _back(result: Any, seen: Observed) -> Any:
     text = _text(result)
     if text is None:
         return given_back(result, looked_at(result), seen)
-    told = given_back(text, looked_at(text), seen)
-    return result if told == text else [{"type": "text", "text": str(told)}]
+    final = given_back(text, looked_at(text), seen)
+    return result if final == text else [{"type": "text", "text": str(final)}]
 
 
 def _denied(reason: str) -> dict[str, Any]:
@@ -176,8 +176,8 @@ def _withheld(tool: str, reason: str) -> dict[str, Any]:
     those the run ends."""
     if not tool.startswith(_MCP):
         return _ended(reason)
-    told = [{"type": "text", "text": reason}]
-    return {"hookSpecificOutput": {"hookEventName": AFTER, "updatedToolOutput": told}}
+    output = [{"type": "text", "text": reason}]
+    return {"hookSpecificOutput": {"hookEventName": AFTER, "updatedToolOutput": output}}
 
 
 def _ended(reason: str) -> dict[str, Any]:

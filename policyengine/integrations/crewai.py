@@ -124,11 +124,11 @@ class _CrewGate:
         key = id(context.llm)
         self.settle(key)
         self.show(context.executor)
-        asked = self.terms.admit(self.session, [_told(one) for one in context.messages])
+        asked = self.terms.admit(self.session, [_for_admission(message) for message in context.messages])
         if not asked.allowed:
             return False
-        for message, told in zip(context.messages, asked.messages, strict=True):
-            content = told["content"]
+        for message, allowed in zip(context.messages, asked.messages, strict=True):
+            content = allowed["content"]
             if files := _files(message):
                 # A file that would have to be another one blocks the call.
                 *content, kept = content
@@ -148,9 +148,9 @@ class _CrewGate:
         if not isinstance(tools, list):
             return
         _, whole = self.offered.setdefault(id(tools), (tools, []))
-        whole += [one for one in tools if one not in whole]
-        kept = set(self.session.tools([str(one["function"]["name"]) for one in whole]))
-        tools[:] = [one for one in whole if one["function"]["name"] in kept]
+        whole += [tool for tool in tools if tool not in whole]
+        kept = set(self.session.tools([str(tool["function"]["name"]) for tool in whole]))
+        tools[:] = [tool for tool in whole if tool["function"]["name"] in kept]
 
     def after_model(self, context: Any) -> str | None:
         self.settle(id(context.llm))
@@ -171,9 +171,9 @@ def _by_input(asks: Repeated, context: Any) -> Approve:
     def approve(session: Session, call: ToolCall) -> str | None:
         task = asks.task(session, call)
         if task.status == "pending":
-            told = json.dumps(shown(task, call)["arguments"], ensure_ascii=False)
+            arguments = json.dumps(shown(task, call)["arguments"], ensure_ascii=False)
             context.request_human_input(
-                prompt=f"{call.reason}: {call.tool} {told}",
+                prompt=f"{call.reason}: {call.tool} {arguments}",
                 default_message=f"Press Enter once {task.id} is decided:",
             )
             task = asks.task(session, call)
@@ -188,18 +188,18 @@ _GATE: ContextVar[_CrewGate | None] = ContextVar("policyengine_crew", default=No
 def _first(point: InterceptionPoint, context: Any, decide: Callable[[_CrewGate], bool | None]) -> bool | None:
     """False where a call may not be made, whatever the reason."""
     gate = _GATE.get()
-    said = OUTSIDE
+    reason = OUTSIDE
     try:
         if gate is not None:
             hooks = [*get_hooks(point), *get_scoped_hooks(point)]
-            said = AFTER_US
+            reason = AFTER_US
             if hooks[-1] is _HOOKS[point]:
-                said = FAILED
+                reason = FAILED
                 return decide(gate)
     except Exception:  # noqa: BLE001  what is raised here would let the call through
         pass
     if gate is not None and point is InterceptionPoint.PRE_TOOL_CALL:
-        gate.refused[id(context.tool_input)] = context.tool_input, said
+        gate.refused[id(context.tool_input)] = context.tool_input, reason
     return False
 
 
@@ -239,7 +239,7 @@ _HOOKS: dict[InterceptionPoint, Callable[[Any], Any]] = {
 }
 
 
-def _told(message: Any) -> dict[str, Any]:
+def _for_admission(message: Any) -> dict[str, Any]:
     content, files = message.get("content") or "", _files(message)
     if files:
         content = [{"type": "text", "text": content}, {"type": "files", "files": files}]

@@ -44,13 +44,13 @@ class PolicyMiddleware(Middleware):
         method = str(context.method)
         if method in _HOOKED or is_harmless(method):
             return await call_next(context)
-        said = as_sent(context.message)
+        params = as_sent(context.message)
         if method in METHODS_OF_TASKS:
             session = await self._session_of(context)
-            return await self._tasks.asked(session, method, said, lambda: call_next(context))
+            return await self._tasks.asked(session, method, params, lambda: call_next(context))
         if method not in METHODS:
             raise MCPError(NOT_THERE, NOT_GATED)
-        given = {name: said[name] for name in METHODS[method] if name in said}
+        given = {name: params[name] for name in METHODS[method] if name in params}
         return await self._asked(context, call_next, method, given, partial(MCPError, DENIED))
 
     async def on_list_tools(
@@ -71,11 +71,11 @@ class PolicyMiddleware(Middleware):
 
         async def perform(arguments: dict[str, Any]) -> Any:
             final = asked.model_copy(update={"arguments": arguments})
-            said = await call_next(context.copy(message=final))
-            if goes_on(said):
-                return said
+            answer = await call_next(context.copy(message=final))
+            if goes_on(answer):
+                return answer
             return types.CallToolResult(
-                content=said.content, structured_content=said.structured_content, is_error=said.is_error
+                content=answer.content, structured_content=answer.structured_content, is_error=answer.is_error
             )
 
         session = await self._session_of(context)
@@ -106,8 +106,8 @@ class PolicyMiddleware(Middleware):
 
     async def _begun(self, session: Session, call: ToolCall, answer: Any) -> Any:
         """A task, in the form that the server gives it."""
-        told = await self._tasks.begun(session, call, as_sent(answer))
-        return told if isinstance(answer, Mapping) else type(answer).model_validate(told, by_name=False)
+        task = await self._tasks.begun(session, call, as_sent(answer))
+        return task if isinstance(answer, Mapping) else type(answer).model_validate(task, by_name=False)
 
     async def on_read_resource(
         self, context: MiddlewareContext[types.ReadResourceRequestParams], call_next: CallNext[Any, Any]

@@ -21,9 +21,9 @@ def presidio(analyzer: Any, kinds: Mapping[str, str], language: str = "en", name
     def find(text: str) -> Sequence[Finding]:
         results = analyzer.analyze(text=text, language=language, entities=list(wanted))
         return [
-            Finding(wanted[one.entity_type], one.start, one.end, min(1.0, max(0.0, float(one.score))), name)
-            for one in results
-            if one.entity_type in wanted and one.start < one.end
+            Finding(wanted[result.entity_type], result.start, result.end, min(1.0, max(0.0, float(result.score))), name)
+            for result in results
+            if result.entity_type in wanted and result.start < result.end
         ]
 
     return Finder(name, frozenset(wanted.values()), None, find)

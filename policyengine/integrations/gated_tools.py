@@ -56,13 +56,13 @@ class GatedTools(list[Any]):
         """Those of an agent from now on; the same list where `gate` has made it. Raises what `gate` raises."""
         if isinstance(tools, cls) and tools._gate == gate:
             return tools
-        return cls([one if hasattr(one, MARK) else gate(one) for one in tools or ()], gate, shown)
+        return cls([tool if hasattr(tool, MARK) else gate(tool) for tool in tools or ()], gate, shown)
 
     def append(self, tool: Any) -> None:
         super().append(self._gated(tool))
 
     def extend(self, tools: Iterable[Any]) -> None:
-        super().extend([self._gated(one) for one in tools])
+        super().extend([self._gated(tool) for tool in tools])
 
     def insert(self, at: SupportsIndex, tool: Any) -> None:
         super().insert(at, self._gated(tool))
@@ -72,21 +72,21 @@ class GatedTools(list[Any]):
         return self
 
     def __setitem__(self, at: Any, tool: Any) -> None:
-        super().__setitem__(at, [self._gated(one) for one in tool] if isinstance(at, slice) else self._gated(tool))
+        super().__setitem__(at, [self._gated(each) for each in tool] if isinstance(at, slice) else self._gated(tool))
 
     def __iter__(self) -> Iterator[Any]:
-        yield from self._shown([self._gated(one) for one in super().__iter__()])
+        yield from self._shown([self._gated(tool) for tool in super().__iter__()])
 
     def __getitem__(self, at: SupportsIndex | slice) -> Any:
         tool = super().__getitem__(at)
-        return [self._gated(one) for one in tool] if isinstance(at, slice) else self._gated(tool)
+        return [self._gated(each) for each in tool] if isinstance(at, slice) else self._gated(tool)
 
-    def _gated(self, one: Any) -> Any:
-        if hasattr(one, MARK):
-            return one
-        if id(one) not in self._made:
-            self._made[id(one)] = one, self._gate(one)
-        return self._made[id(one)][1]
+    def _gated(self, tool: Any) -> Any:
+        if hasattr(tool, MARK):
+            return tool
+        if id(tool) not in self._made:
+            self._made[id(tool)] = tool, self._gate(tool)
+        return self._made[id(tool)][1]
 
 
 def held(agent: T, rules: Mapping[str, Callable[[Any], Any]], **more: Any) -> T:

@@ -103,7 +103,7 @@ class PolicyPlugin(BasePlugin):
 
     async def before_agent_callback(self, *, agent: Any, callback_context: Any) -> None:
         """Raises ValueError for an agent that could not be gated."""
-        kinds = {one.__name__ for one in type(agent).__mro__}
+        kinds = {base.__name__ for base in type(agent).__mro__}
         if kinds & _ELSEWHERE:
             raise ValueError(f"PolicyPlugin: `{agent.name}` runs elsewhere, where nobody gates it")
         if getattr(agent, "code_executor", None) is not None:
@@ -152,7 +152,7 @@ class PolicyPlugin(BasePlugin):
         if (before := under_way.pop(key, None)) is not None:
             # The one before never came back.
             await before.ended_async()
-        asked = await terms.admit_async(session, _told(llm_request))
+        asked = await terms.admit_async(session, _for_admission(llm_request))
         if not asked.allowed:
             return LlmResponse(content=types.Content(role="model", parts=[types.Part(text=asked.reason)]))
         _put(llm_request, asked.messages)
@@ -203,8 +203,8 @@ class PolicyPlugin(BasePlugin):
         """The tools of a call of a model: those that could be called, each of them gated. Raises ValueError for one
         that runs elsewhere."""
         for tool in llm_request.config.tools or ():
-            told = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
-            if set(told) - {"function_declarations"}:
+            members = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
+            if set(members) - {"function_declarations"}:
                 raise ValueError("PolicyPlugin: a tool that is not a function runs where it cannot be gated")
         tools = llm_request.tools_dict
         shown_ = set(await session.tools_async(list(tools)))
@@ -214,8 +214,10 @@ class PolicyPlugin(BasePlugin):
             elif not hasattr(tool, "policyengine_gated"):
                 tools[name] = _gate(copy(tool), name)
         for tool in llm_request.config.tools or ():
-            tool.function_declarations = [one for one in tool.function_declarations or () if one.name in tools]
-        llm_request.config.tools = [one for one in llm_request.config.tools or () if one.function_declarations]
+            tool.function_declarations = [
+                declaration for declaration in tool.function_declarations or () if declaration.name in tools
+            ]
+        llm_request.config.tools = [tool for tool in llm_request.config.tools or () if tool.function_declarations]
 
     async def run_tool(self, name: str, behind: Callable[..., Any], args: dict[str, Any], tool_context: Any) -> Any:
         """A call of a tool, on its final arguments."""
@@ -251,7 +253,7 @@ def _gate(tool: Any, name: str) -> Any:
 
     async def gated_run(*, args: dict[str, Any], tool_context: Any) -> Any:
         plugins = tool_context._invocation_context.plugin_manager.plugins
-        plugin = next((one for one in plugins if isinstance(one, PolicyPlugin)), None)
+        plugin = next((plugin for plugin in plugins if isinstance(plugin, PolicyPlugin)), None)
         if plugin is None:
             return await behind(args=args, tool_context=tool_context)
         return await plugin.run_tool(name, behind, args, tool_context)
@@ -279,30 +281,30 @@ def _key(context: Any) -> str:
     return f"{context.branch}:{context.agent.name}"
 
 
-def _told(llm_request: Any) -> list[dict[str, Any]]:
+def _for_admission(llm_request: Any) -> list[dict[str, Any]]:
     """What a model is given, part by part, each with whose words it is."""
-    told: list[dict[str, Any]] = []
+    contents: list[dict[str, Any]] = []
     if isinstance(llm_request.config.system_instruction, str):
-        told.append({"role": "system", "content": llm_request.config.system_instruction})
+        contents.append({"role": "system", "content": llm_request.config.system_instruction})
     for content in llm_request.contents:
         role = "user" if content.role == "user" else "assistant"
         for part in content.parts or ():
             if part.function_response is not None:
-                told.append({"role": "tool", "content": looked_at(part.function_response.response)})
+                contents.append({"role": "tool", "content": looked_at(part.function_response.response)})
             elif part.text is not None:
-                told.append({"role": role, "content": part.text})
-            told += [{"role": role, "content": [file]} for file in _files(part)]
-    return told
+                contents.append({"role": role, "content": part.text})
+            contents += [{"role": role, "content": [file]} for file in _files(part)]
+    return contents
 
 
 def _files(part: types.Part) -> list[dict[str, str]]:
     """What a part holds that is not text, and what it refers to, a result of a tool included."""
     files = []
-    for one in (part, *(getattr(part.function_response, "parts", None) or ())):
-        if one.inline_data is not None:
-            files.append({"type": "file", "data": b64encode(one.inline_data.data or b"").decode("ascii")})
-        if one.file_data is not None:
-            files.append({"type": "file", "file_uri": str(one.file_data.file_uri)})
+    for holder in (part, *(getattr(part.function_response, "parts", None) or ())):
+        if holder.inline_data is not None:
+            files.append({"type": "file", "data": b64encode(holder.inline_data.data or b"").decode("ascii")})
+        if holder.file_data is not None:
+            files.append({"type": "file", "file_uri": str(holder.file_data.file_uri)})
     return files
 
 

@@ -129,8 +129,12 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
 
     def after_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """What came to stand in the user's place while the agent ran is not the user's in the next run either."""
-        said = set(self._session_of(state, runtime).said)
-        others = [one.id for one in state["messages"] if isinstance(one, HumanMessage) and one.text not in said]
+        user_texts = set(self._session_of(state, runtime).said)
+        others = [
+            message.id
+            for message in state["messages"]
+            if isinstance(message, HumanMessage) and message.text not in user_texts
+        ]
         return {"policyengine_others": others}
 
     async def aafter_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
@@ -248,9 +252,9 @@ def _structured(answer: ModelResponse[Any], terms: ModelTerms) -> Any:
     return None if terms.output is None else as_json_data(answer.structured_response)
 
 
-def _unchanged(released: Released, said: Any) -> None:
+def _unchanged(released: Released, response: Any) -> None:
     """Raises PermissionError where not all of it may leave: it has a form, and parts of it have none."""
-    if not released.allowed or released.text != said:
+    if not released.allowed or released.text != response:
         raise PermissionError(released.reason or "parts of the structured response may not leave")
 
 
@@ -291,7 +295,7 @@ def _with_messages(request: ModelRequest[Any], asked: ModelCall) -> ModelRequest
 def _tokens(answer: ModelResponse[Any]) -> int | None:
     """The tokens that the model says it used; None where it says nothing, and the estimate stays."""
     used = [m.usage_metadata for m in answer.result if isinstance(m, AIMessage) and m.usage_metadata is not None]
-    return sum(one["total_tokens"] for one in used) if used else None
+    return sum(usage["total_tokens"] for usage in used) if used else None
 
 
 def _texts(answer: ModelResponse[Any]) -> list[str]:

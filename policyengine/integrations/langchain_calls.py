@@ -58,7 +58,7 @@ def run_call(
     try:
         ran = run(session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve)
     except DeniedWithin as error:
-        return _said(str(error), name, request)
+        return _reason_message(str(error), name, request)
     return _answer(ran, request)
 
 
@@ -81,7 +81,7 @@ async def run_call_async(
             session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve
         )
     except DeniedWithin as error:
-        return _said(str(error), name, request)
+        return _reason_message(str(error), name, request)
     return _answer(ran, request)
 
 
@@ -102,12 +102,12 @@ def _final(request: ToolCallRequest, arguments: dict[str, Any]) -> ToolCallReque
 
 def _answer(ran: Ran, request: ToolCallRequest) -> Answer:
     if ran.seen is None:
-        return _said(ran.call.reason, ran.call.tool, request)
+        return _reason_message(ran.call.reason, ran.call.tool, request)
     answer: Answer = ran.value
     return answer
 
 
-def _said(reason: str, tool: str, request: ToolCallRequest) -> ToolMessage:
+def _reason_message(reason: str, tool: str, request: ToolCallRequest) -> ToolMessage:
     """The reason in the place of a result."""
     return ToolMessage(reason, tool_call_id=request.tool_call["id"], name=tool, status="error")
 
@@ -121,10 +121,14 @@ def _looked(answer: Answer) -> Any:
 def _messages(answer: Answer) -> list[BaseMessage]:
     if isinstance(answer, ToolMessage):
         return [answer]
-    return [one for one in _told(answer) if isinstance(one, BaseMessage) and not isinstance(one, RemoveMessage)]
+    return [
+        message
+        for message in _messages_of_command(answer)
+        if isinstance(message, BaseMessage) and not isinstance(message, RemoveMessage)
+    ]
 
 
-def _told(answer: Command[Any]) -> list[Any]:
+def _messages_of_command(answer: Command[Any]) -> list[Any]:
     """The messages that a command brings."""
     messages = _update(answer).get("messages", ())
     return list(messages) if isinstance(messages, list | tuple) else [messages]
@@ -153,7 +157,7 @@ def _back(answer: Answer, looked: Any, seen: Observed) -> Answer:
     if not made:
         return answer
     update = _update(answer)
-    update["messages"] = [made.get(id(one), one) for one in _told(answer)]
+    update["messages"] = [made.get(id(message), message) for message in _messages_of_command(answer)]
     return Command(graph=answer.graph, update=update, resume=answer.resume, goto=answer.goto)
 
 

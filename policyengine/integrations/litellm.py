@@ -158,8 +158,8 @@ class PolicyProxy(CustomLogger):
         callbacks = list(litellm.callbacks)
         if self not in callbacks:
             return
-        for one in callbacks[callbacks.index(self) + 1 :]:
-            if isinstance(one, CustomLogger) and not type(one).__module__.startswith("litellm."):
+        for callback in callbacks[callbacks.index(self) + 1 :]:
+            if isinstance(callback, CustomLogger) and not type(callback).__module__.startswith("litellm."):
                 raise _refused("another callback comes after the gate, which has to be the last", 500)
 
     def _must_be_plain(self, data: Known) -> None:
@@ -177,8 +177,8 @@ class PolicyProxy(CustomLogger):
         agent = self._agent(key) if callable(self._agent) else self._agent
         named = data.get("litellm_session_id") or (data.get("metadata") or {}).get("session_id")
         whose = [principal.get(name) for name in ("type", "id", "tenant")] + [agent and agent.get("id")]
-        told = [whose, str(named) if named else None, None if named else beginning(data["messages"])]
-        name = sha256(json.dumps(told, default=str).encode("utf-8", "surrogatepass")).hexdigest()
+        identity = [whose, str(named) if named else None, None if named else beginning(data["messages"])]
+        name = sha256(json.dumps(identity, default=str).encode("utf-8", "surrogatepass")).hexdigest()
         if name not in self._conversations:
             known = self._entities(key) if callable(self._entities) else self._entities
             session = await self._engine.session_async(
@@ -261,8 +261,8 @@ class PolicyProxy(CustomLogger):
             for name in [name for name in _fields(message) if name not in _KEPT]:
                 setattr(message, name, None)
             for name in _SAID:
-                if said := getattr(message, name, None):
-                    setattr(message, name, await terms.release_async(conversation.session, str(said)))
+                if text := getattr(message, name, None):
+                    setattr(message, name, await terms.release_async(conversation.session, str(text)))
         kept, refused = [], []
         for call in message.tool_calls or ():
             name, given = str(call.function.name), read_arguments(call.function.arguments)

@@ -102,7 +102,7 @@ def _gated_workflow(workflow: AgentWorkflow, session: Session) -> AgentWorkflow:
 def _whole(workflow: AgentWorkflow) -> None:
     """Raises ValueError where some agents of a workflow are protected and others are not."""
     agents = workflow.agents.values()
-    left = [one.name for one in agents if getattr(one, GATE, None) is None and not _has_gated_tools(one)]
+    left = [agent.name for agent in agents if getattr(agent, GATE, None) is None and not _has_gated_tools(agent)]
     if left and len(left) < len(agents):
         raise ValueError(f"protect: `{left[0]}` is handed over to by agents that are protected, and is not itself")
 
@@ -111,7 +111,7 @@ def _has_gated_tools(agent: BaseWorkflowAgent) -> bool:
     """Whether all that an agent can do goes through tools that `protect` made."""
     if isinstance(agent, CodeActAgent) or agent.tool_retriever is not None or not agent.tools:
         return False
-    return all(hasattr(one, MARK) for one in agent.tools)
+    return all(hasattr(tool, MARK) for tool in agent.tools)
 
 
 def _watch_workflows() -> None:
@@ -174,18 +174,18 @@ def _protected(tool: BaseTool, session: Session, terms: ModelTerms, asks: Repeat
     behind: AsyncBaseTool = adapt_to_async_tool(tool)
     approve = asks.approval if asks is not None else None
     # What it returns is the answer, without a model in between.
-    said = terms if tool.metadata.return_direct else ModelTerms()
+    output_terms = terms if tool.metadata.return_direct else ModelTerms()
 
     def call(**arguments: Any) -> Any:
-        ran = run(session, name, arguments, lambda final: _said(behind.call(**final)), approve=approve)
-        return said.release(session, str(ran.value))
+        ran = run(session, name, arguments, lambda final: _content(behind.call(**final)), approve=approve)
+        return output_terms.release(session, str(ran.value))
 
     async def perform(final: dict[str, Any]) -> Any:
-        return _said(await behind.acall(**final))
+        return _content(await behind.acall(**final))
 
     async def ran_async(arguments: dict[str, Any], approve: ApproveAsync | None) -> Any:
         ran = await run_async(session, name, arguments, perform, approve=approve)
-        return await said.release_async(session, str(ran.value))
+        return await output_terms.release_async(session, str(ran.value))
 
     async def call_async(**arguments: Any) -> Any:
         return await ran_async(arguments, None)
@@ -199,9 +199,9 @@ def _protected(tool: BaseTool, session: Session, terms: ModelTerms, asks: Repeat
     async def call_in_async(*, _workflow: Context, **arguments: Any) -> Any:
         return await ran_async(arguments, _by_event(asks, _workflow))
 
-    for one in (call_in, call_in_async):
+    for caller in (call_in, call_in_async):
         # By this the framework knows that the function is to be given the workflow.
-        one.__annotations__["_workflow"] = Context
+        caller.__annotations__["_workflow"] = Context
     return _marked(FunctionTool(call_in, tool.metadata, async_fn=call_in_async), session)
 
 
@@ -218,8 +218,8 @@ def _by_event(asks: Repeated, workflow: Context) -> ApproveAsync:
     async def approve(session: Session, call: ToolCall) -> str | None:
         task = await asks.task_async(session, call)
         if task.status == "pending":
-            told = shown(task, call)
-            asked = InputRequiredEvent(prefix=call.reason, **told)
+            question = shown(task, call)
+            asked = InputRequiredEvent(prefix=call.reason, **question)
             which = {"task": task.id}
             await workflow.wait_for_event(
                 HumanResponseEvent, asked, waiter_id=task.id, requirements=which, timeout=None
@@ -229,6 +229,6 @@ def _by_event(asks: Repeated, workflow: Context) -> ApproveAsync:
     return approve
 
 
-def _said(output: ToolOutput) -> str:
+def _content(output: ToolOutput) -> str:
     """What a model is given of it."""
     return output.content

@@ -88,9 +88,9 @@ def _asked(
     ask: Callable[..., ChatResponse], session: Session, terms: ModelTerms, given: Any, named: Any
 ) -> ChatResponse:
     messages, place = _messages(given, named)
-    asked = terms.admit(session, [_told(one) for one in messages])
+    asked = terms.admit(session, [_for_admission(message) for message in messages])
     if not asked.allowed:
-        return _said(asked.reason)
+        return _reason_response(asked.reason)
     with asked:
         given, named = place(_with(messages, asked.messages))
         answer = ask(*given, **named)
@@ -102,9 +102,9 @@ async def _asked_async(
     ask: Callable[..., Any], session: Session, terms: ModelTerms, given: Any, named: Any
 ) -> ChatResponse:
     messages, place = _messages(given, named)
-    asked = await terms.admit_async(session, [_told(one) for one in messages])
+    asked = await terms.admit_async(session, [_for_admission(message) for message in messages])
     if not asked.allowed:
-        return _said(asked.reason)
+        return _reason_response(asked.reason)
     async with asked:
         given, named = place(_with(messages, asked.messages))
         answer: ChatResponse = await ask(*given, **named)
@@ -124,10 +124,10 @@ def _messages(given: Any, named: Any) -> tuple[list[ChatMessage], Callable[[list
     raise PermissionError("this way of asking a model is not gated")
 
 
-def _told(message: ChatMessage) -> dict[str, Any]:
+def _for_admission(message: ChatMessage) -> dict[str, Any]:
     """What a model is given, with whose words it is."""
     role = _ROLES.get(str(getattr(message.role, "value", message.role)), "tool")
-    blocks = [_block(one) for one in message.blocks]
+    blocks = [_block(block) for block in message.blocks]
     return {"role": role, "content": blocks}
 
 
@@ -146,13 +146,13 @@ def _block(block: Any) -> dict[str, Any]:
 def _with(messages: list[ChatMessage], admitted: Any) -> list[ChatMessage]:
     """The messages with the texts that were admitted. Raises PermissionError where more than those would change."""
     made = []
-    for message, one in zip(messages, admitted, strict=True):
+    for message, allowed in zip(messages, admitted, strict=True):
         blocks = []
-        for block, told in zip(message.blocks, one["content"], strict=True):
-            if told == _block(block):
+        for block, allowed_block in zip(message.blocks, allowed["content"], strict=True):
+            if allowed_block == _block(block):
                 blocks.append(block)
             elif isinstance(block, TextBlock):
-                blocks.append(block.model_copy(update={"text": told["text"]}))
+                blocks.append(block.model_copy(update={"text": allowed_block["text"]}))
             else:
                 raise PermissionError("parts of what goes to the model would have to be changed")
         made.append(message.model_copy(update={"blocks": blocks}) if blocks != message.blocks else message)
@@ -179,7 +179,7 @@ def _whole(answer: ChatResponse) -> ChatResponse:
     return answer.model_copy(update={"delta": answer.message.content or ""})
 
 
-def _said(text: str) -> ChatResponse:
+def _reason_response(text: str) -> ChatResponse:
     """A message in the place of what a model would say."""
     return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, blocks=[TextBlock(text=text)]))
 

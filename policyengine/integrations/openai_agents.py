@@ -130,13 +130,13 @@ class _Protecting:
         setattr(gated, MARK, True)
         return gated
 
-    def _handoff(self, one: Any) -> Any:
-        if isinstance(one, Agent):
-            return self.agent(one)
-        if not isinstance(one, Handoff):
+    def _handoff(self, handoff: Any) -> Any:
+        if isinstance(handoff, Agent):
+            return self.agent(handoff)
+        if not isinstance(handoff, Handoff):
             raise ValueError("protect: a handoff to something that is not an agent")
-        made = copy.copy(one)
-        hand_over = one.on_invoke_handoff
+        made = copy.copy(handoff)
+        hand_over = handoff.on_invoke_handoff
 
         async def invoked(context: Any, given: str) -> Any:
             return self.agent(cast(Agent[Any], await hand_over(context, given)))
@@ -303,20 +303,20 @@ class _Model(Model):
     async def get_response(self, system_instructions: str | None, input: Any, *args: Any, **more: Any) -> ModelResponse:
         asked = await self._admitted(system_instructions, input)
         if not asked.allowed:
-            return _said(asked.reason)
+            return _reason_response(asked.reason)
         system, messages = _apart(asked.messages, system_instructions)
         async with asked:
             answer = await self._model.get_response(system, messages, *args, **more)
         await asked.settle_async(answer.usage.total_tokens or None)
-        said = [
+        text_parts = [
             part
             for item in answer.output
             if isinstance(item, ResponseOutputMessage)
             for part in item.content
             if isinstance(part, ResponseOutputText)
         ]
-        released = await self._terms.release_all_async(self._session, [part.text for part in said])
-        for part, text in zip(said, released, strict=True):
+        released = await self._terms.release_all_async(self._session, [part.text for part in text_parts])
+        for part, text in zip(text_parts, released, strict=True):
             part.text = text
         return answer
 
@@ -350,7 +350,7 @@ def _apart(messages: Any, system_instructions: str | None) -> tuple[str | None, 
     return messages[0]["content"], list(messages[1:])
 
 
-def _said(text: str) -> ModelResponse:
+def _reason_response(text: str) -> ModelResponse:
     """A message in the place of what a model would say."""
     part = ResponseOutputText(annotations=[], text=text, type="output_text")
     message = ResponseOutputMessage(

@@ -91,9 +91,9 @@ class PolicyCapability(AbstractCapability[Any]):
         PermissionError where not all of it may leave."""
         if self.output is None or result.output in _texts_of(result):
             return result
-        said = as_json_data(result.output)
-        released = await self._gate.release_async(said, output=self.output)
-        if not released.allowed or released.text != said:
+        output = as_json_data(result.output)
+        released = await self._gate.release_async(output, output=self.output)
+        if not released.allowed or released.text != output:
             raise PermissionError(released.reason or "parts of the output may not leave")
         return result
 
@@ -112,8 +112,13 @@ def _watched() -> None:
     @wraps(begins)
     def begin(agent: Agent[Any, Any], *given: Any, capabilities: Any = None, **named: Any) -> Any:
         session = within()
-        has = [agent._effective_root_capability(), *(one for one in capabilities or () if not callable(one))]
-        if session is not None and not any(isinstance(one, PolicyCapability) for each in has for one in _leaves(each)):
+        has = [
+            agent._effective_root_capability(),
+            *(capability for capability in capabilities or () if not callable(capability)),
+        ]
+        if session is not None and not any(
+            isinstance(leaf, PolicyCapability) for each in has for leaf in _leaves(each)
+        ):
             capabilities = [*(capabilities or ()), PolicyCapability(session)]
         return begins(agent, *given, capabilities=capabilities, **named)
 
@@ -186,15 +191,15 @@ class _Model(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         _functions_only(model_request_parameters)
-        asked = await self._terms.admit_async(self._session, _told(messages))
+        asked = await self._terms.admit_async(self._session, _for_admission(messages))
         if not asked.allowed:
             return ModelResponse([TextPart(asked.reason)])
         given = _with(messages, asked.messages)
         async with asked:
             answer = await super().request(given, model_settings, model_request_parameters)
         await asked.settle_async(answer.usage.total_tokens or None)
-        said = [part.content for part in answer.parts if isinstance(part, TextPart)]
-        released = iter(await self._terms.release_all_async(self._session, said))
+        texts = [part.content for part in answer.parts if isinstance(part, TextPart)]
+        released = iter(await self._terms.release_all_async(self._session, texts))
         parts = [replace(part, content=next(released)) if isinstance(part, TextPart) else part for part in answer.parts]
         return replace(answer, parts=parts)
 
@@ -210,7 +215,7 @@ class _Model(WrapperModel):
         if self._terms.output is not None:
             raise PermissionError("what is to be released as a whole cannot be streamed")
         _functions_only(model_request_parameters)
-        asked: ModelCall = await self._terms.admit_async(self._session, _told(messages))
+        asked: ModelCall = await self._terms.admit_async(self._session, _for_admission(messages))
         if not asked.allowed:
             raise PermissionError(asked.reason)
         given = _with(messages, asked.messages)
@@ -226,7 +231,7 @@ def _functions_only(parameters: ModelRequestParameters) -> None:
         raise PermissionError("a tool that is not a function runs where it cannot be gated")
 
 
-def _told(messages: list[ModelMessage]) -> list[dict[str, Any]]:
+def _for_admission(messages: list[ModelMessage]) -> list[dict[str, Any]]:
     """What a model is given, part by part, each with whose words it is."""
     return [
         {"role": _ROLES.get(part.part_kind, "tool"), "content": _content(part.content)}
@@ -241,10 +246,10 @@ def _content(value: Any) -> Any:
     if isinstance(value, BinaryContent):
         return {"type": "file", "data": value.base64}
     if isinstance(value, Mapping):
-        members = {str(name): _content(one) for name, one in value.items()}
+        members = {str(name): _content(member) for name, member in value.items()}
         return members if len(members) == len(value) else [_content(pair) for pair in value.items()]
     if isinstance(value, list | tuple):
-        return [_content(one) for one in value]
+        return [_content(item) for item in value]
     return as_json_data(value)
 
 

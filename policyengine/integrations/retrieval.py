@@ -166,8 +166,8 @@ def recorded(got: Retrieved[C], recorder: object) -> Retrieved[C]:
 def marked(metadata: Mapping[str, Any], result: Result[Any]) -> dict[str, Any]:
     """The metadata of a chunk with what its decision says at MARK, or nothing there if it says nothing. What the source
     put there stays only if it is what a retriever of permitted chunks says itself."""
-    said = metadata.get(MARK)
-    inner = said if isinstance(said, Remark) else Remark(labels=[], obligations=[])
+    remark = metadata.get(MARK)
+    inner = remark if isinstance(remark, Remark) else Remark(labels=[], obligations=[])
     obligations = [{"id": o.id, "type": o.type, "properties": dict(o.properties)} for o in result.obligations]
     labels = sorted({*inner["labels"], *result.labels})
     owed = [*inner["obligations"], *(each for each in obligations if each not in inner["obligations"])]

@@ -66,11 +66,11 @@ def protect(
     _check_imports(agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ())
     approve = Repeated(engine).approval if engine is not None else None
 
-    def member(name: str, one: Any) -> Any:
+    def member(name: str, agent_member: Any) -> Any:
         # What a member says is read by an agent, and released where it leaves.
-        if getattr(one, GATE, None) is not session:
-            protect(one, session, model=model, cost=cost, engine=engine)
-        return _member(name, one, session, approve)
+        if getattr(agent_member, GATE, None) is not session:
+            protect(agent_member, session, model=model, cost=cost, engine=engine)
+        return _member(name, agent_member, session, approve)
 
     def gated(given: Mapping[str, Any]) -> _Gated:
         return _Gated(session, terms, approve, member, given)
@@ -98,7 +98,7 @@ def _gated_within(agent: MultiStepAgent, session: Session) -> MultiStepAgent:
 def _apart(agent: MultiStepAgent) -> MultiStepAgent:
     """The same agent, of which what is protected of it is not the other's."""
     made = copy(agent)
-    made.managed_agents = {name: _apart(one) for name, one in agent.managed_agents.items()}
+    made.managed_agents = {name: _apart(member) for name, member in agent.managed_agents.items()}
     return made
 
 
@@ -137,49 +137,49 @@ class _Gated(dict[str, Any]):
         self._approve = approve
         self.update(given)
 
-    def __setitem__(self, name: str, one: Any) -> None:
-        super().__setitem__(name, self._protected(name, one))
+    def __setitem__(self, name: str, tool: Any) -> None:
+        super().__setitem__(name, self._protected(name, tool))
 
     def values(self) -> Any:
         shown = {FINAL, *self._session.tools([name for name in self if name != FINAL])}
-        return [one for name, one in self.items() if name in shown]
+        return [tool for name, tool in self.items() if name in shown]
 
     def update(self, *given: Any, **more: Any) -> None:
-        for name, one in dict(*given, **more).items():
-            self[name] = one
+        for name, tool in dict(*given, **more).items():
+            self[name] = tool
 
-    def setdefault(self, name: str, one: Any = None) -> Any:
+    def setdefault(self, name: str, tool: Any = None) -> Any:
         if name not in self:
-            self[name] = one
+            self[name] = tool
         return self[name]
 
     def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
         self.update(other)
         return self
 
-    def _protected(self, name: str, one: Any) -> Any:
-        if isinstance(one, _Member) or hasattr(one, MARK):
-            return one
-        if not isinstance(one, Tool):
-            return self._member(name, one)
-        gated = copy(one)
+    def _protected(self, name: str, tool: Any) -> Any:
+        if isinstance(tool, _Member) or hasattr(tool, MARK):
+            return tool
+        if not isinstance(tool, Tool):
+            return self._member(name, tool)
+        gated = copy(tool)
         vars(gated).clear()
-        _tell(gated, one)
+        _tell(gated, tool)
         setattr(gated, MARK, True)
         # What prepares the tool prepares the one that runs.
         gated.is_initialized = True
         if name == FINAL:
-            gated.forward = _final(_prepared(one), self._session, self._terms)
+            gated.forward = _final(_prepared(tool), self._session, self._terms)
         else:
-            gated.forward = _forward(name, one, self._session, self._approve)
+            gated.forward = _forward(name, tool, self._session, self._approve)
         return gated
 
 
-def _tell(shown: Any, one: Any) -> None:
+def _tell(shown: Any, tool: Any) -> None:
     for name in _TOLD:
-        if hasattr(one, name):
+        if hasattr(tool, name):
             # Code that changes what it reads changes nothing else.
-            setattr(shown, name, deepcopy(getattr(one, name)))
+            setattr(shown, name, deepcopy(getattr(tool, name)))
 
 
 def _prepared(tool: Tool) -> Callable[..., Any]:
@@ -244,12 +244,12 @@ def _final(forward: Callable[..., Any], session: Session, terms: ModelTerms) -> 
 def _released(answer: Any, session: Session, terms: ModelTerms) -> Any:
     if terms.output is None or answer is None:
         return answer
-    if isinstance(answer, list | tuple) and answer and all(isinstance(one, str) for one in answer):
+    if isinstance(answer, list | tuple) and answer and all(isinstance(item, str) for item in answer):
         texts = terms.release_all(session, answer)
         return answer if texts == list(answer) else texts
-    said = answer if isinstance(answer, str) else str(answer)
-    released = terms.release(session, said)
-    return answer if released == said else released
+    text = answer if isinstance(answer, str) else str(answer)
+    released = terms.release(session, text)
+    return answer if released == text else released
 
 
 def _release(agent: MultiStepAgent, session: Session, terms: ModelTerms) -> None:
@@ -276,7 +276,7 @@ def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
         return behind
 
     def generate(messages: list[Any], *given: Any, **named: Any) -> ChatMessage:
-        asked = terms.admit(session, [_told(message) for message in messages])
+        asked = terms.admit(session, [_for_admission(message) for message in messages])
         if not asked.allowed:
             raise PermissionError(asked.reason)
         with asked:
@@ -285,7 +285,7 @@ def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
         return answer
 
     def generate_stream(messages: list[Any], *given: Any, **named: Any) -> Any:
-        asked = terms.admit(session, [_told(message) for message in messages])
+        asked = terms.admit(session, [_for_admission(message) for message in messages])
         if not asked.allowed:
             raise PermissionError(asked.reason)
         tokens = 0
@@ -304,7 +304,7 @@ def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
     return gated
 
 
-def _told(message: Any) -> dict[str, Any]:
+def _for_admission(message: Any) -> dict[str, Any]:
     role, content = (
         (message["role"], message["content"]) if isinstance(message, dict) else (message.role, message.content)
     )
@@ -318,7 +318,7 @@ def _joined(content: Any) -> Any:
         return content
     texts = [part for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
     text = "\n".join(part["text"] for part in texts)
-    others = [_file(part) for part in content if all(part is not one for one in texts)]
+    others = [_file(part) for part in content if all(part is not text_part for text_part in texts)]
     return [{"type": "text", "text": text}, *others] if others else text
 
 
@@ -331,7 +331,7 @@ def _file(part: Any) -> Any:
 
 
 def _pairs(messages: list[Any], admitted: Any) -> list[tuple[Any, Any]]:
-    return [(message, one["content"]) for message, one in zip(messages, admitted, strict=True)]
+    return [(message, allowed["content"]) for message, allowed in zip(messages, admitted, strict=True)]
 
 
 def _with(message: Any, content: Any) -> Any:

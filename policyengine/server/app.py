@@ -86,24 +86,24 @@ def create_app(
     log.configure(settings.log_format, settings.log_level)
     slot = EngineSlot()
     tally = metrics.Tally()
-    told = telling(settings.events)
-    step, administration, limits = _admission(settings, tally, authenticate is None, told.everybody)
+    sinks = telling(settings.events)
+    step, administration, limits = _admission(settings, tally, authenticate is None, sinks.everybody)
     binding = Binding(settings.tenants.tenancy())
     threads = ThreadPools(settings.limits.concurrency)
     access = Access(settings, slot, binding, threads)
     ring = step.authenticator.keyring if isinstance(step, Authentication) else None
-    keys = KeyDesk(ring, administration, told.everybody)
+    keys = KeyDesk(ring, administration, sinks.everybody)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
-            stack.callback(told.everybody.close)
+            stack.callback(sinks.everybody.close)
             stack.enter_context(giving_way())
             slot.sibling = ours = joined()
             if ours is not None:
                 stack.callback(ours.close)
-            slot.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, ours)
+            slot.engine = engine = await asyncio.to_thread(_load, settings, sinks.everybody, ours)
             stack.callback(engine.close)
             stack.enter_context(settled())
             gated = settings.gate == "tests"
@@ -113,7 +113,9 @@ def create_app(
                 engine.turns = ours
                 # Before the end of watching is waited for.
                 stack.callback(ours.release)
-                ours.run(partial(_report, engine, registry), partial(_told, engine, gated, tally), engine.catch_up)
+                ours.run(
+                    partial(_report, engine, registry), partial(_reload_prepared, engine, gated, tally), engine.catch_up
+                )
             await asyncio.to_thread(access.open, engine)
             if limits is not None:
                 limits.store = engine.store
@@ -210,7 +212,7 @@ def create_app(
     blocks.add_routes(app, slot)
     usage.add_routes(app, slot)
     keys.add_routes(app)
-    registry = metrics.registry(tally, told, lambda: slot.degraded)
+    registry = metrics.registry(tally, sinks, lambda: slot.degraded)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:
@@ -344,7 +346,7 @@ def _report(engine: Engine, registry: CollectorRegistry) -> Report:
     return Report(status, metrics.families(registry))
 
 
-def _told(engine: Engine, gated: bool, tally: metrics.Tally, revision: str) -> None:
+def _reload_prepared(engine: Engine, gated: bool, tally: metrics.Tally, revision: str) -> None:
     """Others have a revision ready."""
     _reloaded(tally, engine.reload(gate_tests=gated, unless=revision))
 

@@ -219,9 +219,9 @@ class Authentication:
             self.tally.refusal("throttled")
             return Refusal(429, "too many failed attempts", ((b"retry-after", retry_after(wait)),))
         # One line and one event for each that is not throttled, so that nobody can fill a disk.
-        told: dict[str, Field] = {"address": address, "key": key_id(header), "credentials": header is not None}
-        self.events.send(Event("caller.refused", told))
-        log.warning("authentication failed", request_id=incoming.request_id, **told)
+        details: dict[str, Field] = {"address": address, "key": key_id(header), "credentials": header is not None}
+        self.events.send(Event("caller.refused", details))
+        log.warning("authentication failed", request_id=incoming.request_id, **details)
         return _ABSENT if header is None else _REFUSED
 
     def _address(self, incoming: Incoming) -> str | None:

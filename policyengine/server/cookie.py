@@ -25,8 +25,12 @@ class Card:
     @property
     def header(self) -> bytes | None:
         """What `Authorization` would say."""
-        told = self.credential
-        return f"Bearer {told}".encode() if told and told.isascii() and told.isprintable() else None
+        credential = self.credential
+        return (
+            f"Bearer {credential}".encode()
+            if credential and credential.isascii() and credential.isprintable()
+            else None
+        )
 
 
 def card(headers: Sequence[tuple[bytes, bytes]]) -> Card | None:

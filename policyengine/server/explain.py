@@ -51,7 +51,7 @@ def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Bind
     decision, context = explanation.decision, own["context"]
     honoured = negotiate(decision, context) if charged else answered(decision, context)
     answer = explanation.as_json(MOST_SHOWN)
-    parts: list[Any] = [one for actor in explanation.actors for one in (*actor.rules, *actor.closest)]
+    parts: list[Any] = [part for actor in explanation.actors for part in (*actor.rules, *actor.closest)]
     del explanation
     # What is let go of at once holds up everybody.
     while parts:

@@ -33,10 +33,10 @@ def honoured(grant: Grant, context: Mapping[str, Any]) -> Decision:
 def headers(grant: Grant) -> Headers:
     """RateLimit, as draft-ietf-httpapi-ratelimit-headers has it, and Retry-After where waiting helps."""
     now = time()
-    told = [
+    limits = [
         f'"{limit.rule}";r={int(limit.remaining)};t={max(0, ceil(limit.resets_at - now))}' for limit in grant.limits
     ]
-    headers: Headers = ((b"ratelimit", ", ".join(told).encode()),) if told else ()
+    headers: Headers = ((b"ratelimit", ", ".join(limits).encode()),) if limits else ()
     if grant.retry_after is not None:
         headers += ((b"retry-after", str(grant.retry_after).encode()),)
     return headers

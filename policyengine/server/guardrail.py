@@ -92,12 +92,12 @@ class Guardrail:
             principal, context = self._who(engine, asked, caller)
             key = (_whose(caller, principal), call_id)
             if kind == "request":
-                said = self._before(engine, asked, principal, context, key)
+                verdict = self._before(engine, asked, principal, context, key)
             else:
-                said = self._after(asked, principal, key, decided)
+                verdict = self._after(asked, principal, key, decided)
         except (Blocked, Unreadable) as error:
-            said = {"action": "BLOCKED", "blocked_reason": str(error)}
-        return Reply(encode.value_body(said), decided, 0)
+            verdict = {"action": "BLOCKED", "blocked_reason": str(error)}
+        return Reply(encode.value_body(verdict), decided, 0)
 
     def _who(self, engine: Engine, asked: Asked, caller: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
         """Whose request it is, as the proxy knows by the key, and the context. Raises Blocked and Forbidden."""
@@ -125,22 +125,24 @@ class Guardrail:
         with talk.lock:
             for result in talk.conversation.new(rows):
                 talk.conversation.keep(result, session.observe(result.call, result.value))
-            told = talk.conversation.told(rows)
+            messages_now = talk.conversation.told(rows)
             changes: dict[str, Any] = {}
             if "call" in self._settings.decides:
                 changes = self._tools(talk, asked)
             if "invoke" in self._settings.decides:
-                model_call = self._terms(asked).admit(session, told)
+                model_call = self._terms(asked).admit(session, messages_now)
                 if not model_call.allowed:
                     raise Blocked(model_call.reason)
                 # Nobody will say what it used: the estimate stays charged.
                 model_call.settle(None)
-                told = list(model_call.messages)
-        if told != rows:
+                messages_now = list(model_call.messages)
+        if messages_now != rows:
             if not self._settings.rewrites:
                 raise Blocked("parts of what goes to the model would have to be changed")
             changes |= (
-                {"structured_messages": told} if rows is messages else {"texts": [one["content"] for one in told]}
+                {"structured_messages": messages_now}
+                if rows is messages
+                else {"texts": [message["content"] for message in messages_now]}
             )
         with self._lock:
             self._open[key] = _Open(talk)
@@ -191,10 +193,10 @@ class Guardrail:
 
     def _called(self, found: _Open, id_: str, name: str, args: Any, principal: Asked, decided: list[Any]) -> None:
         conversation = found.talk.conversation
-        told = f"{id_}:{name}:{json.dumps(args, sort_keys=True)}"
-        call: ToolCall | None = found.calls.get(told)
+        identity = f"{id_}:{name}:{json.dumps(args, sort_keys=True)}"
+        call: ToolCall | None = found.calls.get(identity)
         if call is None:
-            call = found.calls[told] = self._decided(found.talk, name, args)
+            call = found.calls[identity] = self._decided(found.talk, name, args)
             decided.append((_about(principal, "call", "Tool", name), call.decision))
         if not call.allowed:
             raise Blocked(call.reason)
@@ -205,21 +207,21 @@ class Guardrail:
     def _decided(self, talk: _Talk, name: str, args: Any) -> ToolCall:
         """The call; where nothing but an approval is missing, with the one that somebody gave for this very call, or
         with the request for one in its reason."""
-        told = ""
+        outcome = ""
 
         def approval(session: Session, asked: ToolCall) -> str | None:
-            nonlocal told
+            nonlocal outcome
             try:
                 task = talk.asks.task(session, asked)
             except (ApprovalError, StoreError) as error:
                 why = error.public_message if isinstance(error, StoreError) else error
-                told = f". Nobody could be asked: {why}"
+                outcome = f". Nobody could be asked: {why}"
                 return None
-            told = f". The request for approval is `{task.id}`, and is {task.status}"
+            outcome = f". The request for approval is `{task.id}`, and is {task.status}"
             return task.approval
 
         call = called(talk.conversation.session, name, args, approval if self._settings.approvals else None)
-        return call if call.allowed or not told else replace(call, reason=call.reason + told)
+        return call if call.allowed or not outcome else replace(call, reason=call.reason + outcome)
 
     def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
         if asked.get("images"):
@@ -233,17 +235,17 @@ class Guardrail:
         decided.append((_about(principal, "release", "Output", "output"), released.decision))
         if not released.allowed:
             raise Blocked(released.reason)
-        said = text_for_each(released, len(texts))
-        if said == texts and not self._settings.rewrites:
+        released_texts = text_for_each(released, len(texts))
+        if released_texts == texts and not self._settings.rewrites:
             return {"action": "NONE"}
         if not self._settings.rewrites:
             raise Blocked("parts of what the model said may not be released")
         # In a stream, what comes next may make a finding of what has come. Of several texts each may go on, and with it
         # what the next one begins with: all of them are held back until the end.
-        held = [len(text) for text in said]
+        held = [len(text) for text in released_texts]
         if len(texts) == 1:
-            held[0] -= self._gone(talk, texts[0], said[0])
-        return {"action": "GUARDRAIL_INTERVENED", "texts": said, "stream_holdback_chars": held}
+            held[0] -= self._gone(talk, texts[0], released_texts[0])
+        return {"action": "GUARDRAIL_INTERVENED", "texts": released_texts, "stream_holdback_chars": held}
 
     def _gone(self, talk: _Talk, text: str, released: str) -> int:
         """How much of a text that goes on could have left by now."""

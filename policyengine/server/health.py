@@ -63,18 +63,18 @@ MOST_DIAGNOSTICS = 1_000
 
 def of_all(own: Readiness, everybody: Everybody) -> Readiness:
     """What all workers say: one that is not well is what matters."""
-    said = everybody.workers
-    missing = max(0, everybody.wanted - sum(each["answers"] for each in said))
-    revisions = {each["revision"] for each in said}
-    well = not missing and len(revisions) <= 1 and all(each["status"] == "ready" for each in said)
+    reports = everybody.workers
+    missing = max(0, everybody.wanted - sum(each["answers"] for each in reports))
+    revisions = {each["revision"] for each in reports}
+    well = not missing and len(revisions) <= 1 and all(each["status"] == "ready" for each in reports)
     return Readiness(
         status="ready" if well else "degraded",
         revision=own.revision,
         since=None
         if well
-        else min(filter(None, [everybody.since, *(each.get("since") for each in said)]), default=None),
-        diagnostics=_first(said, "diagnostics"),
-        not_watched=_first(said, "not_watched"),
+        else min(filter(None, [everybody.since, *(each.get("since") for each in reports)]), default=None),
+        diagnostics=_first(reports, "diagnostics"),
+        not_watched=_first(reports, "not_watched"),
         workers=[
             WorkerState(
                 status=each["status"] if each["answers"] else "unknown",
@@ -82,14 +82,14 @@ def of_all(own: Readiness, everybody: Everybody) -> Readiness:
                 since=each.get("since"),
                 pid=each["pid"],
             )
-            for each in said
+            for each in reports
         ],
         workers_missing=missing or None,
     )
 
 
-def _first(said: list[dict[str, Any]], what: str) -> Any:
-    return next((each[what] for each in said if each.get(what)), None)
+def _first(reports: list[dict[str, Any]], what: str) -> Any:
+    return next((each[what] for each in reports if each.get(what)), None)
 
 
 def _public(found: Readiness) -> Readiness:

@@ -34,7 +34,7 @@ def object_in(value: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def objects_in(value: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
     members = value.get(name)
-    if members is not None and (type(members) is not list or not all(type(one) is dict for one in members)):
+    if members is not None and (type(members) is not list or not all(type(member) is dict for member in members)):
         raise Malformed(f"`{name}` must be a list of objects")
     return members
 
@@ -42,6 +42,6 @@ def objects_in(value: Mapping[str, Any], name: str) -> list[dict[str, Any]] | No
 def names_in(value: Mapping[str, Any], name: str) -> list[str]:
     """Empty where there are none."""
     names = value.get(name, [])
-    if type(names) is not list or not all(type(one) is str for one in names):
+    if type(names) is not list or not all(type(name) is str for name in names):
         raise Malformed(f"`{name}` must be a list of names")
     return names

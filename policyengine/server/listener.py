@@ -278,10 +278,10 @@ class Listener(HttpToolsProtocol):
         began, now = self.turn.began(self.loop), monotonic()
         if self.backlog.refuses(now - began, now):
             return overloaded
-        said = self._pipeline.directly(question, self._peer, self._found, body)
-        if type(said) is not tuple:
-            return said
-        answer, identifier = said
+        result = self._pipeline.directly(question, self._peer, self._found, body)
+        if type(result) is not tuple:
+            return result
+        answer, identifier = result
         added = self.server_state.default_headers
         self.transport.write(self.heads.answer(added, self.scheme or "http", identifier, answer))
         self.server_state.total_requests += 1

@@ -86,9 +86,9 @@ class DecisionLog:
                 principal=_name(request["principal"]),
                 action=action if isinstance(action, str) else action["name"],
                 resource=_name(request["resource"]),
-                obligations=[one.type for one in decision.obligations],
-                errors=[f"{one.rule}: {one.code}" for one in decision.errors],
-                **({"tried": [_trial(one) for one in decision.tried]} if decision.tried else {}),
+                obligations=[obligation.type for obligation in decision.obligations],
+                errors=[f"{error.rule}: {error.code}" for error in decision.errors],
+                **({"tried": [_trial(trial) for trial in decision.tried]} if decision.tried else {}),
                 revision=decision.revision,
                 request_id=each.request_id,
                 milliseconds=round(each.seconds * 1000, 3),
@@ -111,11 +111,11 @@ def reloaded(reload: Reload) -> None:
         )
 
 
-def _trial(one: Trial) -> str:
+def _trial(trial: Trial) -> str:
     """What a rule that is tried would have done, in a word."""
-    if one.error is not None:
-        return f"{one.rule}: {one.error.code}"
-    return f"{one.rule}: {one.decision if one.changes else 'nothing'}"
+    if trial.error is not None:
+        return f"{trial.rule}: {trial.error.code}"
+    return f"{trial.rule}: {trial.decision if trial.changes else 'nothing'}"
 
 
 def _name(entity: dict[str, Any]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, d
         asked = read.evaluation(value)
     except Misspelt as error:
         return Reply(_misspelt(error, engine), (), 1)
-    return _one(engine, asked, caller, binding, Denials(desk, caller, lambda _: value))
+    return _answer_one(engine, asked, caller, binding, Denials(desk, caller, lambda _: value))
 
 
 def evaluate_batch(
@@ -56,7 +56,7 @@ def evaluate_batch(
     except Misspelt as error:
         return Reply(_misspelt(error, engine), (), 1)
     if not isinstance(batch, Batch):
-        return _one(engine, batch, caller, binding, Denials(desk, caller, lambda _: value))
+        return _answer_one(engine, batch, caller, binding, Denials(desk, caller, lambda _: value))
     if len(batch.order) > max_batch:
         raise RequestError(413, f"there are more than {max_batch} evaluations, and each is metered")
     bodies: list[bytes] = []
@@ -86,7 +86,7 @@ def _answers(
             yield encode.failed_body(400, item.message, engine.revision), None, False
         else:
             try:
-                answer = _one(engine, item, caller, binding, denials, at)
+                answer = _answer_one(engine, item, caller, binding, denials, at)
             except Forbidden as refused:
                 yield encode.failed_body(refused.status, refused.message, engine.revision), None, False
                 continue
@@ -94,7 +94,7 @@ def _answers(
             yield answer.body, made, made[1].decision == "allow"
 
 
-def _one(
+def _answer_one(
     engine: Engine, request: DecideArguments, caller: Caller, binding: Binding, denials: Denials, at: int = 0
 ) -> Reply:
     asked = binding.arguments(caller, engine.snapshot, request)
@@ -109,7 +109,7 @@ def _one(
         _settled(grant)
     # They have been metered: nobody else need do it.
     answer = encode.decision_value(replace(decision, limits=()))
-    answer["context"] |= _said(grant) | denials.of_grant(grant, engine, at)
+    answer["context"] |= _limits_json(grant) | denials.of_grant(grant, engine, at)
     return Reply(encode.value_body(answer), ((asked, decision),), 0, grants.headers(grant), grants.status(grant))
 
 
@@ -122,7 +122,7 @@ def _settled(grant: Grant) -> None:
             return
 
 
-def _said(grant: Grant) -> dict[str, Any]:
+def _limits_json(grant: Grant) -> dict[str, Any]:
     """What the limits say; there is nothing left to settle."""
     return {name: value for name, value in grant_json(grant).items() if name != "reservation"}
 

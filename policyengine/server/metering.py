@@ -20,10 +20,10 @@ MEMBER = "metered_limits"
 
 def declared(context: Mapping[str, Any], limits: frozenset[str]) -> frozenset[str]:
     """Those of the `limits` that the caller says it meters."""
-    said = context.get(MEMBER)
-    if said is True:
+    metered = context.get(MEMBER)
+    if metered is True:
         return limits
-    return limits.intersection(said) if type(said) is list else frozenset()
+    return limits.intersection(metered) if type(metered) is list else frozenset()
 
 
 def answered(decision: Decision, context: Mapping[str, Any]) -> Decision:

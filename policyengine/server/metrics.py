@@ -93,10 +93,10 @@ class Tally:
 
 
 class _Collected(Collector):
-    def __init__(self, tally: Tally, told: EventSinks, degraded: Degraded) -> None:
+    def __init__(self, tally: Tally, sinks: EventSinks, degraded: Degraded) -> None:
         self.tally = tally
         self.degraded = degraded
-        self.told = told
+        self.sinks = sinks
 
     def collect(self) -> Iterable[Metric]:
         tally = self.tally
@@ -167,10 +167,10 @@ class _Collected(Collector):
             "policyengine_events",
             "Events, by kind.",
             ("kind",),
-            {(kind,): count for kind, count in sorted(self.told.counts.read().items())},
+            {(kind,): count for kind, count in sorted(self.sinks.counts.read().items())},
         )
         outcomes = Counter[str]()
-        for webhook in self.told.webhooks:
+        for webhook in self.sinks.webhooks:
             outcomes.update(webhook.read())
         yield _counter(
             "policyengine_webhook_events",
@@ -198,10 +198,10 @@ def _counter(name: str, text: str, labels: Sequence[str], counts: dict[tuple[str
     return family
 
 
-def registry(tally: Tally, told: EventSinks, degraded: Degraded = dict) -> CollectorRegistry:
+def registry(tally: Tally, sinks: EventSinks, degraded: Degraded = dict) -> CollectorRegistry:
     """The metrics of one app, with those of its process."""
     made = CollectorRegistry()
-    made.register(_Collected(tally, told, degraded))
+    made.register(_Collected(tally, sinks, degraded))
     ProcessCollector(registry=made)
     PlatformCollector(registry=made)
     return made
@@ -212,7 +212,12 @@ def families(made: CollectorRegistry) -> Families:
     while True:
         try:
             return [
-                [each.name, each.type, each.documentation, [[one.name, one.labels, one.value] for one in each.samples]]
+                [
+                    each.name,
+                    each.type,
+                    each.documentation,
+                    [[sample.name, sample.labels, sample.value] for sample in each.samples],
+                ]
                 for each in made.collect()
             ]
         except RuntimeError:

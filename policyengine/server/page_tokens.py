@@ -34,8 +34,8 @@ class PageTokens:
 
     def make(self, search: Any, revision: str, start: Start) -> str:
         """The token for the page that starts there. `search` is the whole of what was asked for, as plain JSON."""
-        told = json.dumps([revision, _digest(search), start.limit, start.after], separators=(",", ":")).encode()
-        return urlsafe_b64encode(self._seal(told) + told).decode()
+        payload = json.dumps([revision, _digest(search), start.limit, start.after], separators=(",", ":")).encode()
+        return urlsafe_b64encode(self._seal(payload) + payload).decode()
 
     def read(self, token: str, search: Any, revision: str) -> Start:
         """Where the page starts. Raises Malformed for a token that is not for this search of this revision."""
@@ -43,11 +43,11 @@ class PageTokens:
             data = urlsafe_b64decode(token.encode("ascii"))
         except ValueError:
             data = b""
-        seal, told = data[:_SEAL], data[_SEAL:]
+        seal, payload = data[:_SEAL], data[_SEAL:]
         # The text must be the one that was given out: base64 reads some others as the same bytes.
-        if not hmac.compare_digest(seal, self._seal(told)) or urlsafe_b64encode(data).decode() != token:
+        if not hmac.compare_digest(seal, self._seal(payload)) or urlsafe_b64encode(data).decode() != token:
             raise Malformed("`page.token` was not issued by this service; search again without it")
-        of_revision, digest, limit, after = json.loads(told)
+        of_revision, digest, limit, after = json.loads(payload)
         if of_revision != revision:
             raise Malformed(
                 "`page.token` belongs to policies or entities that have changed since; search again without it"
@@ -56,8 +56,8 @@ class PageTokens:
             raise Malformed("`page.token` belongs to another search; everything but `page.token` must stay the same")
         return Start(after, limit)
 
-    def _seal(self, told: bytes) -> bytes:
-        return hmac.digest(self._key, told, "sha256")[:_SEAL]
+    def _seal(self, payload: bytes) -> bytes:
+        return hmac.digest(self._key, payload, "sha256")[:_SEAL]
 
 
 def _digest(search: Any) -> str:

@@ -232,7 +232,7 @@ class Pipeline:
             if steps.refuses is not None and (refused := steps.refuses(caller, question.name)) is not None:
                 failed = _refusal(refused)
             elif (plain := self._direct_answer(question, engine, body, caller)) is not None:
-                self._told(question.name, caller, identifier, plain, started)
+                self._record_direct(question.name, caller, identifier, plain, started)
                 self.tally.endpoint(question.name)(200, perf_counter() - started)
                 return plain.body, identifier
         except Exception as error:  # noqa: BLE001 - it is answered there, as every error is
@@ -249,7 +249,7 @@ class Pipeline:
         except (Exception, Unmade):  # noqa: BLE001 - whatever it is, the other way knows what to make of it
             return None
 
-    def _told(self, name: str, caller: Caller, identifier: bytes, plain: DirectAnswer, started: float) -> None:
+    def _record_direct(self, name: str, caller: Caller, identifier: bytes, plain: DirectAnswer, started: float) -> None:
         self.tally.decided_plainly(plain.allowed, len(plain.decisions))
         if self.steps.record:
             decided = list(zip(map(arguments, plain.asked), plain.decisions, strict=True))
@@ -295,7 +295,7 @@ class Pipeline:
             plain = self._direct_answer(question, engine, asked, caller) if request.may_be_plain else None
             if plain is not None:
                 body = plain.body
-                self._told(name, caller, identifier, plain, started)
+                self._record_direct(name, caller, identifier, plain, started)
             else:
                 handle = partial(question.handle, headers=headers) if question.headed else question.handle
                 answer = await self._answer(question, handle, engine, asked, caller, receive)

@@ -127,18 +127,20 @@ def told(released: Released, name: str) -> dict[str, Any]:
         answer[name] = released.text
     elif released.errors:
         answer["context"]["summary"] = released.reason
-        errors = [{"rule": one.rule, "code": one.code, "message": one.message} for one in released.errors]
+        errors = [{"rule": error.rule, "code": error.code, "message": error.message} for error in released.errors]
         answer["context"]["errors"] = [*answer["context"].get("errors", ()), *errors]
     if released.findings:
         answer["findings"] = [
             {
-                "kind": one.kind, "start": one.start, "end": one.end, "score": one.score, "detector": one.detector,
-                **({"path": one.path} if one.path else {}), **({"source": one.source} if one.source else {}),
+                "kind": finding.kind, "start": finding.start, "end": finding.end,
+                "score": finding.score, "detector": finding.detector,
+                **({"path": finding.path} if finding.path else {}),
+                **({"source": finding.source} if finding.source else {}),
             }
-            for one in released.findings
+            for finding in released.findings
         ]  # fmt: skip
     if released.invalid:
-        answer["invalid"] = [{"path": one.path, "demand": one.demand} for one in released.invalid]
+        answer["invalid"] = [{"path": violation.path, "demand": violation.demand} for violation in released.invalid]
     if released.grant is not None and released.grant.id and released.allowed:
         answer["reservation"] = {"id": released.grant.id, "expires_at": released.grant.expires_at}
     return answer
@@ -161,8 +163,8 @@ def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
     which kinds there are."""
     kinds = kinds_and_counts(released.findings)
     went = b"true" if released.allowed else b"false"
-    told = ((b"x-policyengine-findings", kinds.encode("ascii", "replace")),) if kinds else ()
-    return ((b"x-policyengine-released", went), *told)
+    findings = ((b"x-policyengine-findings", kinds.encode("ascii", "replace")),) if kinds else ()
+    return ((b"x-policyengine-released", went), *findings)
 
 
 def _misspelt(engine: Engine, error: Misspelt) -> Reply:

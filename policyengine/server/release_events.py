@@ -202,7 +202,7 @@ def _account(released: Released) -> str:
     """What is said at the end: all but the text, which has gone, and in `found` how much was found of each kind, as the
     headers of an answer say it that has no events."""
     answer = {name: part for name, part in told(released, "text").items() if name != "text"}
-    answer["found"] = dict(Counter(one.kind for one in released.findings))
+    answer["found"] = dict(Counter(finding.kind for finding in released.findings))
     return json.dumps(answer, default=list)
 
 

@@ -40,18 +40,18 @@ def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
         raise Malformed("`rule` and `why` must be texts")
     if type(key) is not list or not all(isinstance(each, str | int | float | dict) for each in key):
         raise Malformed("`key` must be a list of texts, numbers or references")
-    said: dict[str, Any] = {"why": why, "by": caller.label, "tenant": caller.tenant}
+    details: dict[str, Any] = {"why": why, "by": caller.label, "tenant": caller.tenant}
     if what != "reset":
-        said["amount"] = number_in(value, "amount")
+        details["amount"] = number_in(value, "amount")
     if what == "raise":
-        said["seconds"] = number_in(value, "seconds")
+        details["seconds"] = number_in(value, "seconds")
     calls: dict[str, Any] = {
         "reset": engine.meters.reset,
         "credit": engine.meters.credit,
         "raise": engine.meters.raise_,
     }
     try:
-        made = calls[what](rule, *key, **said)
+        made = calls[what](rule, *key, **details)
     except NoMeter as error:
         raise RequestError(404, str(error)) from None
     except ValueError as error:

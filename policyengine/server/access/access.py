@@ -92,9 +92,9 @@ class Access:
 
     async def _status(self, request: Request) -> JSONResponse:
         show = partial(self._tasks.show, self._slot.ready(), request.path_params["id"], request.scope["caller"])
-        told = await self._threads.run("waiting", show)
-        wait = {"retry-after": str(PAUSE)} if told["task"]["status"] == "pending" else {}
-        return JSONResponse(told, headers=wait)
+        status = await self._threads.run("waiting", show)
+        wait = {"retry-after": str(PAUSE)} if status["task"]["status"] == "pending" else {}
+        return JSONResponse(status, headers=wait)
 
     async def _jwks(self, request: Request) -> JSONResponse:
         if self.desk.signer is None:

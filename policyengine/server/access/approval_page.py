@@ -128,8 +128,8 @@ class ApprovalPage:
         return answer
 
     def _seal(self, caller: Caller, approver: Approver, id_: str) -> str:
-        told = json.dumps([grants.owner(caller), approver.name, id_]).encode()
-        return urlsafe_b64encode(hmac.digest(self.key, b"approve:" + told, "sha256")).decode()
+        sealed = json.dumps([grants.owner(caller), approver.name, id_]).encode()
+        return urlsafe_b64encode(hmac.digest(self.key, b"approve:" + sealed, "sha256")).decode()
 
 
 def approver_of(caller: Caller, found: Card | None) -> Approver | None:

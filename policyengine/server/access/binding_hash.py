@@ -33,14 +33,14 @@ def binding_hash(wire: Wire, members: list[str]) -> str | None:
         # Whoever submits may say it in another place.
         subject["properties"] = {name: value for name, value in properties.items() if name != "act"}
     context = wire.get("context", {})
-    told = {
+    bound = {
         "subject": subject,
         "resource": wire["resource"],
         "action": wire["action"],
         "context": {name: context[name] for name in members if name in context},
     }
     try:
-        digest = sha256(rfc8785.dumps(told)).digest()
+        digest = sha256(rfc8785.dumps(bound)).digest()
     except (rfc8785.CanonicalizationError, ValueError, RecursionError):
         return None
     return urlsafe_b64encode(digest).decode().rstrip("=")

@@ -80,7 +80,7 @@ class Callbacks:
         """Tells whatever is to be told, and returns how much that was. Never raises for a store that is away."""
         if not self.known:
             return 0
-        told = 0
+        sent = 0
         try:
             for task in engine.approvals.untold():
                 if self.stopping.is_set():
@@ -88,13 +88,13 @@ class Callbacks:
                 claimed = engine.approvals.claim(task.id, CLAIM)
                 if claimed is not None and self._tell(claimed):
                     engine.approvals.claim(task.id, 0)
-                    told += 1
+                    sent += 1
         except StoreError as error:
             log.warning("due callbacks cannot be read", problem=str(error))
         except ApprovalError:
             # It is gone meanwhile.
-            return told
-        return told
+            return sent
+        return sent
 
     def _tell(self, task: Task) -> bool:
         """Whether there is nothing left to tell; not where this process ends before it was taken."""

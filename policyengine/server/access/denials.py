@@ -43,12 +43,12 @@ class Denials:
         if not decision.approvals or decision.decision == "allow" or self.desk.signer is None or not self.left:
             return encode.decision_body(decision)
         tenant = tenant_of(self.caller, asked)
-        said = self.desk.denial(self.wire(at), decision.approvals, snapshot, tenant)
-        if not said:
+        hints = self.desk.denial(self.wire(at), decision.approvals, snapshot, tenant)
+        if not hints:
             return encode.decision_body(decision)
         self.left -= 1
         value = encode.decision_value(decision)
-        value["context"] |= said
+        value["context"] |= hints
         return encode.value_body(value)
 
     def presented(self, engine: Engine, asked: DecideArguments, at: int = 0) -> tuple[bytes, Decided]:
@@ -73,9 +73,9 @@ class Denials:
         """What the context of a grant says of approvals."""
         if grant.approval is None and grant.access_request is None and grant.approval_denied is None:
             return {}
-        said = self.desk.of_grant(grant, self.wire(at), engine.snapshot, asks=self.left > 0)
-        self.left -= "access_request" in said
-        return said
+        hints = self.desk.of_grant(grant, self.wire(at), engine.snapshot, asks=self.left > 0)
+        self.left -= "access_request" in hints
+        return hints
 
 
 def tenant_of(caller: Caller, asked: Mapping[str, Any]) -> str:

@@ -167,5 +167,5 @@ def _span(seconds: float) -> str:
 
 
 def _time(seconds: float) -> Html:
-    told = datetime.fromtimestamp(seconds, UTC)
-    return Html(f'<time datetime="{told.isoformat()}">{told:%Y-%m-%d %H:%M:%S} UTC</time>')
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return Html(f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M:%S} UTC</time>')

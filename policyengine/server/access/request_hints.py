@@ -93,10 +93,10 @@ class AccessHints:
             known = wanted if asks else None
         else:
             known = wanted if asks and NEXT[why] == "request" else None
-        said = {} if known is None else self.denial(wire, known.approvals, snapshot, known.tenant)
+        hints = {} if known is None else self.denial(wire, known.approvals, snapshot, known.tenant)
         if why is None:
-            return said
-        return {**said, "reason": why, "next_action": "request" if said else "none"}
+            return hints
+        return {**hints, "reason": why, "next_action": "request" if hints else "none"}
 
     # ---- the state of an approval ----
 

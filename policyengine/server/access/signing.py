@@ -62,12 +62,12 @@ class Signer:
 
     def public(self) -> dict[str, Any]:
         """The JWK Set that others check signatures with."""
-        told = [key.as_dict(private=False) for key in self.keys]
+        public_keys = [key.as_dict(private=False) for key in self.keys]
         return {
             "keys": [
                 {name: each[name] for name in ("kty", "crv", "x", "y")}
                 | {"kid": key.thumbprint(), "use": "sig", "alg": ALGORITHM}
-                for key, each in zip(self.keys, told, strict=True)
+                for key, each in zip(self.keys, public_keys, strict=True)
             ]
         }
 

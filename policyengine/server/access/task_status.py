@@ -34,7 +34,7 @@ assert READABLE * SECOND < KEPT
 def answer(task: Task, desk: AccessHints) -> dict[str, Any]:
     """A task as the profile has it. Nothing in it says who approves, or which policies ask."""
     address = f"{desk.public_url}{ACCESS_REQUESTS}/{task.id}"
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "id": task.id,
         "status": task.status,
         "status_endpoint": address,
@@ -42,10 +42,10 @@ def answer(task: Task, desk: AccessHints) -> dict[str, Any]:
         "display": {"title": _TITLES[task.status]},
     }
     if task.status == "pending":
-        told["links"] = {"cancel": f"{address}/cancel"}
-        return {"task": told}
+        shown["links"] = {"cancel": f"{address}/cancel"}
+        return {"task": shown}
     if task.status != "approved" or task.approval is None or task.approved_until is None or task.approved_at is None:
-        return {"task": told}
+        return {"task": shown}
     approval: dict[str, Any] = {
         "id": task.approval,
         "approved_at": stamp(task.approved_at),
@@ -54,7 +54,7 @@ def answer(task: Task, desk: AccessHints) -> dict[str, Any]:
     state = desk.state(task.approval, task.id, task.approved_at, task.approved_until)
     if state is not None:
         approval["state"] = state
-    return {"task": told, "result": {"mode": "reevaluate", "approval": approval}}
+    return {"task": shown, "result": {"mode": "reevaluate", "approval": approval}}
 
 
 _TITLES = {
