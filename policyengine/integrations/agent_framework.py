@@ -157,4 +157,4 @@ def _keep_last(agent: Any) -> None:
 def _functions_only(tools: Any) -> None:
     for tool in tools if isinstance(tools, list | tuple) else [tools] if tools is not None else []:
         if not isinstance(tool, _HERE) and not isfunction(tool):
-            raise ValueError("protect: a tool that is not a function of this process runs where nobody gates it")
+            raise ValueError("protect: a tool that is not a function of this process runs where it cannot be gated")

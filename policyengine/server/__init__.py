@@ -1,7 +1,6 @@
 """The engine over HTTP: the OpenID AuthZEN Authorization API 1.0, with its Obligations profile.
 
-In: HTTP requests. Out: decisions as JSON. The only room that knows HTTP; what a request and an answer are is said in
-`authzen/`.
+In: HTTP requests. Out: decisions as JSON. The only room that knows HTTP; `authzen/` defines requests and answers.
 
     identify ─▶ authenticate ─▶ limit ─▶ handle ─▶ record
                                            │
@@ -12,36 +11,36 @@ Run it with `policyengine serve`, or with any ASGI server:
     POLICYENGINE_POLICIES=policies/ POLICYENGINE_KEYS__STORE=keys.json \\
       uvicorn --factory policyengine.server.app:application
 
-What can be configured is in the room `settings/`.
+The settings are in the room `settings/`.
 
 | file | job |
 |---|---|
 | `app.py` | the parts put together; loading, watching and stopping |
-| `authentication.py` | the step that asks who asks |
+| `authentication.py` | the step that determines the caller |
 | `administration.py`, `admin.pol` | who may administer, decided by policies |
-| `reload.py` | the policies read again, when an administrator says so |
-| `limit.py` | the step that asks whether this caller may: scopes, and how often |
+| `reload.py` | the policies read again, at an administrator's request |
+| `limit.py` | the step that checks whether this caller may ask: scopes, and how often |
 | `bind.py` | requests of callers that are bound to a tenant or a principal |
 | `listener.py` | uvicorn's protocol with the peer's certificate, and a cap |
 | `security_headers.py`, `response_head.py` | the headers of every answer, and those of a 200 as bytes |
 | `deadline.py`, `loop_turns.py` | how long a connection may take; when a turn of the event loop began |
-| `listener_refusals.py` | what the listener answers by itself |
+| `listener_refusals.py` | the answers of the listener itself |
 | `engine_slot.py` | the engine, from its first load on |
 | `body.py` | content type and size: a request's bytes, or the error that refuses them |
 | `evaluation.py` | the two evaluation endpoints |
 | `fast_evaluation.py` | evaluations that wait for nothing, and need no task |
-| `explain.py` | why a decision is what it is |
+| `explain.py` | decisions with their reasons |
 | `batch_budget.py` | how much work a batch may ask for |
 | `thread_pools.py`, `disconnects.py` | work outside the event loop; work whose client may hang up first |
 | `load_shedding.py` | requests refused when they have waited too long |
-| `pending_bodies.py`, `unread_answers.py` | bounds on memory: bodies on their way in, answers that nobody reads |
-| `obligations.py` | obligation types on the wire, and what a caller says it supports |
+| `pending_bodies.py`, `unread_answers.py` | bounds on memory: incomplete bodies, unread answers |
+| `obligations.py` | obligation types on the wire, and those that a caller supports |
 | `encode.py` | Decision → JSON |
-| `openapi.py` | the contract and the other routes, written down for readers and generators |
+| `openapi.py` | the contract and the other routes as an OpenAPI document |
 | `metadata.py`, `health.py`, `metrics.py` | what the service says about itself |
 | `pipeline.py` | the steps that every request goes through, whatever its path |
 | `other_routes.py` | the application of all routes that are not questions |
-| `record.py` | what remains of a decision, for the steps that write it down |
+| `record.py` | the record of a decision, for the steps that write it down |
 | `request_id.py`, `errors.py` | the identifier of a request; errors on the wire |
 | `log.py` | log lines |
 

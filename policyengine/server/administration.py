@@ -36,8 +36,8 @@ class Administration:
         return self._engine.snapshot
 
     def decide(self, caller: Caller, action: str, *, grants: Collection[str] | None = None) -> Decision:
-        """Whether the caller may do it. Only what is `allowed` is: nothing here fulfils an obligation. `grants` are the
-        scopes of a key that it would be shown the text of."""
+        """Whether the caller may do it. Only an `allowed` decision counts: nothing here fulfils an obligation. `grants`
+        are the scopes of a key whose text the caller would see."""
         principal = principal_of(caller)
         context = {} if grants is None else {"grants": sorted(grants)}
         return self._engine.decide(principal=principal, action=action, resource=_SERVICE, context=context)

@@ -78,9 +78,9 @@ from policyengine.workers.sibling import Report, Sibling, joined
 def create_app(
     settings: Settings | None = None, *, authenticate: Authenticate | None = None, limit: Limit | None = None
 ) -> Pipeline:
-    """An application that has loaded nothing yet; starting it does. Settings come from the environment if not given.
+    """An application that loads its policies when it starts. Settings come from the environment if not given.
 
-    `authenticate` and `limit` are asked before anything else, for every path: see `pipeline.py`.
+    `authenticate` and `limit` are called before anything else, for every path: see `pipeline.py`.
     """
     settings = settings or from_environment()
     log.configure(settings.log_format, settings.log_level)
@@ -111,7 +111,7 @@ def create_app(
                 stack.enter_context(engine.watch(gate_tests=gated, on_reload=partial(_reloaded, tally)))
             if ours is not None:
                 engine.turns = ours
-                # Before the end of watching is waited for.
+                # Before waiting for the end of watching.
                 stack.callback(ours.release)
                 ours.run(
                     partial(_report, engine, registry), partial(_reload_prepared, engine, gated, tally), engine.catch_up
@@ -131,7 +131,7 @@ def create_app(
                 for each in following:
                     each.cancel()
 
-    # Its page at /docs loads its scripts from here: nobody else's server is asked for anything.
+    # Its page at /docs loads its scripts from here, and from no other server.
     app = FastAPIOffline(
         title="policyengine",
         summary="Decisions for AI systems, made outside the model: the OpenID AuthZEN Authorization API 1.0",
@@ -150,7 +150,7 @@ def create_app(
     tokens = PageTokens(settings.page_key.get_secret_value())
 
     def searching(sought: Sought) -> Question:
-        # How long it takes depends on how much there is to be found, not on the body.
+        # How long it takes depends on the number of results, not on the body.
         return Question(
             f"search_{sought}", Searches(sought, tokens, settings.max_page, binding, authorizes), thread_body=0
         )
@@ -221,7 +221,7 @@ def create_app(
         return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
-    # A decision does not depend on where a request came from, so only the others look at what a proxy says of that.
+    # A decision does not depend on where a request came from, so only the other routes read the proxy's headers.
     proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")  # as uvicorn has it
     rest = ProxyHeadersMiddleware(app, proxies)  # type: ignore[arg-type]
     names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
@@ -232,7 +232,7 @@ def create_app(
         limit,
         (decision_log,) if decision_log.enabled else (),
         step.known if step is not None else None,
-        # What all processes count together is asked of a store.
+        # Counts shared by all processes are in a store.
         limit.refuses if isinstance(limit, LimitStep) and limits is None else None,
     )
 
@@ -248,7 +248,7 @@ def application() -> ASGIApp:
     app = create_app(settings)
     if not settings.cors_origins:
         return app
-    # A browser asks first, without credentials, whether a page may ask: that is answered, and nothing else.
+    # A browser first asks, without credentials, whether a page may call: only that is answered.
     return CORSMiddleware(
         app,
         allow_origins=settings.cors_origins,
@@ -259,7 +259,7 @@ def application() -> ASGIApp:
 
 
 def _evaluations(settings: Settings, binding: Binding, desk: AccessHints) -> dict[str, Question]:
-    """The evaluation endpoints, as the settings say what an evaluation is."""
+    """The evaluation endpoints, with or without metering, as the settings say."""
     known: dict[str, Any] = {"binding": binding, "desk": desk}
     if settings.evaluation == "authorize":
         charged = partial(metered_evaluation.evaluate, **known)
@@ -290,7 +290,7 @@ def _evaluations(settings: Settings, binding: Binding, desk: AccessHints) -> dic
 
 
 def _guardrail(settings: Settings, binding: Binding) -> dict[str, Question]:
-    """The endpoint for LiteLLM proxies, where it is wanted."""
+    """The endpoint for LiteLLM proxies, if it is enabled."""
     if not settings.guardrail.enabled:
         return {}
     handle = Guardrail(settings.guardrail, binding)
@@ -300,7 +300,7 @@ def _guardrail(settings: Settings, binding: Binding) -> dict[str, Question]:
 def _admission(
     settings: Settings, tally: metrics.Tally, wanted: bool, events: Sink
 ) -> tuple[Authentication | Insecure | None, Administration, RateLimits | None]:
-    """The step that asks who asks, if it is wanted, who may administer, and how often who may ask."""
+    """The authentication step, if it is wanted, the policies of administration, and the rate limits."""
     try:
         administration = Administration(settings.admin_policies)
         step = authentication(settings, tally, events) if wanted else None
@@ -311,7 +311,7 @@ def _admission(
 
 
 def _load(settings: Settings, events: Sink, sibling: Sibling | None) -> Engine:
-    """With what the other workers answer from, whatever is there now; else with what is there."""
+    """The engine, with the revision that the other workers answer from; if there is none, with the current files."""
     try:
         while True:
             engine = Engine.load(
@@ -347,7 +347,7 @@ def _report(engine: Engine, registry: CollectorRegistry) -> Report:
 
 
 def _reload_prepared(engine: Engine, gated: bool, tally: metrics.Tally, revision: str) -> None:
-    """Others have a revision ready."""
+    """Reloads, as the other workers have a revision ready."""
     _reloaded(tally, engine.reload(gate_tests=gated, unless=revision))
 
 

@@ -1,4 +1,4 @@
-"""The step `authenticate`: who sends the request, or a refusal that tells an attacker nothing.
+"""The step `authenticate`: determines the caller, or refuses in a way that tells an attacker nothing.
 
 In: the settings, and each request before anything else is done with it. Out: a Caller or a Refusal. Every endpoint but
 `/healthz` requires credentials. Without credentials in the settings the service does not start, unless it is
@@ -37,11 +37,11 @@ from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
 
 HEALTH = "healthz"
-# The pages of those who approve, which a browser opens: where it has no credentials, it is asked for them.
+# The pages of those who approve, which a browser opens: without credentials, it is asked for them.
 PAGES = frozenset({"approvals", "approvals_task"})
 SIGN_IN = "sign_in"
 SIGN_IN_PATH = "/approvals/sign-in"
-# Where the listener puts the certificate that it has verified.
+# The key under which the listener puts the verified certificate.
 CERTIFICATE = "policyengine.client_certificate"
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="policyengine"')
 _INVALID = (b"www-authenticate", b'Bearer realm="policyengine", error="invalid_token"')
@@ -52,7 +52,7 @@ _UNAVAILABLE = Refusal(503, "credentials cannot be checked at the moment", ((b"r
 
 
 def authentication(settings: Settings, tally: Tally, events: Sink) -> Authentication | Insecure:
-    """The step for these settings. Raises WrongSettings for settings that let nobody in, and for stores that cannot be
+    """The step for these settings. Raises WrongSettings if the settings would let nobody in, or a store cannot be
     read."""
     if settings.insecure:
         return Insecure()
@@ -102,8 +102,7 @@ def _certificates(settings: Settings) -> dict[str, Caller]:
 
 
 class Insecure:
-    """Everybody on this machine may ask everything. Requests from elsewhere, or under another host name, are
-    refused."""
+    """Everybody on this machine may ask anything. Requests from elsewhere, or under another host name, are refused."""
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
         server = incoming.scope.get("server")
@@ -114,22 +113,22 @@ class Insecure:
         return ANONYMOUS
 
     def known(self, peer: Peer, headers: Headers) -> Caller | None:
-        """Whoever is on this machine, if it is plain that they are."""
+        """The local caller, if the request certainly comes from this machine."""
         server = peer.server
         if server is None or server[1] is None:
             return ANONYMOUS
         return ANONYMOUS if is_loopback(server[0]) and _is_here(headers.get(b"host", b"localhost")) else None
 
     async def run(self) -> None:
-        """There is nothing to keep up to date."""
+        """Does nothing: there is nothing to keep up to date."""
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Does nothing: there is nothing to release."""
 
 
 @dataclass(slots=True)
 class Authentication:
-    """The step of a service that asks for credentials. `run` keeps up to date what it knows, until it is cancelled."""
+    """The step of a service that requires credentials. `run` keeps its keys up to date, until it is cancelled."""
 
     authenticator: Authenticator
     documents: Mapping[str, Document]
@@ -141,14 +140,14 @@ class Authentication:
     _key_locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def known(self, peer: Peer, headers: Headers) -> Caller | None:
-        """Whoever has shown the same credentials a moment ago."""
+        """The caller that has shown the same credentials a moment ago."""
         header, shown = headers.get(b"authorization"), peer.shown
         if shown is not None and shown[0] == header:
             # Most connections show the same time after time.
             caller = shown[1]()
             if caller is not None:
                 return caller
-            # It may be good again by now, for another reason.
+            # It may be valid again by now, for another reason.
             peer.shown = None
         if header is None or self.proxies:
             return None
@@ -190,7 +189,7 @@ class Authentication:
         if isinstance(caller, Caller):
             return caller
         refusal = self._failed(incoming, address, header)
-        # A browser with credentials that are not good is led to where it can give others.
+        # A browser with bad credentials is redirected to the sign-in page.
         return self.led if incoming.endpoint in PAGES and refusal.status == 401 else refusal
 
     def _by_certificate(self, incoming: Incoming, address: str | None) -> Caller | Refusal:
@@ -201,7 +200,7 @@ class Authentication:
         return caller if caller is not None else self._failed(incoming, address, b"")
 
     def _certificate(self, incoming: Incoming) -> bytes | None:
-        """The certificate of the connection; of a trusted proxy's, the one that it says it has verified."""
+        """The certificate of the connection; for a trusted proxy, the one that it says it has verified."""
         if not self.authenticator.certificates:
             return None
         if is_proxy(_peer(incoming), self.proxies):
@@ -212,7 +211,7 @@ class Authentication:
         return certificate
 
     def _failed(self, incoming: Incoming, address: str | None, header: bytes | None) -> Refusal:
-        """Counts what failed. `header` is None for a request without credentials."""
+        """Counts a failure. `header` is None for a request without credentials."""
         self.tally.refusal("absent" if header is None else "refused")
         wait = self.failures.failed(address, key_id(header), time.monotonic())
         if wait:
@@ -269,7 +268,7 @@ class Authentication:
             log.error("the usage of keys cannot be kept", problem=str(error))
 
     def close(self) -> None:
-        """Keeps what is left of the usage, and lets go of the store."""
+        """Saves the remaining usage, and closes the store."""
         ring = self.authenticator.keyring
         if ring is not None:
             self._keep(ring.take_uses())
@@ -278,11 +277,11 @@ class Authentication:
 
 @lru_cache(256)
 def _is_here(host: bytes) -> bool:
-    """Whether what a request says of its host is this machine."""
+    """Whether the host name in a request means this machine."""
     return len(host) < _LONG and is_loopback(_without_port(host.decode("latin-1")))
 
 
-# The names of hosts are shorter (RFC 1035), and what is remembered of them is bounded.
+# Host names are shorter (RFC 1035), and the cache is bounded.
 _LONG = 300
 
 

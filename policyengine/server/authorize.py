@@ -1,4 +1,4 @@
-"""The endpoints that remember: authorize, reservations, and sessions.
+"""The endpoints with state: authorize, reservations, and sessions.
 
 A request to authorize is an evaluation with `session`, `idempotency_key` and `lease` beside its subject. Only the
 caller that made a reservation may settle it. `?status=429` asks for that status if a limit has no room.
@@ -33,7 +33,7 @@ from policyengine.state.operations import ENDED, REUSED, SPENT
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.stateful_rules import SESSION
 
-# A lease lasts so many seconds at the most.
+# The longest lease, in seconds.
 LONGEST_LEASE = 86_400.0
 
 
@@ -45,8 +45,8 @@ def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, 
 def authorize_many(
     engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints, most: int
 ) -> Reply:
-    """`POST /v1/authorizations`: each as `/v1/authorize` has it, one after the other, with the answers in their order.
-    One that is refused is denied for itself. Raises Malformed and RequestError."""
+    """`POST /v1/authorizations`: each as by `/v1/authorize`, one after the other, with the answers in order. A
+    malformed one is denied by itself. Raises Malformed and RequestError."""
     items = read.json_object(body).get("authorizations")
     if type(items) is not list or not items:
         raise Malformed("`authorizations` must be a list of requests")
@@ -175,7 +175,7 @@ def open_session(engine: Engine, body: bytes, caller: Caller, *, binding: Bindin
 
 
 def record_result(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
-    """`POST /v1/results`: a tool came back, and the session carries these labels from now on."""
+    """`POST /v1/results`: a tool returned, and the session has these labels from now on."""
     value = read.json_object(body)
     principal, context = _holder(engine, value, caller, binding)
     session, tool = text_in(value, "session"), text_in(value, "tool") or ""
@@ -190,7 +190,7 @@ def record_result(engine: Engine, body: bytes, caller: Caller, *, binding: Bindi
 
 
 def _holder(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> tuple[Any, Any]:
-    """The subject and the context of a request that is about a session, as those of an evaluation."""
+    """The subject and the context of a request about a session, read like those of an evaluation."""
     value = binding.silent(caller, value)
     whole = {"subject": value.get("subject"), "context": value.get("context", {})}
     nothing = {"action": {"name": "session"}, "resource": {"type": "Session", "id": "session"}}

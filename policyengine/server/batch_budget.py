@@ -17,7 +17,7 @@ from policyengine.model.values import Fault, as_entity
 from policyengine.server.errors import RequestError
 from policyengine.server.record import Decided
 
-# After so many units the event loop has its turn.
+# The number of units after which the event loop has its turn.
 SLICE = 128
 KILOBYTE = 1024
 ERROR = 10
@@ -25,7 +25,7 @@ LOOKS = 50
 
 
 class BatchBudget:
-    """What one batch may still spend. Raises RequestError (413) once it is known to ask for more."""
+    """What one batch may still spend. Raises RequestError (413) once the batch is known to need more."""
 
     def __init__(self, units: int, batch: Batch, world: World, quantifier_counts: QuantifierCounts) -> None:
         self._units = units
@@ -62,7 +62,7 @@ class BatchBudget:
 
 
 def is_little(items: int, size: int, units: int) -> bool:
-    """Whether so many items of one body of this size ask for no more than so many units, whatever is in them but
+    """Whether this many items of one body of this size need at most this many units, whatever is in them except
     quantifiers."""
     return items * _weight(size, 0) * (1 + 2 * MAX_CHAIN) <= units
 
@@ -72,7 +72,7 @@ def _weight(size: int, looks: int) -> int:
 
 
 def actors(request: DecideArguments, world: World) -> int:
-    """The principal and those behind it, as far as a decision would follow them."""
+    """The principal and the agents behind it, as far as a decision would follow the chain."""
     return 1 + _chain(request["context"].get("agent", ABSENT), world) + _chain_behind(request["principal"], world)
 
 

@@ -1,4 +1,4 @@
-"""Requests of bound callers: completed with what is known of the caller, or refused with 403.
+"""Requests of bound callers: completed from the caller's binding, or refused with 403.
 
 In: a caller and a checked request. Out: the request as it is to be answered. It is checked against the snapshot that
 answers it. Requests of a caller without bindings pass unchanged.
@@ -59,7 +59,7 @@ class Binding:
         }  # fmt: skip
 
     def shows_others(self, caller: Caller, snapshot: Snapshot, values: Any) -> bool:
-        """Whether something of another tenant is among these values, or is reached from them."""
+        """Whether something of another tenant is among these values, or can be reached from them."""
         if caller.tenant is None:
             return False
         return reaches_others(caller.tenant, self.tenancy, snapshot.world, snapshot.schema, values)
@@ -94,7 +94,7 @@ class Binding:
         return principal, dict(context)
 
     def _check_gap(self, caller: Caller, entity: dict[str, Any]) -> None:
-        """What all that is sought have must not be another tenant's."""
+        """The attributes given for the results must not be another tenant's."""
         if caller.tenant is None or "id" in entity:
             return
         attribute = self.tenancy.attribute_of(entity["type"])
@@ -105,7 +105,7 @@ class Binding:
         self, caller: Caller, snapshot: Snapshot, type_: str | None, find: Callable[[str | None, int], list[str]],
         after: str | None, limit: int,
     ) -> list[str]:  # fmt: skip
-        """The first `limit` results after one, of those that are the caller's. `find` gives so many after another;
+        """The caller's first `limit` results after the given one. `find` returns that many results after another one;
         `type_` is None for actions."""
         if caller.tenant is None or type_ is None:
             return find(after, limit)
@@ -124,17 +124,17 @@ class Binding:
                 yield id_
 
     def filter(self, caller: Caller, found: Filter) -> Filter:
-        """A filter that finds what is the caller's, and nothing else."""
+        """A filter that finds only what belongs to the caller's tenant."""
         return replace(found, formula=conj(found.formula, self._condition(caller, found.resource_type)))
 
     def check_query(self, caller: Caller, found: Filter, backend: Backend) -> None:
-        """Raises Forbidden for a store that cannot be asked whose a thing is, and would answer with everybody's."""
+        """Raises Forbidden for a store whose query cannot be restricted to the tenant, and would find everybody's."""
         condition = self._condition(caller, found.resource_type)
         if condition != TRUE and compiled(condition, backend, found.resource_type).rechecked:
             raise Forbidden("this store cannot be restricted to the caller's tenant")
 
     def _condition(self, caller: Caller, type_: str) -> Formula:
-        """What is true of the things of a type that are the caller's."""
+        """The condition that holds for the things of a type that belong to the caller's tenant."""
         if caller.tenant is None or type_ in self.tenancy.shared:
             return TRUE
         attribute = self.tenancy.attribute_of(type_)
@@ -145,7 +145,7 @@ class Binding:
         return Matching(ID, STRING, (f"{caller.tenant}{self.tenancy.separator}", ""))
 
     def _check_fits(self, snapshot: Snapshot) -> None:
-        """Raises RequestError (503) if a tenant cannot be told with these policies."""
+        """Raises RequestError (503) if a tenant cannot be determined with these policies."""
         if self._fits is None or self._fits[0] is not snapshot:
             misfits = problems(self.tenancy, snapshot.schema)
             if misfits:

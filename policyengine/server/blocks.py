@@ -59,7 +59,7 @@ def void(engine: Engine, body: bytes, caller: Caller) -> Reply:
 
 
 def add_routes(app: FastAPI, slot: EngineSlot) -> None:
-    # In a thread of its own: it waits for the store.
+    # In a thread, as it waits for the store.
     @app.get("/v1/blocks", tags=["operation"], summary="Who and what is blocked")
     def blocks() -> Response:
         blocked = slot.ready().blocks.list()

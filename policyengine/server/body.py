@@ -10,20 +10,20 @@ from starlette.types import Message, Receive
 from policyengine.authzen.errors import Malformed
 from policyengine.server.errors import RequestError
 
-# RFC 9110 8.3.1; RFC 8259 knows no parameter, but clients commonly send a charset.
+# RFC 9110 8.3.1; RFC 8259 has no parameter, but clients commonly send a charset.
 _JSON = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*)?;?[ \t]*', re.IGNORECASE)
 
 
-# Lengths of so many digits may be beyond a limit.
+# Lengths with this many digits may exceed a limit.
 _SHORT = 4
-# Objects and arrays of one request. To make them is one stretch of work that nothing comes in between of.
+# The most objects and arrays of one request. They are made in one go, and nothing else runs meanwhile.
 MOST_VALUES = 50_000
-# A string, or what there is of one: it matches wherever one begins, so that no text is looked through twice.
+# A string, or the beginning of one: it matches wherever a string begins, so that no text is searched twice.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class Disconnected(Exception):
-    """The client went away before its request was complete; nobody is left to answer."""
+    """The client disconnected before its request was complete; there is nobody to answer."""
 
 
 async def read_body(message: Message, receive: Receive, limit: int) -> bytes:
@@ -45,7 +45,7 @@ async def read_body(message: Message, receive: Receive, limit: int) -> bytes:
 
 def check_values(body: bytes) -> None:
     """Raises RequestError for JSON of more objects and arrays than MOST_VALUES, before any is made."""
-    # Most have too few bytes for so many, and of the rest most have too few of the signs that begin one.
+    # Most bodies are too short for that many, and most of the rest have too few opening brackets.
     if len(body) <= 2 * MOST_VALUES or _begun(body) <= MOST_VALUES:
         return
     if _begun(_STRING.sub(b"", body)) > MOST_VALUES:
@@ -61,9 +61,8 @@ def too_large(limit: int) -> RequestError:
 
 
 def check_headers(headers: Sequence[tuple[bytes, bytes]], found: Mapping[bytes, bytes], limit: int) -> None:
-    """Raises RequestError for headers of what cannot be read as JSON of at most `limit` bytes. `found` has them by
-    name."""
-    # What nearly all clients send of a short body is told at once.
+    """Raises RequestError if the headers do not announce JSON of at most `limit` bytes. `found` has them by name."""
+    # The usual headers of a short body are recognised at once.
     if (
         found.get(b"content-type") == b"application/json"
         and len(found) == len(headers)

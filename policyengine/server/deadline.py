@@ -10,7 +10,7 @@ from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
 _NEVER = float("inf")
-# What the clock of an event loop may be behind.
+# How far the clock of an event loop may be behind.
 _TICK = 0.001
 
 
@@ -28,17 +28,17 @@ class Deadline:
         self._timer: TimerHandle | None = None
 
     def move(self, seconds: float) -> None:
-        """So long, from now on."""
+        """Sets the deadline to this many seconds from now."""
         self._at = at = self._loop.time() + seconds
         if at < self._due:
             self._set(seconds, at)
 
     def lift(self) -> None:
-        """As long as it takes. The timer may stay: there will be another deadline."""
+        """Removes the deadline. The timer may stay: there will be another deadline."""
         self._at = _NEVER
 
     def end(self) -> None:
-        """There is none any more."""
+        """Ends the timer."""
         self._at = self._due = _NEVER
         if self._timer is not None:
             self._timer.cancel()

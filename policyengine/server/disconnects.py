@@ -23,7 +23,7 @@ from policyengine.server.thread_pools import Kind, ThreadPools
 T = TypeVar("T")
 # The connection is read in one turn, and its end is noticed in the next.
 TURNS = 3
-# Whether anybody still waits for the work in this thread.
+# Whether a client still waits for the work in this thread.
 _left: ContextVar[Event | None] = ContextVar("left", default=None)
 
 
@@ -109,5 +109,5 @@ async def _watched(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
 async def _gone(receive: Receive) -> None:
     message = await receive()
     if message["type"] != "http.disconnect":
-        # Something else was sent, which nobody asked for.
+        # The client sent something unexpected.
         await asyncio.Event().wait()

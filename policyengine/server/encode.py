@@ -1,8 +1,8 @@
 """A decision as JSON: `{"decision": bool, "context": {...}}`.
 
-`decision` is true for every allow, owed obligations included, as AuthZEN has it; then `context.obligations` is never
-missing. `context` always says `reasons`, `determining`, `revision` and `summary`; the other members are there when they
-have something to say.
+`decision` is true for every allow, also if obligations are owed, as AuthZEN has it; then `context.obligations` is never
+missing. `context` always has `reasons`, `determining`, `revision` and `summary`; the other members are present only if
+they are not empty.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def decision_body(decision: Decision) -> bytes:
     return body
 
 
-# By identity, with the decision itself, so that an identity is not used again while its bytes are kept. A plain dict:
-# one that forgets one by one takes as long to be asked as a decision.
+# By identity, with the decision itself, so that an identity is not reused while its bytes are kept. A plain dict: a
+# lookup in a cache that forgets entries one by one takes as long as a decision.
 _kept: dict[int, tuple[Decision, bytes]] = {}
 _MOST = 4096
-# Those with errors are long, and many of them come only once.
+# Decisions with errors are long, and many of them occur only once.
 _erring: dict[int, tuple[Decision, bytes]] = {}
 _MOST_ERRING = 256
 
@@ -94,12 +94,12 @@ def _approval(approval: Approval) -> dict[str, Any]:
     return value
 
 
-# So many items of a list are written at once: nobody else in the process has a turn meanwhile.
+# The number of items of a list that are written at once: nothing else in the process runs meanwhile.
 AT_ONCE = 200
 
 
 def body_in_parts(value: dict[str, Any]) -> bytes:
-    """The bytes of an object with long lists, written part by part, as they would be at once."""
+    """The bytes of an object with long lists, written part by part; the result is the same as in one go."""
     return "".join(_parts(value)).encode("ascii")
 
 
@@ -121,5 +121,5 @@ _encode_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=
 
 
 def value_body(value: Mapping[str, Any]) -> bytes:
-    """The bytes of an answer, such as a `decision_value` with whatever was added to it."""
+    """The bytes of an answer, such as a `decision_value` with additions."""
     return _encode_text(value).encode("ascii")

@@ -19,8 +19,8 @@ class EngineSlot:
 
     @property
     def degraded(self) -> dict[str, datetime]:
-        """What is not as it should be, since when: `refused`, newer policies are broken; `not_watched`, changes are not
-        heard of and are looked for."""
+        """What is wrong, and since when: `refused`, newer policies are broken; `not_watched`, changes of files are not
+        reported, so the files are polled."""
         if self.engine is None:
             return {}
         watcher, refused = self.engine.watcher, self.engine.last_reload.since

@@ -43,7 +43,7 @@ AWAY = "the state store is unavailable"
 
 
 def error_value(status: int, message: str) -> dict[str, Any]:
-    """What stands in the context of an evaluation that is not a request."""
+    """The error in the context of an evaluation that is not a request."""
     return {"error": {"status": status, "message": message}}
 
 
@@ -58,7 +58,7 @@ _STATUSES = {each.value for each in HTTPStatus}
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """404, 405 and whatever else the router refuses, in the shape of every other error."""
+    """404, 405 and all other refusals of the router, in the form of every other error."""
     assert isinstance(error, HTTPException)
     return _problem(request, error.status_code, error.detail.lower(), dict(error.headers or {}))
 
@@ -75,7 +75,7 @@ async def store_away(request: Request, _: Exception) -> Response:
 
 
 async def unexpected(request: Request, _: Exception) -> Response:
-    """What nobody expected; the pipeline logs it."""
+    """The answer to an unexpected exception; the pipeline logs it."""
     return _problem(request, 500, "internal error", {})
 
 
@@ -94,8 +94,8 @@ async def send_json(
     scheme: str = "http",
     more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
-    """An answer; of a status that is not a success, problem details. `more` are headers beside those that every answer
-    has."""
+    """Sends an answer; if the status is not a success, as problem details. `more` are headers in addition to those of
+    every answer."""
     headers = [
         (b"content-type", b"application/json" if status < 300 else b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),

@@ -28,7 +28,7 @@ from policyengine.state.authorize import APPROVAL
 
 
 def way_of(engine: Engine, body: bytes) -> Kind | None:
-    """What a request may do that holds others up: present an approval, and so wait for a store; or look at very many
+    """How a request may delay others: it presents an approval, and so waits for a store; or it visits very many
     elements."""
     if presents(body):
         return "waiting"
@@ -40,7 +40,7 @@ def presents(body: bytes) -> bool:
     """Whether a request may present an approval: its name occurs, or a letter is escaped."""
     if b'"approval"' in body:
         return True
-    # One byte is found faster than several.
+    # Searching for one byte is faster than for several.
     return b"\\" in body and (b"\\u006" in body or b"\\u007" in body)
 
 
@@ -76,7 +76,7 @@ def evaluate_batch(
     denials = Denials(desk, caller, lambda at: in_batch(raw(), batch.order)(at))
     budget = BatchBudget(max_work, batch, snapshot.world, snapshot.evaluator.quantifier_counts)
     answers = _answers(engine, snapshot, batch, budget, caller, binding, denials)
-    # What is in a thread for a reason of its own stays there.
+    # A batch that is in a thread for another reason stays there.
     return while_wanted(answers) if way_of(engine, body) else answers
 
 
@@ -89,8 +89,8 @@ def _answers(
     binding: Binding,
     denials: Denials,
 ) -> Slices:
-    """Answers equal items once, but for those that present an approval, which each use one. Gives the event loop back
-    after each slice of work."""
+    """Answers equal items once, except those that present an approval, as each uses it. Yields to the event loop after
+    each slice of work."""
     stop = _STOP[batch.semantic]
     answered: list[tuple[bytes, Decided | None, bool] | None] = [None] * len(batch.items)
     bodies: list[bytes] = []
@@ -154,7 +154,7 @@ def _item(
 def _alone(
     engine: Engine, request: DecideArguments, caller: Caller, binding: Binding, desk: AccessHints, sent: bytes
 ) -> Answer:
-    """The answer to a request that is looked at, and decided, with one snapshot."""
+    """The answer to a request that is checked and decided with one snapshot."""
     snapshot = engine.snapshot
     asked = binding.arguments(caller, snapshot, request) if caller.is_bound else request
     context = asked["context"]

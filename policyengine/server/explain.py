@@ -1,7 +1,7 @@
 """`POST /v1/explain`: the decision about a request, and the reasons for it.
 
-The request is that of an evaluation, and so is the decision. Beside it is what each rule about the action said. No
-approval is used, nothing is charged, and nothing is marked; the current state of limits and sessions is not read.
+The request is that of an evaluation, and so is the decision. The answer also says what each rule about the action said.
+No approval is used, nothing is charged, and nothing is marked; the current state of limits and sessions is not read.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from policyengine.state.authorize import APPROVAL
 
 # An explanation shows what the request has, several times.
 MOST_ASKED = 65_536
-# Conditions, with the values that they read, in so many characters.
+# The most characters of conditions, with the values that they read.
 MOST_SHOWN = 1_048_576
-# So deep an explanation is written down part by part: each rule of each actor by itself.
+# Down to this depth an explanation is written part by part: each rule of each actor by itself.
 PARTED = 4
 
 
 def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, charged: bool) -> Answer:
-    """`charged`: evaluations of this service are charged, so that nobody else need meter them. Raises Malformed,
+    """`charged`: evaluations of this service are charged, so the caller need not meter them. Raises Malformed,
     RequestError, and Forbidden."""
     if len(body) > MOST_ASKED:
         raise RequestError(413, f"a decision is explained for requests of at most {MOST_ASKED} bytes")
@@ -53,12 +53,12 @@ def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Bind
     answer = explanation.as_json(MOST_SHOWN)
     parts: list[Any] = [part for actor in explanation.actors for part in (*actor.rules, *actor.closest)]
     del explanation
-    # What is let go of at once holds up everybody.
+    # Freeing everything at once would delay all requests.
     while parts:
         parts.pop()
     if honoured is not decision:
         answer |= {"decision": decision_json(honoured), "why": honoured.errors[0].message}
-    # Policies may read on from what is the caller's to what is not.
+    # Policies may read on from the caller's entities to those of others.
     if binding.shows_others(caller, snapshot, [*own.values(), answer["actors"]]):
         answer |= {"why": answer["decision"]["summary"], "actors": [], "withheld": True}
     return _bytes(answer), (), 0
@@ -67,14 +67,14 @@ def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Bind
 def _explained(
     engine: Engine, asked: DecideArguments, caller: Caller, binding: Binding
 ) -> tuple[Explanation, DecideArguments, Snapshot]:
-    """The explanation, what it is of, and the snapshot that it is from."""
+    """The explanation, its request, and its snapshot."""
     while True:
         snapshot = engine.snapshot
         own = binding.arguments(caller, snapshot, asked)
         explanation = engine.explain(
             principal=own["principal"], action=own["action"], resource=own["resource"], context=own["context"]
         )
-        # Policies that were loaded meanwhile have another world, which the request was not looked at against.
+        # If policies were loaded meanwhile, the request was not checked against their entities.
         if explanation.decision.revision == snapshot.revision:
             return explanation, own, snapshot
 
@@ -84,7 +84,7 @@ def _bytes(value: dict[str, Any]) -> bytes:
 
 
 def _text(value: Any, parted: int) -> str:
-    """As `json.dumps` writes it at once, which nobody else in the process can interrupt."""
+    """The same text as `json.dumps`, which would write it in one go that nothing can interrupt."""
     if parted and type(value) is dict:
         return f"{{{','.join(f'{_dumps(name)}:{_text(part, parted - 1)}' for name, part in value.items())}}}"
     if parted and type(value) is list:

@@ -53,7 +53,7 @@ def evaluate_batch(
     evaluator = engine.snapshot.evaluator
     quantifier_counts = evaluator.quantifier_counts
     if quantifier_counts.single or quantifier_counts.nested:
-        # Each item may look at all that the defaults hold.
+        # Each item may look at everything in the defaults.
         return None
     asked = fast_read.few(body, min(max_batch, SLICE))
     if asked is None or not is_little(len(asked), len(body), max_work):
@@ -62,7 +62,7 @@ def evaluate_batch(
         return None
     entries = evaluator.ways_in
     try:
-        # As `Evaluator.decide`, without a call of it for each.
+        # Like `Evaluator.decide`, without a call for each item.
         decisions = [
             entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
             for principal, action, resource, context in asked
@@ -74,12 +74,12 @@ def evaluate_batch(
             if decision.errors:
                 return None
             decisions.append(decision)
-    # What is kept under an identity is the decision of this identity.
+    # The entry under an identity is for the decision with this identity.
     known = list(map(_answers.get, map(id, decisions)))
     if not all(known):
         for number, (decision, parts) in enumerate(zip(decisions, asked, strict=True)):
             if known[number] is None:
-                # What errs is work of its own.
+                # Errors are additional work.
                 answer = None if decision.errors else _answer(decision, parts[3] or {}, desk)
                 known[number] = answer
                 if answer is None:
@@ -93,14 +93,14 @@ def evaluate_batch(
 _context_of = itemgetter(3)
 # A decision, its bytes, and 1 if it allows.
 _Answer = tuple[Decision, bytes, int]
-# Those that are the same whatever the context says, by identity, each with the decision itself: see `encode.py`.
+# Answers that do not depend on the context, by identity, each with the decision itself: see `encode.py`.
 _answers: dict[int, _Answer] = {}
 _MOST = 4096
 
 
 def _answer(decision: Decision, context: Mapping[str, Any], desk: AccessHints) -> _Answer | None:
-    """What a decision is answered with; None where there is more to it: how to ask for an approval, or a rule that is
-    tried, which is counted."""
+    """The answer for a decision; None if it needs more: how to ask for an approval, or a rule on trial, which is
+    counted."""
     if decision.tried or (decision.approvals and desk.signer is not None):
         return None
     made = answered(decision, context)

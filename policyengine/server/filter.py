@@ -1,7 +1,7 @@
 """`POST /v1/filter`: which resources of a type a subject may see, as a query for the store that has them.
 
-No decision is made here. A store that is asked with the query finds all that may be seen; where `exact` is not true it
-may find more, and each find must then be put to an evaluation.
+No decision is made here. The query finds everything that may be seen; unless `exact` is true it may find more, and then
+each result must be evaluated.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Bindin
                 metered=metered,
             )
         except TypeError:
-            # Those that were loaded meanwhile have no limit of that name.
+            # Policies that were loaded meanwhile have no limit with that name.
             if engine.snapshot is snapshot:
                 raise
             continue
-        # Policies that were loaded meanwhile have another world, which the request was not looked at against.
+        # If policies were loaded meanwhile, the request was not checked against their entities.
         if filtered.revision == snapshot.revision:
             return binding.filter(caller, filtered)
 

@@ -22,7 +22,7 @@ def owner(caller: Caller) -> str:
 
 
 def honoured(grant: Grant, context: Mapping[str, Any]) -> Decision:
-    """The decision for a caller with this request context. Where the caller cannot do what it would owe, nothing is
+    """The decision for a caller with this request context. If the caller cannot fulfil what it would owe, nothing is
     done and nothing is charged. Raises RequestError."""
     decision = negotiate(grant.decision, context) if grant.decision.obligations else grant.decision
     if decision.decision != grant.decision.decision:
@@ -31,7 +31,7 @@ def honoured(grant: Grant, context: Mapping[str, Any]) -> Decision:
 
 
 def headers(grant: Grant) -> Headers:
-    """RateLimit, as draft-ietf-httpapi-ratelimit-headers has it, and Retry-After where waiting helps."""
+    """RateLimit, as in draft-ietf-httpapi-ratelimit-headers, and Retry-After if waiting helps."""
     now = time()
     limits = [
         f'"{limit.rule}";r={int(limit.remaining)};t={max(0, ceil(limit.resets_at - now))}' for limit in grant.limits

@@ -40,9 +40,9 @@ from policyengine.settings.guardrail import GuardrailSettings
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
 
-# So many conversations, and requests whose answer is on its way, are remembered; each for so many seconds.
+# The most conversations, and requests that wait for their answer, that are remembered; and for how many seconds.
 CONVERSATIONS, ANSWERS, LIFE, SOON = 10_000, 100_000, 86_400.0, 3_600.0
-# A stream is looked at again and again: so many calls of one answer are decided once.
+# A stream is checked repeatedly: this many calls of one answer are decided only once.
 CALLS = 1_000
 WHO = "user_api_key_user_id"
 
@@ -50,12 +50,12 @@ Asked = Mapping[str, Any]
 
 
 class Blocked(Exception):
-    """The answer to a request that may not go on; the text may be told."""
+    """The answer to a request that may not go on; its text may be shown."""
 
 
 @dataclass
 class _Talk:
-    """A conversation, in which one request at a time is looked at."""
+    """A conversation, which handles one request at a time."""
 
     conversation: Conversation
     asks: Repeated
@@ -100,7 +100,7 @@ class Guardrail:
         return Reply(encode.value_body(verdict), decided, 0)
 
     def _who(self, engine: Engine, asked: Asked, caller: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Whose request it is, as the proxy knows by the key, and the context. Raises Blocked and Forbidden."""
+        """The principal, as the proxy knows it from the key, and the context. Raises Blocked and Forbidden."""
         known = asked.get("request_data")
         if not isinstance(known, Mapping) or type(known.get(WHO)) is not str or not known[WHO]:
             raise Blocked("the key of this request has no user")
@@ -133,7 +133,7 @@ class Guardrail:
                 model_call = self._terms(asked).admit(session, messages_now)
                 if not model_call.allowed:
                     raise Blocked(model_call.reason)
-                # Nobody will say what it used: the estimate stays charged.
+                # The actual use is never reported: the estimate stays charged.
                 model_call.settle(None)
                 messages_now = list(model_call.messages)
         if messages_now != rows:
@@ -160,7 +160,7 @@ class Guardrail:
         return made
 
     def _tools(self, talk: _Talk, asked: Asked) -> dict[str, Any]:
-        """The tools that could be called, where some could not. Raises Blocked where none is left."""
+        """The tools that could be called, if some could not. Raises Blocked if none is left."""
         tools = asked.get("tools") or []
         if not isinstance(tools, list):
             raise Blocked("`tools` must be a list")
@@ -181,7 +181,7 @@ class Guardrail:
         with self._lock:
             opened: _Open | None = self._open.get(key)
         if opened is None:
-            # What its session has seen is not known, and a new one would have seen nothing.
+            # It is unknown what its session has seen, and a new session would have seen nothing.
             raise Blocked("the request that this answers was not decided in this process")
         with opened.talk.lock:
             if "call" in self._settings.decides:
@@ -205,8 +205,8 @@ class Guardrail:
         conversation.decided(id_, call)
 
     def _decided(self, talk: _Talk, name: str, args: Any) -> ToolCall:
-        """The call; where nothing but an approval is missing, with the one that somebody gave for this very call, or
-        with the request for one in its reason."""
+        """The call. If only an approval is missing, it is decided with an approval that was given for exactly this
+        call, or has the request for one in its reason."""
         outcome = ""
 
         def approval(session: Session, asked: ToolCall) -> str | None:
@@ -229,7 +229,7 @@ class Guardrail:
         texts = _texts(asked)
         if not any(texts):
             return {"action": "NONE"}
-        # A value may go on from one text to the next, so that all of them are released as one.
+        # A value may continue in the next text, so all texts are released as one.
         whole: Any = texts if len(texts) > 1 else texts[0]
         released = talk.conversation.session.release(whole, output=self._settings.output)
         decided.append((_about(principal, "release", "Output", "output"), released.decision))
@@ -240,15 +240,15 @@ class Guardrail:
             return {"action": "NONE"}
         if not self._settings.rewrites:
             raise Blocked("parts of what the model said may not be released")
-        # In a stream, what comes next may make a finding of what has come. Of several texts each may go on, and with it
-        # what the next one begins with: all of them are held back until the end.
+        # In a stream, later text may complete a finding in earlier text. If there are several texts, each may still
+        # grow, and a value may continue in the next: all of them are held back until the end.
         held = [len(text) for text in released_texts]
         if len(texts) == 1:
             held[0] -= self._gone(talk, texts[0], released_texts[0])
         return {"action": "GUARDRAIL_INTERVENED", "texts": released_texts, "stream_holdback_chars": held}
 
     def _gone(self, talk: _Talk, text: str, released: str) -> int:
-        """How much of a text that goes on could have left by now."""
+        """How much of an unfinished text could have been released by now."""
 
         def chunks() -> Iterable[str]:
             yield text
@@ -264,7 +264,7 @@ class Guardrail:
 
 
 class _More(Exception):
-    """There may be more of a stream."""
+    """There may be more text in the stream."""
 
 
 def _whose(caller: Caller, principal: Asked) -> str:
@@ -273,7 +273,7 @@ def _whose(caller: Caller, principal: Asked) -> str:
 
 
 def _texts(asked: Asked) -> list[str]:
-    """What there is to look at. Raises Blocked for what is not text, which nobody would look at."""
+    """The texts to check. Raises Blocked for anything that is not text, as it would not be checked."""
     texts = asked.get("texts") or []
     if type(texts) is not list or not all(type(text) is str for text in texts):
         raise Blocked("`texts` must be a list of texts")

@@ -1,4 +1,4 @@
-"""Is the process alive, and which policies answer.
+"""Whether the process is alive, and which policies are in force.
 
 `/healthz`  200 while the process serves at all.
 `/readyz`   503 before the first load; then 200, always, as a broken change never stops the last good policies. After
@@ -41,12 +41,12 @@ def add_routes(app: FastAPI, slot: EngineSlot) -> None:
         everybody = await asyncio.to_thread(slot.sibling.everybody) if slot.sibling is not None else None
         own = own_state(slot.engine)
         readiness = own if everybody is None else of_all(own, everybody)
-        # Paths and names are for those who may know them.
+        # Paths and names are only for callers that may know them.
         return readiness if "admin" in request.scope["caller"].scopes else _public(readiness)
 
 
 def own_state(engine: Engine) -> Readiness:
-    """What one worker says of itself."""
+    """The state of one worker."""
     last = engine.last_reload
     return Readiness(
         status="ready" if last.ok else "degraded",
@@ -57,12 +57,12 @@ def own_state(engine: Engine) -> Readiness:
     )
 
 
-# Of very many one cause is the most likely.
+# If there are very many, they most likely have the same cause.
 MOST_DIAGNOSTICS = 1_000
 
 
 def of_all(own: Readiness, everybody: Everybody) -> Readiness:
-    """What all workers say: one that is not well is what matters."""
+    """The state of all workers together: one that is not well makes it `degraded`."""
     reports = everybody.workers
     missing = max(0, everybody.wanted - sum(each["answers"] for each in reports))
     revisions = {each["revision"] for each in reports}

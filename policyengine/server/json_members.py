@@ -1,4 +1,4 @@
-"""The members of a JSON body, each with what is said where it is not what it has to be. All raise Malformed."""
+"""Readers for the members of a JSON body. All raise Malformed, with a message that names the member."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def number_in(value: Mapping[str, Any], name: str) -> float:
 
 
 def object_in(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A copy; empty where there is none."""
+    """A copy; empty if there is none."""
     member = value.get(name, {})
     if type(member) is not dict:
         raise Malformed(f"`{name}` must be an object")
@@ -40,7 +40,7 @@ def objects_in(value: Mapping[str, Any], name: str) -> list[dict[str, Any]] | No
 
 
 def names_in(value: Mapping[str, Any], name: str) -> list[str]:
-    """Empty where there are none."""
+    """Empty if there are none."""
     names = value.get(name, [])
     if type(names) is not list or not all(type(name) is str for name in names):
         raise Malformed(f"`{name}` must be a list of names")

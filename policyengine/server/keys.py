@@ -1,8 +1,8 @@
 """API keys over HTTP, for administrators: `GET /v1/admin/keys`, `POST /v1/admin/keys`, and below it `rotate`, `revoke`
 and `check`.
 
-The policies of administration decide about the action `admin_keys`. Where the text of a key is shown, they receive its
-scopes as `context.grants`. A caller that is bound to a tenant makes keys of that tenant, and keys of other tenants do
+The policies of administration decide about the action `admin_keys`. If the text of a key is shown, they receive its
+scopes as `context.grants`. A caller that is bound to a tenant makes keys for that tenant, and keys of other tenants do
 not exist for it. The text of a key is in one answer, and in no log line and no event.
 """
 
@@ -49,8 +49,8 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class KeyDesk:
-    """Where keys are made. `keyring` is None for a service that has none: it answers 404. Its questions wait for the
-    store, so that they are asked in threads."""
+    """Manages keys. `keyring` is None for a service without a store of keys, which answers 404. The methods wait for
+    the store, so call them in threads."""
 
     keyring: Keyring | None
     administration: Administration
@@ -153,7 +153,7 @@ class KeyDesk:
         return self.keyring
 
     def _grant(self, caller: Caller, scopes: frozenset[Scope]) -> None:
-        """Whether the caller may be shown a text that opens this. Raises RequestError."""
+        """Checks that the caller may see the text of a key with these scopes. Raises RequestError."""
         decision = self.administration.decide(caller, ACTION, grants=scopes)
         if not decision.allowed:
             raise RequestError(403, "; ".join(decision.reasons) or "the caller may not make a key with these scopes")
@@ -164,7 +164,7 @@ class KeyDesk:
             changed = ring.store.change(change)
         except KeyStoreError:
             raise _away() from None
-        # This process knows at once, and every other within a second.
+        # This process knows at once, and all others within a second.
         ring.refresh()
         return changed
 
@@ -198,7 +198,7 @@ def _read(model: type[M], body: bytes) -> M:
         return model.model_validate(read.json_object(body))
     except ValidationError as error:
         wrong: Any = error.errors(include_input=False, include_url=False)[0]
-        # A member that is not known has a name of the caller's own: it is not repeated.
+        # The name of an unknown member comes from the caller, so it is not repeated.
         if wrong["type"] == "extra_forbidden":
             raise Malformed(f"unknown member; known are {', '.join(sorted(model.model_fields))}") from None
         raise Malformed(f"`{wrong['loc'][0]}`: {wrong['msg'].lower()}") from None

@@ -19,7 +19,7 @@ from policyengine.server.pipeline import ACCESS_TASK, OTHER, Incoming
 from policyengine.server.rate_limits import RateLimits
 from policyengine.settings.model import Limits
 
-# The scope of each endpoint, by its name. One that is listed nowhere is for administrators: none is open by mistake.
+# The scope of each endpoint, by its name. An unlisted endpoint is for administrators, so that none is open by mistake.
 SCOPE_OF: Mapping[str, Scope] = {
     "evaluation": "decide",
     "evaluations": "decide",
@@ -33,26 +33,26 @@ SCOPE_OF: Mapping[str, Scope] = {
     **dict.fromkeys(("authorize", "authorizations", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
     "guardrail": "authorize",
 }
-# What administers the service, and the action that its policies decide about.
+# The endpoints that administer the service, and the action that its policies decide about.
 ADMIN_OF: Mapping[str, str] = {
     "prometheus": "admin_metrics",
     "reload": "admin_reload",
     **dict.fromkeys(("keys", "keys_create", "keys_rotate", "keys_revoke", "keys_check"), "admin_keys"),
     **dict.fromkeys(("approvals", "approvals_task"), "approve"),
     **dict.fromkeys(("block", "unblock", "blocks", "void"), "admin_other"),
-    # Of its own tenant, for a caller that is bound to one.
+    # A caller that is bound to a tenant administers only that tenant.
     **dict.fromkeys(("usage", "usage_changes", "usage_reset", "usage_credit", "usage_raise"), "admin_usage"),
 }
 OTHER_ADMIN = "admin_other"
-# What the service says of itself, and of no request or tenant, to whoever may ask anything at all.
+# What the service says of itself, and not of a request or a tenant, to every caller.
 FOR_ALL = frozenset(
     {HEALTH, SIGN_IN, "jwks", "readyz", "metadata", "openapi", "custom_swagger_ui_html", "swagger_ui_redirect", OTHER}
 )
 
 
 class LimitStep:
-    """The step of one process. `meter` is what it counts for itself, `rates` what it counts with others; None where
-    callers may ask as often as they like."""
+    """The step of one process. `meter` counts in this process, `rates` counts across processes; None if callers may ask
+    as often as they like."""
 
     def __init__(self, limits: Limits, administration: Administration, rates: RateLimits | None = None) -> None:
         self.administration = administration
@@ -67,7 +67,7 @@ class LimitStep:
         return await self.rates.refusal(caller, principal_of(caller), name)
 
     def refuses(self, caller: Caller, name: str) -> Refusal | None:
-        """As far as this process knows by itself."""
+        """Refuses by the counts of this process alone."""
         if name == HEALTH:
             return None
         if name in SCOPE_OF:
@@ -79,7 +79,7 @@ class LimitStep:
                 scope: Scope = "approve" if ADMIN_OF.get(name) == "approve" else "admin"
                 return Refusal(403, "; ".join(decision.reasons)) if decision.reasons else _without(scope)
         if name == SIGN_IN:
-            # It has no caller yet, and nobody is to use up what others sign in with.
+            # It has no caller yet, and nobody must be able to use up the attempts of others to sign in.
             return None
         if self.meter is not None:
             wait = self.meter.take(caller.label, time.monotonic())

@@ -47,19 +47,19 @@ def _limit(name: str, default: float) -> float:
 
 # Headers of one request: how many, and how many bytes of them and the path together.
 MAX_HEADERS, MAX_HEADER_BYTES = int(_limit("headers", 100)), int(_limit("header_bytes", 65_536))
-# The number of open files that are left to the service itself, whatever connections there are.
+# The number of open files that are reserved for the service itself.
 OWN_FILES = 128
 MOST_CONNECTIONS = 4_096
 _ALWAYS = "/healthz"
 _EVENTS = b"text/event-stream"
-# What a request has that is more than a question.
+# The headers of a request that is more than a plain question.
 _UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
-# Bodies of more digits of bytes are not short ones.
+# A body whose length has more digits is not short.
 _DIGITS = 6
 
 
 class _At(Enum):
-    """What a connection is doing; the first three states have a time limit."""
+    """The state of a connection; the first three states have a time limit."""
 
     HEADERS = 1
     BODY = 2
@@ -68,7 +68,7 @@ class _At(Enum):
 
 
 def _most_connections() -> int:
-    """The limit of open files, less some spare."""
+    """The limit of open files, less a reserve."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -95,16 +95,16 @@ class Listener(HttpToolsProtocol):
     # Of all connections of this process.
     heads, turn = AnswerHeads(), Turn()
     _extensions: dict[str, Any] | None = None
-    # What to say to a request that is refused as it is read.
+    # The refusal of a request, if it is refused while it is read.
     _refusal: tuple[int, str] | None = None
     _unread: asyncio.TimerHandle | None = None
     _size = 0
     _is_stream = False
-    # Of a body that is not kept, and refused before it comes where it is too long.
+    # Whether the body is too long to be kept; if it exceeds the limit, it is refused before it arrives.
     _is_long = False
     # A request that waits for its peer to read the answer to the one before: until then it takes nobody's place.
     _held: tuple[Any, Any] | None = None
-    # What it is at, and what the deadline is for.
+    # The current state, which the deadline is for.
     _at: _At = _At.HEADERS
     _timed: _At | None = None
     # What can be answered directly, by path; what is being read of it; and whether this one may be, as of what is read
@@ -112,7 +112,7 @@ class Listener(HttpToolsProtocol):
     _questions: Mapping[bytes, Question] = MappingProxyType({})
     _direct: Question | None = None
     _is_first = True
-    # What answers a request that has had its turn.
+    # The application that answers a request once it has had its turn.
     _settled: Any = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -121,7 +121,7 @@ class Listener(HttpToolsProtocol):
         self._deadline = Deadline(self.loop, self._late)
         self._found: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
-        # Whatever is put around the pipeline has to be gone through.
+        # Applications around the pipeline must not be bypassed.
         is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
         if isinstance(self.app, Pipeline) and not is_logged and not self.root_path:
             self._pipeline = self.app
@@ -151,13 +151,13 @@ class Listener(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         self._is_first = True
-        # A lost connection has none any more.
+        # A lost connection has none.
         while getattr(self, "parser", None) is not None and not self.transport.is_closing():
             try:
                 self.parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as offer:
-                # An offer to speak something else may be passed over (RFC 9110, 7.8): what follows is HTTP/1.1.
+                # An offer of another protocol may be ignored (RFC 9110, 7.8): what follows is HTTP/1.1.
                 data = data[offer.args[0] :]
                 self._pass_over()
             except httptools.HttpParserError:
@@ -205,7 +205,7 @@ class Listener(HttpToolsProtocol):
             elif name == b"transfer-encoding":
                 codings.append(value.strip().lower())
             elif name == b"content-type" and value.startswith(_EVENTS):
-                # Elsewhere nobody reads one.
+                # Other endpoints do not read one.
                 self._is_stream = RELEASE.encode() in self.url
             elif name == b"content-length" and len(value) > _DIGITS:
                 self._is_long = int(value) > MOST_KEPT
@@ -228,7 +228,7 @@ class Listener(HttpToolsProtocol):
         question = self._direct
         if question is None:
             if self.parser.should_upgrade() and self._framing():
-                # The parser takes it that there is no body, which is still to come.
+                # The parser assumes that there is no body, but it is still to come.
                 return
             self._at = _At.ANSWER
             super().on_message_complete()
@@ -247,7 +247,7 @@ class Listener(HttpToolsProtocol):
         super().on_message_complete()
 
     def shutdown(self) -> None:
-        """Called as the service ends. A request that is being read is still answered."""
+        """Called when the service ends. A request that is being read is still answered."""
         if self._direct is not None:
             self._direct = None
             self._begin_cycle()
@@ -274,7 +274,7 @@ class Listener(HttpToolsProtocol):
         )
 
     def _ask(self, question: Question, body: bytes) -> Any:
-        """Answers it, or gives the application that does."""
+        """Answers the question, or returns the application that does."""
         began, now = self.turn.began(self.loop), monotonic()
         if self.backlog.refuses(now - began, now):
             return overloaded
@@ -289,7 +289,7 @@ class Listener(HttpToolsProtocol):
         return None
 
     def _begin_cycle(self) -> None:
-        """Turns what has been read of a request into a request cycle of uvicorn."""
+        """Turns the part of a request that has been read into a request cycle of uvicorn."""
         url, read = self.url, self.headers
         super().on_message_begin()
         self.url = url
@@ -352,7 +352,7 @@ class Listener(HttpToolsProtocol):
         return [each for each in self.headers if each[0] in (b"content-length", b"transfer-encoding")]
 
     def _pass_over(self) -> None:
-        """After an offer the parser reads no further, so another one does, from the body on."""
+        """After an offer of another protocol the parser stops, so a new one reads on, starting at the body."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         framing = self._framing()
@@ -369,7 +369,7 @@ class Listener(HttpToolsProtocol):
             self._fail(431, f"path and headers have more than {MAX_HEADER_BYTES} bytes")
 
     def _time(self) -> None:
-        """So long, from now on, for what it is at; no longer than it takes for an answer."""
+        """Sets the time limit of the current state; there is none while an answer is being made."""
         self._timed = self._at
         if self._at is _At.HEADERS:
             self._deadline.move(self.header_seconds)

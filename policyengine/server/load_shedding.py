@@ -10,15 +10,15 @@ later than in a busy process. Shedding ends with a window in which nothing was r
 from __future__ import annotations
 
 WINDOW = 0.025  # seconds
-# So many windows in a row; and a window lasts until there were so many requests.
+# The number of bad windows in a row; and the least number of requests in a window.
 ROW, LEAST = 2, 10
 # One of so many is many.
 SHARE = 4
-# Where there is too much to do, a request waits for so many others; it has waited as long before it was read.
+# Under overload a request waits for this many others; it has waited as long before it was read.
 QUEUE = 5
-# Nobody is refused who has waited for less, in seconds.
+# A request that has waited for less, in seconds, is never refused.
 LITTLE = 0.002
-# How much of what is known of the work of one request is what the last one took.
+# The weight of the last request in the average time of one.
 _LAST = 0.1
 
 
@@ -44,7 +44,7 @@ class Backlog:
         self._late += waited > max(self.most, 2 * QUEUE * self._work)
         took = now - self._before
         if 0 < took <= waited:
-            # It was there when the one before began, so that it had to wait for that one.
+            # It was there when the one before began, so it had to wait for that one.
             self._work += _LAST * (took - self._work)
         refused = self.is_shedding and waited > max(QUEUE * self._work, LITTLE)
         self._before = float("inf") if refused else now
@@ -52,14 +52,14 @@ class Backlog:
         return refused
 
     def full(self, now: float) -> None:
-        """One was refused as there was no room at all."""
+        """Notes that a request was refused because there was no room at all."""
         self._look(now)
         self._total += 1
         self._late += 1
         self._refused += 1
 
     def _look(self, now: float) -> None:
-        """Begins another window where one has ended: after its time, with enough requests; or as nobody asked."""
+        """Begins a new window if one has ended: after its time and with enough requests, or because there were none."""
         is_idle = now - self._seen > max(WINDOW, 4 * self._work)
         self._seen = now
         if not is_idle and (now < self._end or self._total < LEAST):

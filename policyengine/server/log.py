@@ -22,7 +22,7 @@ from policyengine.state.reloads import Reload
 Level = Literal["debug", "info", "warning", "error"]
 
 log = structlog.get_logger("policyengine.server")
-# Where all lines go: what cannot be written fails nothing.
+# All lines go here; a line that cannot be written fails nothing.
 output = FailsafeStream(lambda: sys.stderr)
 
 
@@ -57,7 +57,7 @@ def configure(form: Literal["json", "console"], level: Level) -> None:
         logger.handlers.clear()
         logger.propagate = True
     # A line for each request costs more than the decision in it, and says less than the decision's own line. uvicorn
-    # puts the line together for any logger that has handlers, whatever its level.
+    # formats the line for any logger that has handlers, whatever its level.
     logging.getLogger("uvicorn.access").propagate = level == "debug"
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
@@ -112,7 +112,7 @@ def reloaded(reload: Reload) -> None:
 
 
 def _trial(trial: Trial) -> str:
-    """What a rule that is tried would have done, in a word."""
+    """What a rule on trial would have done, in a word."""
     if trial.error is not None:
         return f"{trial.rule}: {trial.error.code}"
     return f"{trial.rule}: {trial.decision if trial.changes else 'nothing'}"

@@ -1,4 +1,4 @@
-"""When a turn of the event loop began, for whoever is served in the order in which things came."""
+"""When a turn of the event loop began, so that requests can be served in the order of arrival."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import monotonic
 
 
 class Turn:
-    """The turn in which something is read from connections. Whatever is read in it was there when it began."""
+    """The turn in which connections are read. Everything that is read in it was there when it began."""
 
     __slots__ = ("_began", "_loop")
 
@@ -16,7 +16,7 @@ class Turn:
         self._loop: AbstractEventLoop | None = None
 
     def began(self, loop: AbstractEventLoop) -> float:
-        """Its beginning, by the first who asks."""
+        """When it began; the first caller in a turn sets it."""
         if self._loop is not loop:
             self._loop, self._began = loop, monotonic()
             loop.call_soon(self._over)

@@ -1,7 +1,7 @@
 """The PDP's metadata (AuthZEN 1.0, "Policy Decision Point Metadata") at its well-known place.
 
-`policy_decision_point` must be the URL that the client used, or the client rejects the document; behind a proxy, say it
-with POLICYENGINE_PUBLIC_URL.
+`policy_decision_point` must be the URL that the client used, or the client rejects the document; behind a proxy, set
+POLICYENGINE_PUBLIC_URL.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_routes(app: FastAPI, slot: EngineSlot, public_url: str | None, desk: Acc
     async def metadata(request: Request, response: Response) -> Metadata:
         base = public_url or f"{request.url.scheme}://{request.url.netloc}"
         engine = slot.ready()
-        # A reload may change the obligations, so that nobody should keep this for long.
+        # A reload may change the obligations, so clients should not cache this for long.
         response.headers["Cache-Control"] = "max-age=60"
         return Metadata(
             policy_decision_point=base,

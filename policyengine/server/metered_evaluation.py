@@ -1,6 +1,6 @@
 """The evaluation endpoints of a service that meters: every evaluation is an authorize, settled at its estimate.
 
-Gateways that know nothing of limits have them so, unchanged. What is owed, refused and misspelt is as in
+So limits also work for gateways that do not know of them. Obligations, refusals and misspelt members are handled as in
 `evaluation.py`.
 """
 
@@ -31,7 +31,7 @@ from policyengine.state.authorize import APPROVAL
 from policyengine.state.grant import Grant, SettleError, grant_json
 from policyengine.state.store import StoreError
 
-# A lease is settled at once. One that could not be ends soon, and what it holds in flight with it.
+# A lease is settled at once. If that fails, it ends soon, and so does what it holds in flight.
 LEASE = 10.0
 
 
@@ -48,7 +48,7 @@ def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, d
 def evaluate_batch(
     engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: AccessHints, max_batch: int
 ) -> Answer | Reply:
-    """The Access Evaluations API. Every item is charged for itself, equal ones too. Raises Malformed and
+    """The Access Evaluations API. Every item is charged separately, equal ones too. Raises Malformed and
     RequestError."""
     try:
         value = binding.silent(caller, read.json_object(body))
@@ -107,7 +107,7 @@ def _answer_one(
     decision = grants.honoured(grant, context)
     if decision.decision == "allow":
         _settled(grant)
-    # They have been metered: nobody else need do it.
+    # They have been metered, so the caller need not do it.
     answer = encode.decision_value(replace(decision, limits=()))
     answer["context"] |= _limits_json(grant) | denials.of_grant(grant, engine, at)
     return Reply(encode.value_body(answer), ((asked, decision),), 0, grants.headers(grant), grants.status(grant))
@@ -123,7 +123,7 @@ def _settled(grant: Grant) -> None:
 
 
 def _limits_json(grant: Grant) -> dict[str, Any]:
-    """What the limits say; there is nothing left to settle."""
+    """The state of the limits; there is nothing left to settle."""
     return {name: value for name, value in grant_json(grant).items() if name != "reservation"}
 
 

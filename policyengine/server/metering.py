@@ -1,7 +1,7 @@
-"""Whether anybody meters what an evaluation is about.
+"""Checks that the limits of an evaluation are metered.
 
-An evaluation charges nothing. Where a limit applies it is a denial, with the reason `metering_required`, unless the
-caller says in `context.metered_limits` that it meters that limit: `true` for all, or their names.
+An evaluation charges nothing. If a limit applies, it is a denial with the reason `metering_required`, unless the caller
+says in `context.metered_limits` that it meters that limit: `true` for all, or their names.
 """
 
 from __future__ import annotations
@@ -55,6 +55,6 @@ def _unmetered(decision: Decision, missing: frozenset[str]) -> Decision:
     return denial
 
 
-# The engine gives the same decision object for the same outcome. By identity, with the decision itself, so that an
-# identity is not used again while its denial is kept.
+# The engine returns the same decision object for the same outcome. By identity, with the decision itself, so that an
+# identity is not reused while its denial is kept.
 _denials: BoundedCache[int, tuple[Decision, frozenset[str], Decision]] = BoundedCache(4096)

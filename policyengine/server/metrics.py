@@ -1,4 +1,4 @@
-"""What the process has done, counted for Prometheus.
+"""Counts of what the process has done, for Prometheus.
 
 The counts are plain integers that the event loop alone writes: the client library's own counters lock and look up
 labels each time, which costs more than a decision. Each worker process counts for itself, and
@@ -28,7 +28,7 @@ _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
 
 
-# What is not as it should be, and since when.
+# What is wrong, and since when.
 Degraded = Callable[[], Mapping[str, datetime]]
 
 
@@ -58,7 +58,7 @@ class Tally:
     def __init__(self) -> None:
         self.endpoints: dict[str, Requests] = {}
         self.answers = {"allow": 0, "deny": 0, "error": 0}
-        # By rule and what would have come of it. There are as many as there are rules.
+        # By rule and outcome; bounded by the number of rules.
         self.tried = Counter[tuple[str, str]]()
         self.reloads = {"ok": 0, "failed": 0}
         self.refusals = {"absent": 0, "refused": 0, "throttled": 0}
@@ -81,7 +81,7 @@ class Tally:
             self.answers["error"] += failed
 
     def decided_plainly(self, allowed: int, count: int) -> None:
-        """So many decisions of which nothing else is counted, and how many of them are allows."""
+        """Counts decisions with nothing else to count, and how many of them are allows."""
         self.answers["allow"] += allowed
         self.answers["deny"] += count - allowed
 

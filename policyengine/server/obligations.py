@@ -23,8 +23,8 @@ def wire_type(type_: str) -> str:
 
 
 def wire_types(types: Iterable[str]) -> list[str]:
-    """The names of these obligation types, sorted: what the metadata advertises. A type that the profile has no name
-    for is there by its own name, beside `custom`."""
+    """The names of these obligation types, sorted, as the metadata advertises them. A type without a name in the
+    profile is listed by its own name, in addition to `custom`."""
     return sorted({name for each in types for name in (wire_type(each), _PROFILE.get(each, each))})
 
 
@@ -39,9 +39,9 @@ def wire_obligation(obligation: Obligation) -> dict[str, Any]:
 def negotiate(decision: Decision, context: Mapping[str, Any]) -> Decision:
     """The decision for a caller with this request context: an allow that owes what the caller cannot do is a deny.
 
-    A caller names an obligation as the policies do, or as the profile does; `custom` is every one that the profile has
-    no name for. The obligations stay, as the caller must do those it can. A caller that says nothing gets the decision
-    as it is.
+    A caller names an obligation as the policies do, or as the profile does; `custom` means every type without a name in
+    the profile. The obligations stay, as the caller must fulfil those it can. A caller that says nothing gets the
+    decision unchanged.
     """
     if decision.decision != "allow" or not decision.obligations or "supported_obligations" not in context:
         return decision

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows of its own routes, and the contract, whose questions are not routes."""
+"""The OpenAPI document: FastAPI's description of its own routes, and the contract, whose questions are not routes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _SEAL = 16
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a page starts: after this result, or (None) at the first. `limit` is None where the caller names none."""
+    """Where a page starts: after this result, or (None) at the first. `limit` is None if the caller names none."""
 
     after: str | None
     limit: int | None
@@ -33,7 +33,7 @@ class PageTokens:
         self._key = key.encode()
 
     def make(self, search: Any, revision: str, start: Start) -> str:
-        """The token for the page that starts there. `search` is the whole of what was asked for, as plain JSON."""
+        """The token for the page that starts there. `search` is the whole search request, as plain JSON."""
         payload = json.dumps([revision, _digest(search), start.limit, start.after], separators=(",", ":")).encode()
         return urlsafe_b64encode(self._seal(payload) + payload).decode()
 
@@ -44,7 +44,7 @@ class PageTokens:
         except ValueError:
             data = b""
         seal, payload = data[:_SEAL], data[_SEAL:]
-        # The text must be the one that was given out: base64 reads some others as the same bytes.
+        # The text must be exactly the issued one: base64 decodes some other texts to the same bytes.
         if not hmac.compare_digest(seal, self._seal(payload)) or urlsafe_b64encode(data).decode() != token:
             raise Malformed("`page.token` was not issued by this service; search again without it")
         of_revision, digest, limit, after = json.loads(payload)

@@ -72,7 +72,7 @@ class Reply:
 
 
 Handler = Callable[..., Answer | Slices | Reply]
-# Answers a stream of events with one, and says what was decided about it. The last is told what to do in a thread.
+# Answers a stream of events with one, and returns the decisions about it. The last argument runs work in a thread.
 Streamer = Callable[
     [Engine, Caller, Receive, Send, bytes, str, Callable[[Callable[[], Any]], Awaitable[Any]]],
     Awaitable[Sequence[Decided]],
@@ -103,9 +103,9 @@ class Peer:
 Headers = Mapping[bytes, bytes]
 Authenticate = Callable[[Incoming], Awaitable[Caller | Refusal]]
 Limit = Callable[[Caller, Incoming], Awaitable[Refusal | None]]
-# As `Authenticate`, of one who is known without waiting; None, and nothing has happened, where that is to be found out.
+# Like `Authenticate`, for a caller that is known without waiting; otherwise None, and nothing has happened.
 Known = Callable[[Peer, Headers], Caller | None]
-# As `Limit`, without waiting; it receives the name of the endpoint.
+# Like `Limit`, without waiting; it receives the name of the endpoint.
 Refuses = Callable[[Caller, str], Refusal | None]
 
 
@@ -205,12 +205,12 @@ class Pipeline:
             path = path.removeprefix(root)
         question = self.questions.get(path) or self.family(path)
         if scope["method"] == "GET" and path in self.names:
-            question = None  # what is asked for there, and not said to it
+            question = None  # a GET reads what is at this path, and is for another route
         name = question.name if question is not None else self.names.get(path) or _named(path)
         await self._go_on(_Request(question, name, headers, self._identify(headers), started), scope, receive, send)
 
     def direct_questions(self) -> Mapping[bytes, Question]:
-        """What `directly` can be asked, by path."""
+        """The questions that `directly` can answer, by path."""
         questions = self.questions.items() if self.steps.is_direct else ()
         return {path.encode("ascii"): each for path, each in questions if each.direct is not None}
 
@@ -256,7 +256,7 @@ class Pipeline:
             self._record(name, caller, identifier, decided, started)
 
     async def _go_on(self, request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """The steps that are still to be taken."""
+        """Takes the remaining steps."""
         question, name, headers = request.question, request.name, request.headers
         identifier, started = request.identifier, request.started
         more: Sequence[tuple[bytes, bytes]] = ()

@@ -27,7 +27,7 @@ from policyengine.state.stores.memory import Memory
 from policyengine.steps import run_async
 
 ASK = "ask"
-# Nothing is settled: what was counted stays counted, and what is kept of one request need not be kept for long.
+# Nothing is settled: what was counted stays counted, and the record of one request need not be kept for long.
 _LEASE = 1.0
 _AWAY = Refusal(503, "the limits are unavailable at the moment", ((b"retry-after", b"5"),))
 

@@ -1,4 +1,4 @@
-"""What remains of a request: one record for each answered decision."""
+"""The records of a request: one for each answered decision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Decided = tuple[DecideArguments, Decision]
 
 @dataclass(frozen=True, slots=True)
 class DirectAnswer:
-    """The body of a 200, what was asked and decided, and how many of the decisions are allows."""
+    """The body of a 200, the requests and their decisions, and how many of the decisions are allows."""
 
     body: bytes
     asked: Sequence[Parts]

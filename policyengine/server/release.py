@@ -1,9 +1,9 @@
-"""The endpoints that look at texts: release and admission, whole, and giving tokenized values back.
+"""The endpoints for texts: release and admission of whole texts, and restoring tokenized values.
 
 A request is that of an evaluation without action and resource. `POST /v1/release` has `text`, or `json` for a value,
 and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, and `model`. Both may have `session` and
-`fulfilled`. The answer's `released` is the decision once all that it orders has been done: what may go on is beside it.
-`?status=403` asks for that status where nothing may.
+`fulfilled`. The answer's `released` is the decision once all obligations have been carried out; the text that may go on
+is beside it. `?status=403` asks for that status if nothing may.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) ->
 
 
 def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> dict[str, Any]:
-    """The arguments of `Engine.release` and `release_stream`, but for the text. Raises Malformed, Misspelt and
+    """The arguments of `Engine.release` and `release_stream`, except the text. Raises Malformed, Misspelt and
     RequestError."""
     output = object_in(value, "output")
     resource = {"type": "Output", "id": str(output.pop("id", "output")), "properties": output}
@@ -62,7 +62,7 @@ def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, bind
         "sources": objects_in(value, "sources"),
         "expected": _expected(value),
         "session": text_in(value, "session"),
-        # Whoever chooses ids could choose a session that has seen nothing.
+        # A caller that chooses ids could choose a session that has seen nothing.
         "opens": False,
         "fulfilled": names_in(value, "fulfilled"),
     }
@@ -120,7 +120,8 @@ def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding)
 
 
 def told(released: Released, name: str) -> dict[str, Any]:
-    """What is said of a text: what may go on as `name`, the decision, and what was found, without any value."""
+    """The answer about a text: the text that may go on, as `name`, the decision, and the findings, without any
+    value."""
     answer = encode.decision_value(released.decision)
     answer["released"] = released.allowed
     if released.allowed:
@@ -148,7 +149,7 @@ def told(released: Released, name: str) -> dict[str, Any]:
 
 def _reply(released: Released, asked: Any, name: str) -> Reply:
     body = encode.body_in_parts(told(released, name))
-    # The record of a decision names what it is about, and has nothing else of it.
+    # The record of a decision has the resource's type and id, and nothing else of it.
     about = {
         **asked,
         "resource": {part: asked["resource"].get(part, "output") for part in ("type", "id")},
@@ -159,8 +160,8 @@ def _reply(released: Released, asked: Any, name: str) -> Reply:
 
 
 def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
-    """What became of a text, for a gateway that does not read the body: whether it may go on, and how many findings of
-    which kinds there are."""
+    """The result in headers, for a gateway that does not read the body: whether the text may go on, and the number of
+    findings of each kind."""
     kinds = kinds_and_counts(released.findings)
     went = b"true" if released.allowed else b"false"
     findings = ((b"x-policyengine-findings", kinds.encode("ascii", "replace")),) if kinds else ()

@@ -31,16 +31,16 @@ from policyengine.server.record import Decided
 from policyengine.server.release import asked_to_release, told
 
 DONE = "[DONE]"
-# A chunk has at most so many bytes: looking at one holds nobody else up.
+# The most bytes of a chunk, so that checking one delays no other request.
 LONGEST_CHUNK = 65_536
-# What is longer is looked at in a thread.
+# A longer text is checked in a thread.
 SHORT_CHUNK = 256
 # Does something in a thread.
 Look = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class TooLong(Exception):
-    """A stream that takes longer than any may."""
+    """A stream that takes longer than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ServerSentEvent:
 
 
 async def events(receive: Receive, limit: int) -> AsyncIterator[ServerSentEvent]:
-    """The events of a body: the first of at most `limit` bytes, each other of `LONGEST_CHUNK`. Raises RequestError,
+    """The events of a body: the first has at most `limit` bytes, each other `LONGEST_CHUNK`. Raises RequestError,
     Malformed and Disconnected."""
     held = bytearray()
     name = ""
@@ -65,7 +65,7 @@ async def events(receive: Receive, limit: int) -> AsyncIterator[ServerSentEvent]
         more = message.get("more_body", False)
         held += body if more else body + b"\n\n"
         if more and b"\n" not in body:
-            # A line that comes byte by byte is gone through once.
+            # A line that arrives byte by byte is searched only once.
             if len(held) + size > limit:
                 raise too_large(limit)
             continue
@@ -111,8 +111,8 @@ async def release_events(
     limit: int,
     seconds: float = 600.0,
 ) -> Sequence[Decided]:
-    """Answers; returns the decision that was made. `look` is where texts are looked at. Raises Malformed and
-    RequestError as long as nothing was sent, and Disconnected."""
+    """Answers, and returns the decision. `look` runs the checks of texts. Raises Malformed and RequestError as long as
+    nothing was sent, and Disconnected."""
     until = monotonic() + seconds
 
     async def in_time() -> Any:
@@ -151,7 +151,7 @@ async def release_events(
     async def elsewhere(waits: bool, work: Callable[[], Any]) -> Any:
         if waits or size > SHORT_CHUNK:
             return await look(work)
-        # Many that came together are many turns.
+        # Many events that arrive together take many turns.
         await asyncio.sleep(0)
         return work()
 
@@ -174,7 +174,7 @@ async def release_events(
     except Disconnected:
         raise
     except TooLong:
-        # It held a place that others wait for.
+        # It occupied a place that others wait for.
         if not answer.begun:
             raise RequestError(408, why) from None
         await answer.end("not_released", json.dumps({"released": False, "context": {"summary": why}}))
@@ -199,8 +199,8 @@ def _decided(asked: dict[str, Any], released: Released) -> Sequence[Decided]:
 
 
 def _account(released: Released) -> str:
-    """What is said at the end: all but the text, which has gone, and in `found` how much was found of each kind, as the
-    headers of an answer say it that has no events."""
+    """The last event: everything except the text, which has been sent, and in `found` the number of findings of each
+    kind, as in the headers of an answer without events."""
     answer = {name: part for name, part in told(released, "text").items() if name != "text"}
     answer["found"] = dict(Counter(finding.kind for finding in released.findings))
     return json.dumps(answer, default=list)
@@ -217,7 +217,7 @@ def _chunk(data: str) -> Any:
 
 
 class _Answer:
-    """The events of an answer. It begins with the first, so that a refusal before it has a status of its own."""
+    """The events of an answer. It begins with the first event, so that an earlier refusal has a status of its own."""
 
     def __init__(self, send: Send, request_id: bytes, scheme: str) -> None:
         self._send = send

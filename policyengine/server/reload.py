@@ -1,7 +1,7 @@
 """`POST /v1/admin/reload`: the policies and entities are read again, now, for administrators.
 
-What is broken changes nothing: the last good policies go on answering, and the answer says what is wrong. Of several
-worker processes all read again, and swap on one signal.
+Broken policies change nothing: the last good ones stay in force, and the answer says what is wrong. With several worker
+processes, all read again, and swap on one signal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from policyengine.workers.protocol import time_of
 def reload(
     engine: Engine, body: bytes, caller: Caller, *, gate_tests: bool, on_reload: Callable[[Reload], None]
 ) -> Answer:
-    """As `/readyz` has it. `on_reload` hears of the attempt. Raises Malformed."""
+    """The same answer as `/readyz`. `on_reload` is called with the attempt. Raises Malformed."""
     if body.strip() and read.json_object(body):
         raise Malformed("a reload takes no members: leave the body empty")
     reloaded = engine.reload(gate_tests=gate_tests)

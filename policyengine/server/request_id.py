@@ -1,4 +1,4 @@
-"""Every response carries an X-Request-ID, the caller's own where it sent a usable one.
+"""Every response has an X-Request-ID: the caller's own, if it sent a usable one.
 
 AuthZEN 1.0, "Request Identification": an identifier that came with the request is returned unchanged. Usable is
 printable ASCII of at most 200 characters; anything else could forge log lines, and is replaced.
@@ -15,7 +15,7 @@ _USABLE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
 def first(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The headers by name, of several with one name the first."""
+    """The headers by name; if several have the same name, the first."""
     by_name = dict(headers)
     return by_name if len(by_name) == len(headers) else dict(reversed(headers))
 

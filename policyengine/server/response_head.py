@@ -11,7 +11,7 @@ from policyengine.server.security_headers import headers
 
 
 class AnswerHeads:
-    """Those of one process. The list of headers that the server adds is another one whenever they change."""
+    """The heads of one process. Whenever the headers that the server adds change, their list is a new object."""
 
     def __init__(self) -> None:
         self._of: dict[str, tuple[Sequence[tuple[bytes, bytes]], bytes, bytes]] = {}

@@ -26,8 +26,8 @@ from policyengine.server.pipeline import Answer
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """Answers the searches for one kind of thing. No page has more than `max_page` results. `authorizes` is whether
-    evaluations are charged, so that no limit keeps them from being an allow as such."""
+    """Answers the searches for one kind of thing. No page has more than `max_page` results. `authorizes` says whether
+    evaluations are charged; then a limit does not make them a denial."""
 
     sought: Sought
     tokens: PageTokens
@@ -40,7 +40,7 @@ class Searches:
         value = self.binding.silent(caller, read.json_object(body), principal_is_sought=self.sought == "subject")
         snapshot = engine.snapshot
         asked = self.binding.asked(caller, snapshot, read.search(value, self.sought), self.sought)
-        # A token is of use to those only who are told the same.
+        # A token is valid only for callers with the same binding.
         question = [*asked.question, caller.kind, caller.id, caller.tenant]
         start = self._start(asked, question, snapshot.revision)
         size = self.max_page if start.limit is None else min(start.limit, self.max_page)
@@ -64,14 +64,14 @@ class Searches:
         raise Malformed("`page.limit` must stay the same")
 
     def _next(self, question: list[Any], revision: str, start: Start, page: list[str]) -> str:
-        # A page of nothing leads to one of a size that may still be named.
+        # After an empty page (limit 0), the next request may still choose a limit.
         following = Start(page[-1], start.limit) if page else Start(start.after, None)
         return self.tokens.make(question, revision, following)
 
 
 def _found(snapshot: Snapshot, asked: Search, authorizes: bool, after: str | None, limit: int) -> list[str]:
     """The ids, or names of actions."""
-    # As an evaluation has it: what a limit applies to is not allowed, unless it is metered.
+    # As in an evaluation: a request that a limit applies to is not allowed, unless it is metered.
     limits = snapshot.evaluator.limits
     met = limits if authorizes else declared(asked.context, limits)
     if asked.sought == "action":

@@ -32,7 +32,7 @@ def headers(scheme: str) -> Headers:
 
 
 def added(present: Headers, scheme: str) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer that has some already, which stay as they are."""
+    """The headers to add to an answer; headers that it already has stay unchanged."""
     headers_by_name = dict(present)
     more = [each for each in headers(scheme) if each[0] not in headers_by_name]
     if headers_by_name.get(b"content-type", b"").startswith(b"text/html"):

@@ -18,7 +18,7 @@ class Waiting(Protocol):
 
 
 class UnreadAnswers:
-    """In the order in which they began to wait."""
+    """The answers, in the order in which they began to wait."""
 
     def __init__(self, most: int = MOST_UNREAD) -> None:
         self.most = most
@@ -26,7 +26,7 @@ class UnreadAnswers:
         self._sizes: dict[Waiting, int] = {}
 
     def waits(self, transport: Waiting) -> None:
-        """Its peer reads no longer."""
+        """Called when the peer has stopped reading."""
         self.over(transport)
         self._sizes[transport] = size = transport.get_write_buffer_size()
         self.total += size
@@ -36,5 +36,5 @@ class UnreadAnswers:
             first.abort()
 
     def over(self, transport: Waiting) -> None:
-        """Its peer reads again, or is gone."""
+        """Called when the peer reads again, or is gone."""
         self.total -= self._sizes.pop(transport, 0)

@@ -63,7 +63,7 @@ def add_routes(app: FastAPI, slot: EngineSlot) -> None:
     # In threads of their own: they wait for the store.
     @app.get(endpoints.USAGE, tags=["operation"], summary="What limits have counted", name="usage")
     def usage(request: Request) -> Response:
-        """By meter; with `by` added up by what it names: `tenant,day`. `rule`, `tenant`, `model` and `day` narrow
+        """By meter, or summed by what `by` names, such as `tenant,day`. `rule`, `tenant`, `model` and `day` narrow
         it."""
         asked = request.query_params
         if unknown := sorted(set(asked) - {*_WANTED, "by"}):

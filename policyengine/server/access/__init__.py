@@ -2,11 +2,11 @@
 
 | file | job |
 |---|---|
-| `signing.py` | the keys of a service, what it signs with them, and whether something is signed by it |
+| `signing.py` | the keys of a service: signing, and verifying its own signatures |
 | `binding_hash.py` | the digest that ties a submission to the evaluation that was denied |
-| `request_hints.py` | what a denial says of how to ask, and what an approval changes about an evaluation |
+| `request_hints.py` | how a denial says how to ask, and how an approval changes an evaluation |
 | `submission.py` | the access request endpoint |
-| `task_status.py` | what has become of a request, and its cancellation |
-| `callback.py` | telling whoever asked of the end |
+| `task_status.py` | the status of a request, and its cancellation |
+| `callback.py` | notifying the requester of the end |
 | `approval_page.py`, `html.py` | the page for those who approve |
 """

@@ -26,7 +26,7 @@ from policyengine.server.thread_pools import ThreadPools
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
 
-# Whoever waits for an approval asks no sooner again, in seconds.
+# How many seconds a client that waits for an approval should wait before it asks again.
 PAUSE = 5
 # The name under which a generated key is kept with the state.
 KEY = "signing-key"
@@ -51,13 +51,13 @@ class Access:
             raise WrongSettings(f"`approvals.signing_key_file`: {error}") from None
 
     def open(self, engine: Engine) -> None:
-        """From now on it can be asked for approvals, where it has an address for that. Raises StoreError."""
+        """From now on approvals can be requested, if the service has an address for that. Raises StoreError."""
         if self.desk.public_url is not None:
             keys = self._keys if self._keys is not None else keys_of(engine.keep(KEY, generated()))
             self.desk.signer = Signer(self.desk.public_url, keys)
 
     async def run(self) -> None:
-        """Tells whoever wants to hear of it what has become of their requests, until it is cancelled."""
+        """Notifies requesters with callbacks of the end of their requests, until it is cancelled."""
         while self._callbacks.known:
             await asyncio.sleep(LOOK)
             await asyncio.to_thread(self._callbacks.look, self._slot.ready())
@@ -72,7 +72,7 @@ class Access:
         }
 
     def cancellation(self, path: str) -> Question | None:
-        """The question at the path at which a task is cancelled."""
+        """The question at the path that cancels a task."""
         id_, slash, rest = path.removeprefix(f"{ACCESS_REQUESTS}/").partition("/")
         if not path.startswith(f"{ACCESS_REQUESTS}/") or not slash or rest != "cancel" or not id_:
             return None

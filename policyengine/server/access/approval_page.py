@@ -1,8 +1,9 @@
 """The page for approvers: the waiting tasks, exactly what would run, and two buttons.
 
 A browser signs in with a token or an API key, which it keeps in a cookie that no script and no other site can use; or
-it comes through a proxy that signs it in. The person that the credential is for is the approver. A credential for
-nobody, such as that of a service, names the approver. A decision is accepted only from the page's own form.
+it comes through a proxy that signs it in. The person whom the credential identifies is the approver. With a credential
+that identifies no person, such as that of a service, the browser names the approver. A decision is accepted only from
+the page's own form.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ GONE = "there is no such request for approval"
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """Who decides, and in which circumstances."""
+    """The person who decides, and the circumstances."""
 
     entity: Mapping[str, Any]
     context: Mapping[str, Any]
@@ -133,7 +134,7 @@ class ApprovalPage:
 
 
 def approver_of(caller: Caller, found: Card | None) -> Approver | None:
-    """The person that a caller is: the one its token is for, or the one that whoever speaks for many has named."""
+    """The person behind a caller: the one that its token identifies, or the one that a caller for many people names."""
     tenant = {"tenant": {"type": "Tenant", "id": caller.tenant}} if caller.tenant is not None else {}
     if caller.principal is not None:
         agents = caller.agents or ()
@@ -151,12 +152,12 @@ def _named(who: str) -> dict[str, str] | None:
 
 
 def _concerns(task: Task, approver: Approver) -> bool:
-    """Whether somebody who may not decide has asked for it, and may see it."""
+    """Whether somebody who may not decide is the requester, and so may see it."""
     return approver.name == task.requester or any(approver.name in need.approvers for need in task.needs)
 
 
 def _from_elsewhere(request: Request) -> bool:
-    """Whether a browser says that another site has sent the form."""
+    """Whether the browser says that another site sent the form."""
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 

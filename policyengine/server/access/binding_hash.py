@@ -1,7 +1,7 @@
 """The digest that ties a submission to the evaluation that was denied, as the profile constructs `binding_hash`.
 
-In: the AuthZEN objects as they were sent. Of the context those members count that a policy could read, and always the
-agent and the session; never the time.
+In: the AuthZEN objects as they were sent. The members of the context that a policy could read count, and always the
+agent and the session; the time never does.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def relevant(schema: Schema) -> list[str]:
 
 
 def binding_hash(wire: Wire, members: list[str]) -> str | None:
-    """The digest of a request; None where it has no canonical form."""
+    """The digest of a request; None if it has no canonical form."""
     subject = dict(wire["subject"])
     properties = subject.get("properties")
     if isinstance(properties, Mapping) and "act" in properties:
-        # Whoever submits may say it in another place.
+        # A submission may have it in another place.
         subject["properties"] = {name: value for name, value in properties.items() if name != "act"}
     context = wire.get("context", {})
     bound = {

@@ -1,8 +1,8 @@
-"""Telling whoever asked of the end of their request: a signed POST to an address that the settings name.
+"""Notifies requesters of the end of their requests: a signed POST to an address that the settings name.
 
-What a submission asks for is taken only where the settings have that very address, for this caller; one that leads into
-a private network, only where they say so as well. It is a notice: the status endpoint has the result. Every process
-looks for what is to be told, and claims it in the store, so that one of them tells it, also after a crash.
+A submission may name only an address that the settings have for this caller; an address in a private network also
+needs their permission. A callback is only a notice: the status endpoint has the result. Every process looks for due
+callbacks and claims them in the store, so that one process sends each, also after a crash.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from policyengine.state.store import StoreError
 
 log = structlog.get_logger("policyengine.server")
 
-# How often it is looked for what is to be told, in seconds.
+# How often due callbacks are looked for, in seconds.
 LOOK = 1.0
-# For so long a process that tells something does it alone, in seconds; it tries for less.
+# How many seconds a process has a callback to itself; it stops trying earlier.
 CLAIM = 120.0
 ATTEMPTS = 6
 TIMEOUT = 10.0
@@ -77,7 +77,7 @@ class Callbacks:
     # ---- telling ----
 
     def look(self, engine: Engine) -> int:
-        """Tells whatever is to be told, and returns how much that was. Never raises for a store that is away."""
+        """Sends all due callbacks, and returns their number. Never raises if the store is unavailable."""
         if not self.known:
             return 0
         sent = 0
@@ -92,12 +92,12 @@ class Callbacks:
         except StoreError as error:
             log.warning("due callbacks cannot be read", problem=str(error))
         except ApprovalError:
-            # It is gone meanwhile.
+            # It no longer exists.
             return sent
         return sent
 
     def _tell(self, task: Task) -> bool:
-        """Whether there is nothing left to tell; not where this process ends before it was taken."""
+        """Whether nothing is left to send; False if this process ends before the callback was accepted."""
         wanted: Mapping[str, Any] = json.loads(task.callback)
         place = self._place(wanted["endpoint"])
         if place is None or place.secret is None or (wanted["events"] and task.status not in wanted["events"]):
@@ -120,14 +120,14 @@ class Callbacks:
                     attempts=ATTEMPTS, pause=self.pause, longest=LONGEST_PAUSE, over=self.stopping,
                 )  # fmt: skip
         except NeverTaken:
-            # The status endpoint says the same to whoever asks.
+            # The status endpoint says the same.
             log.warning("callback not sent", task=task.id, problem="it was not taken")
             return not self.stopping.is_set()
         return True
 
 
 def _is_internal(url: str) -> bool:
-    """Whether an address leads anywhere but into the internet; one that leads nowhere does."""
+    """Whether an address is not on the public internet; an address that does not resolve counts as internal."""
     parts = urlsplit(url)
     try:
         addresses = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)

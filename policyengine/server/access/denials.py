@@ -1,7 +1,8 @@
 """The answer to an evaluation for which an approval is missing, or that presents one.
 
-One that presents an approval reads the store and uses it, once, unless what it would owe cannot be done: then nothing
-is used. One for which an approval is missing says how to ask for it; in a batch no more than so many do.
+A request that presents an approval reads the store and uses the approval once, unless the caller cannot fulfil what it
+would owe: then nothing is used. If an approval is missing, the answer says how to ask for it; in a batch, only a
+limited number of answers do.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from policyengine.state.authorize import APPROVAL, holder
 from policyengine.state.grant import Grant
 from policyengine.state.stateful_rules import SESSION
 
-# So many denials of one batch say how to ask.
+# The most denials of one batch that say how to ask.
 MOST = 16
 
 
@@ -70,7 +71,7 @@ class Denials:
         return encode.value_body(value), (asked, grant.decision)
 
     def of_grant(self, grant: Grant, engine: Engine, at: int = 0) -> dict[str, Any]:
-        """What the context of a grant says of approvals."""
+        """The approvals part of a grant's context."""
         if grant.approval is None and grant.access_request is None and grant.approval_denied is None:
             return {}
         hints = self.desk.of_grant(grant, self.wire(at), engine.snapshot, asks=self.left > 0)
@@ -79,7 +80,7 @@ class Denials:
 
 
 def tenant_of(caller: Caller, asked: Mapping[str, Any]) -> str:
-    """Whose a request is: the caller's, where it is bound to a tenant."""
+    """The tenant of a request: the caller's, if it is bound to one."""
     return caller.tenant if caller.tenant is not None else holder(asked["principal"], asked["context"])[0]
 
 

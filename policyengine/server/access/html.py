@@ -40,7 +40,7 @@ class Html(str):
 
 
 def text(value: object) -> Html:
-    """A value as it is to be read: escaped, with what would not show written out."""
+    """A value to be read: escaped, with invisible characters written out."""
     if isinstance(value, Html):
         return value
     lines = str(value).split("\n")
@@ -66,7 +66,7 @@ def note(message: str) -> Html:
 
 
 def listed(tasks: Sequence[Task], who: str, base: str) -> bytes:
-    """What waits."""
+    """The pending requests."""
     if not tasks:
         return page("Approvals", _signed_in(who, base), Html("<p>Nothing is waiting for approval.</p>"))
     rows = [

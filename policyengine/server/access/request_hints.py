@@ -24,7 +24,7 @@ from policyengine.state.grant import Grant
 LIFE = 600
 DENIAL, STATE = "policyengine-denial+jwt", "policyengine-approval+jwt"
 REQUIRED = "approval_required"
-# What whoever asked should do next.
+# What the requester should do next.
 NEXT: Mapping[Why, str] = {
     "approval_expired": "request",
     "out_of_scope": "request",
@@ -34,8 +34,7 @@ NEXT: Mapping[Why, str] = {
 
 
 class AccessHints:
-    """Where denials and approvals are signed. `signer` is there once the service has started, and only where
-    `public_url` is https."""
+    """Signs denials and approvals. `signer` is set once the service has started, and only if `public_url` is https."""
 
     def __init__(self, public_url: str | None) -> None:
         self.public_url = public_url if public_url is not None and public_url.startswith("https://") else None
@@ -50,7 +49,7 @@ class AccessHints:
         return f"{self.public_url}{JWKS}"
 
     def denial(self, wire: Wire, approvals: tuple[Approval, ...], snapshot: Snapshot, tenant: str) -> dict[str, Any]:
-        """What the context of a denial says of how to ask; nothing where nobody can."""
+        """The part of a denial's context that says how to ask; empty if nobody can."""
         if self.signer is None:
             return {}
         members = relevant(snapshot.schema)
@@ -84,7 +83,7 @@ class AccessHints:
         }
 
     def of_grant(self, grant: Grant, wire: Wire, snapshot: Snapshot, asks: bool = True) -> dict[str, Any]:
-        """What the context of a grant says of the approval that was used, or that is missing. Without `asks` it does
+        """The part of a grant's context about the approval that was used, or that is missing. Without `asks` it does
         not say how to ask for one."""
         if grant.approval is not None:
             return {"approval": {"id": grant.approval.id, "approved_until": stamp(grant.approval.until)}}
@@ -101,15 +100,15 @@ class AccessHints:
     # ---- the state of an approval ----
 
     def state(self, approval: str, task: str, approved_at: float, approved_until: float) -> str | None:
-        """What an approval carries beside its id: proof that it was given out here."""
+        """The part of an approval beside its id: proof that this service issued it."""
         if self.signer is None:
             return None
         claims = {"aud": self.public_url, "iat": int(approved_at), "exp": int(approved_until)}
         return self.signer.sign(STATE, {**claims, "approval_id": approval, "task": task})
 
     def presented(self, context: Mapping[str, Any]) -> Any:
-        """The id of the approval that a context presents, if what comes with it is this service's own; else what no
-        approval is called."""
+        """The id of the approval that a context presents, if its proof is this service's own; otherwise an id that no
+        approval has."""
         given = context.get("approval")
         if not isinstance(given, Mapping) or not isinstance(given.get("id"), str):
             return ""
@@ -122,6 +121,6 @@ class AccessHints:
 
 
 def stamp(seconds: float) -> str:
-    """RFC 3339, in UTC; to the millisecond where there is more than seconds to say."""
+    """RFC 3339, in UTC; with milliseconds if they are not zero."""
     text = datetime.fromtimestamp(seconds, UTC)
     return text.isoformat(timespec="seconds" if text.microsecond == 0 else "milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
-"""What a service signs, and whether something was signed by it: JWS in compact form, with ES256 and nothing else.
+"""Signs, and verifies the service's own signatures: JWS in compact form, with ES256 only.
 
-The library makes and checks signatures. What kind of thing it is (`typ`), who made it, for whom and until when is
-checked here: a token that is good for one thing is good for no other.
+The library makes and checks signatures. The kind (`typ`), the issuer, the audience and the expiry are checked here: a
+token for one purpose is good for no other.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
 
 
 class UnusableKey(ValueError):
-    """A key file that holds no key for ES256."""
+    """A key file without a key for ES256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The keys of a service. It signs with the first; what any of them has signed is good, so that keys can change."""
+    """The keys of a service. It signs with the first; a signature of any of them is valid, so that keys can change."""
 
     issuer: str
     keys: tuple[ECKey, ...]
@@ -44,7 +44,7 @@ class Signer:
 
     def verified(self, token: Any, type_: str, audience: str) -> Mapping[str, Any] | None:
         """The claims of a token that this service has signed, of this type and for this audience; None for any other.
-        Whether it is still good, the claims say."""
+        The claims say whether it is still valid."""
         if not isinstance(token, str) or len(token) > LONGEST or not token.isascii():
             return None
         try:

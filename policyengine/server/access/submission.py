@@ -1,7 +1,7 @@
-"""The access request endpoint: a denial comes back, and becomes a task for those who may approve.
+"""The access request endpoint: a denial is submitted, and becomes a task for those who may approve.
 
-A submission is taken only for what was denied: its token is this service's own and fresh, and the subject, resource,
-action and context in it are those of the evaluation. Nothing that a submission says beside that decides anything.
+A submission is accepted only for the request that was denied: its token is this service's own and fresh, and its
+subject, resource, action and context are those of the evaluation. Nothing else in a submission affects a decision.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from policyengine.state.approving import AccessRequest, access_request
 from policyengine.state.operations import REUSED
 from policyengine.state.windows import SECOND
 
-# How far two clocks may be apart, in seconds.
+# The largest difference between two clocks, in seconds.
 SKEW = 30
 KEY = b"idempotency-key"
 LONGEST_KEY = 256
 LONGEST_CHAIN = 16
-# What is kept of a `client`, for the record, in characters.
+# The most characters of a `client` that are kept for the record.
 LONGEST_CLIENT = 4_096
-# What a submission says of the request as a whole, and what says why.
+# The members of a submission about the request as a whole, and the member that says why.
 _WHY = ("business_justification", "justification", "reason")
 
 
@@ -68,7 +68,7 @@ class Submissions:
         key = _key(headers)
         wire = {name: value.get(name) for name in ("subject", "resource", "action")}
         wire["context"] = _context(value)
-        # Whatever is not an evaluation is not a denial of one.
+        # What is not an evaluation cannot be the denial of one.
         asked = read.evaluation(dict(wire))
         claims = self._claims(value.get("denial"), wire)
         snapshot = engine.snapshot
@@ -122,7 +122,7 @@ class Submissions:
         )
 
     def _claims(self, denial: Any, wire: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the token of a denial says, if it is good for this submission."""
+        """The claims of a denial's token, if it is valid for this submission."""
         if self.desk.signer is None:
             raise ProfileError(400, "not_requestable", "this service takes no requests for approval")
         if type(denial) is not dict:
@@ -151,7 +151,8 @@ class Submissions:
 
 
 def _binds(claims: Mapping[str, Any]) -> bool:
-    """Whether a token says all that a denial is bound by. Whoever else signs with this key may say less."""
+    """Whether a token has all claims that bind a denial. Another program that signs with this key may leave some
+    out."""
     texts = [claims.get(name) for name in ("denial_expires_at", "evaluation_id", "binding_hash", "jti", "revision")]
     lists = [claims.get(name) for name in ("binding_context_members", "rules")]
     return (
@@ -162,7 +163,7 @@ def _binds(claims: Mapping[str, Any]) -> bool:
 
 
 def _context(value: Mapping[str, Any]) -> Any:
-    """The context, with the session that stands beside it in a request to authorize."""
+    """The context, with the session that is beside it in a request to authorize."""
     context = value.get("context", {})
     if "session" in value and type(context) is dict and "session" not in context:
         return {**context, "session": value["session"]}
@@ -227,7 +228,7 @@ def _instant(text: Any) -> float | None:
 
 
 def _digest(value: Any) -> str:
-    """Equal for what is equal as JSON: 400 and 400.0 are one number."""
+    """Equal for equal JSON values: 400 and 400.0 are the same number."""
     try:
         text = rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What has become of a request for approval: its status, and its cancellation.
+"""The status of a request for approval, and its cancellation.
 
-Whoever may ask about the subject may see the status; only who submitted it, or an administrator, may cancel it. To
-anybody else there is no such task.
+Callers that may ask about the subject may see the status; only the one that submitted it, or an administrator, may
+cancel it. For everybody else the task does not exist.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from policyengine.state.approval_tasks import Task
 from policyengine.state.approvals import KEPT
 from policyengine.state.windows import SECOND
 
-# For so long the end of a task can be read, in seconds.
+# How long the end of a task can be read, in seconds.
 READABLE = 86_400.0
 UNKNOWN = "there is no such task"
 assert READABLE * SECOND < KEPT
@@ -67,7 +67,7 @@ _TITLES = {
 
 
 def _gone(task: Task) -> float:
-    """When a task can no longer be read. While it is pending, when it expires."""
+    """When a task can no longer be read; for a pending task, when it expires."""
     if task.status == "pending":
         return task.expires_at
     return max(task.expires_at, task.approved_until or 0.0) + READABLE

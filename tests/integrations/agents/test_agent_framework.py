@@ -49,7 +49,7 @@ def test_an_agent_whose_client_calls_no_hooks_does_not_start(client: Any) -> Non
 
 def test_a_tool_that_is_no_function_is_refused() -> None:
     hosted: Any = {"type": "web_search"}
-    with pytest.raises(ValueError, match="runs where nobody gates it"):
+    with pytest.raises(ValueError, match="runs where it cannot be gated"):
         protect(Agent(Scripted([], Ran(), "o"), tools=[hosted]), gate())
 
 
@@ -85,7 +85,7 @@ def test_tools_of_a_run_are_gated_and_those_that_run_elsewhere_refused(tmp_path:
     assert log.read_text().splitlines() == ["read_page acme.com"]
     assert tools.ran == [("slow", "x")]
     for given in ({"tools": [{"type": "web_search"}]}, {"options": {"tools": {"type": "web_search"}}}):
-        with pytest.raises(ValueError, match="runs where nobody gates it"):
+        with pytest.raises(ValueError, match="runs where it cannot be gated"):
             protect(Agent(Scripted([], Ran(), "o")), gate()).run("go", **given)  # type: ignore[call-overload]
 
 
@@ -142,7 +142,7 @@ def test_what_an_agent_is_given_anew_is_gated_or_refused() -> None:
     assert asyncio.run(_ran(agent)) == "ok"
     assert tools.ran == []
     agent.default_options["tools"] = [{"type": "web_search"}]
-    with pytest.raises(ValueError, match="runs where nobody gates it"):
+    with pytest.raises(ValueError, match="runs where it cannot be gated"):
         agent.run("go")
     del agent.default_options["tools"]
     agent.client = WrongOrder()
