@@ -6,7 +6,7 @@ client runs the tools, so its results are taken as given. A result without a cal
 
     for result in conversation.new(messages):
         conversation.keep(result, session.observe(result.call, result.value))
-    messages = conversation.told(messages)
+    messages = conversation.for_model(messages)
 """
 
 from __future__ import annotations
@@ -74,19 +74,19 @@ class Conversation:
         """Remembers what the model may have of a result."""
         self._kept[result.key] = str(given_back(result.text, result.value, seen))
 
-    def told(self, messages: Sequence[Any]) -> list[Any]:
+    def for_model(self, messages: Sequence[Any]) -> list[Any]:
         """The messages, with what the model may have of each result. Raises Unreadable, and KeyError for a result that
         was not observed."""
         results = {one.key: self._kept[one.key] for one in self._results(messages)}
-        made = []
+        shown = []
         for message in messages:
             if message.get("role") != "tool":
-                made.append(message)
+                shown.append(message)
                 continue
             text = "".join(_texts(message))
-            kept = results[_key(str(message["tool_call_id"]), text)]
-            made.append(message if kept == text else {**message, "content": kept})
-        return made
+            content = results[_key(str(message["tool_call_id"]), text)]
+            shown.append(message if content == text else {**message, "content": content})
+        return shown
 
     def _results(self, messages: Sequence[Any]) -> Iterator[ToolResult]:
         said: dict[str, ToolCall] = {}

@@ -44,7 +44,7 @@ def callable_slices(
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
     owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
-    among: PossibleResources | None = None
+    possible: PossibleResources | None = None
     listed = []
     work = 0
     for name in names:
@@ -53,15 +53,15 @@ def callable_slices(
             yield
         tool = {"type": TOOL, "id": name}
         try:
-            among = among or PossibleResources(answering, request(principal, CALL, tool, known), owed, met)
+            possible = possible or PossibleResources(answering, request(principal, CALL, tool, known), owed, met)
         except Fault:
             return []
         if not is_text(name):
             return []
-        before = among.found
-        if snapshot.denial(principal, CALL, tool, known) is None and among.is_possible(plain_text(name)):
+        before = possible.found
+        if snapshot.denial(principal, CALL, tool, known) is None and possible.is_possible(plain_text(name)):
             listed.append(name)
-        work += 1 + ANEW * (among.found - before)
+        work += 1 + ANEW * (possible.found - before)
     return listed
 
 

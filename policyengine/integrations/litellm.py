@@ -284,7 +284,7 @@ class PolicyProxy(CustomLogger):
 async def _observed(conversation: Conversation, messages: list[Any]) -> list[Any]:
     for result in conversation.new(messages):
         conversation.keep(result, await conversation.session.observe_async(result.call, result.value))
-    return conversation.told(messages)
+    return conversation.for_model(messages)
 
 
 async def _with_tools(conversation: Conversation, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,8 +73,8 @@ def _remaining(
     if rule.demands_approval and rule.name in approved:
         yield f"# {rule.name}: approved\n"
         return
-    asked = Fillable(condition(rule.condition, lowering)).of(actor.caller)
-    errs = asked.true == FALSE and asked.false == FALSE
+    condition_outcome = Fillable(condition(rule.condition, lowering)).of(actor.caller)
+    errs = condition_outcome.true == FALSE and condition_outcome.false == FALSE
     if rule.kind == "permit" and outcome.true == FALSE:
         if errs:
             yield f"# {rule.name}: {_why(rule, actor)}, so it grants nothing\n"

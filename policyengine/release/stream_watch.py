@@ -88,10 +88,10 @@ class WatchedText:
         text = self._seen[self._done : until]
         self._done = until
         parts = forgettable(findings, until, self._width)
-        gone = sum(end - start for start, end in parts)
+        dropped = sum(end - start for start, end in parts)
         self._seen = without(self._seen, parts)
-        self._done -= gone
-        self._start += gone
+        self._done -= dropped
+        self._start += dropped
         return text
 
 
@@ -112,7 +112,7 @@ class Watch:
         self._keeps = keeps
         self._most = most
         self._least = least
-        self._looked: dict[str, WatchedText] = {}
+        self._watched_texts: dict[str, WatchedText] = {}
         self._kept: dict[str, list[str]] = {}
         self._size = 0
         self._asked = (0, 0)
@@ -120,10 +120,10 @@ class Watch:
     def feed(self, name: str, text: str) -> str:
         """What passes of the text that continues under this name. Raises CutOff, Unscannable, and the finders'
         errors."""
-        if name not in self._looked:
-            self._looked[name] = self._make()
+        if name not in self._watched_texts:
+            self._watched_texts[name] = self._make()
             self._kept[name] = []
-        return self._passed(name, self._looked[name].feed(text))
+        return self._passed(name, self._watched_texts[name].feed(text))
 
     def finish(self) -> dict[str, str]:
         """The rest of each text. What depends on the whole is decided before any of this leaves."""
@@ -133,7 +133,7 @@ class Watch:
 
     def look(self) -> dict[str, str]:
         """The rest of each text, after a scan. No rule is evaluated on it."""
-        rest = {name: looked.finish() for name, looked in self._looked.items()}
+        rest = {name: looked.finish() for name, looked in self._watched_texts.items()}
         for name, text in rest.items():
             self._add(name, text)
         return rest
@@ -141,11 +141,11 @@ class Watch:
     @property
     def found(self) -> dict[str, list[Finding]]:
         """The findings in each of the texts."""
-        return {name: looked.found for name, looked in self._looked.items()}
+        return {name: looked.found for name, looked in self._watched_texts.items()}
 
     def _passed(self, name: str, text: str) -> str:
         self._add(name, text)
-        count = sum(len(looked.found) for looked in self._looked.values())
+        count = sum(len(looked.found) for looked in self._watched_texts.values())
         before, size = self._asked
         grown = count - before > (0 if count <= OFTEN else before // SHARE)
         if self._size - size < self._least:
@@ -163,11 +163,11 @@ class Watch:
             self._kept[name].append(text)
 
     def _come(self) -> StreamSoFar:
-        several = len(self._looked) > 1
+        several = len(self._watched_texts) > 1
         findings = tuple(
             ContentFinding(one.kind, one.start, one.end, one.score, one.detector, f"/{name}" if several else "")
-            for name, looked in self._looked.items()
-            for one in looked.found
+            for name, watched in self._watched_texts.items()
+            for one in watched.found
         )
         texts = {name: "".join(parts) for name, parts in self._kept.items()}
         if len(texts) < 2:

@@ -223,7 +223,7 @@ class TextStream:
     def _forget(self, found: Sequence[Finding]) -> None:
         """Drops the text that nothing later can depend on. For a match that goes on, its beginning is kept."""
         parts = forgettable(found, self._done, self._width)
-        gone = sum(end - start for start, end in parts)
+        dropped = sum(end - start for start, end in parts)
         self._seen = without(self._seen, parts)
         if self._borders and parts:
             self._borders = [
@@ -232,6 +232,6 @@ class TextStream:
                 if not any(start < border < end for start, end in parts)
             ]
             self._borders = [border for border in self._borders if border]
-        self._done -= gone
-        self._matters -= gone
-        self._start += gone
+        self._done -= dropped
+        self._matters -= dropped
+        self._start += dropped

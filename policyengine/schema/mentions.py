@@ -261,45 +261,45 @@ class _Together:
         self, schema: Schema, own: Mapping[Uid, list[MentionContent]], others: Mapping[Uid, list[MentionContent]]
     ) -> None:
         self._schema, self._own, self._others = schema, own, others
-        self._made: dict[tuple[Uid, bool], dict[str, Any]] = {}
+        self._merged: dict[tuple[Uid, bool], dict[str, Any]] = {}
         self._todo: list[tuple[Uid, bool]] = []
         self.contradicts = False
 
     def whole(self, uid: Uid, own: bool) -> dict[str, Any]:
         """The attributes. They are complete only at the end, because entities may mention each other in circles."""
-        made = self._made.get((uid, own))
+        made = self._merged.get((uid, own))
         if made is None:
-            made = self._made[uid, own] = {"type": uid.type, "id": uid.id}
+            made = self._merged[uid, own] = {"type": uid.type, "id": uid.id}
             self._todo.append((uid, own))
         return made
 
     def finish(self) -> None:
         while self._todo:
             uid, own = self._todo.pop()
-            said = [*self._own.get(uid, ()), *(() if own else self._others.get(uid, ()))]
-            if len(said) == 1:
-                self._copy(said[0], uid, own)
+            contents = [*self._own.get(uid, ()), *(() if own else self._others.get(uid, ()))]
+            if len(contents) == 1:
+                self._copy(contents[0], uid, own)
                 continue
             types = dict(places(uid, self._schema))
             declared = self._schema.entities.get(uid.type)
             fields = declared.attributes if declared is not None else {}
-            for name in sorted({name for one in said for name in one if type(name) is str and name not in _IDENTITY}):
-                values = [one[name] for one in said if name in one]
+            for name in sorted({n for one in contents for n in one if type(n) is str and n not in _IDENTITY}):
+                values = [one[name] for one in contents if name in one]
                 if name == PARENTS:
-                    self._made[uid, own][name] = self._parents(values, own)
+                    self._merged[uid, own][name] = self._parents(values, own)
                     continue
                 type_ = types.get(name) or (fields[name].type if name in fields else None)
-                self._made[uid, own][name] = self._one(values, type_, own)
+                self._merged[uid, own][name] = self._one(values, type_, own)
 
-    def _copy(self, said: MentionContent, uid: Uid, own: bool) -> None:
+    def _copy(self, content: MentionContent, uid: Uid, own: bool) -> None:
         """The content of a single mention: merging is only needed in places that can mention others."""
-        made = self._made[uid, own]
-        made.update([each for each in said.items() if type(each[0]) is str and each[0] not in _IDENTITY])
-        if PARENTS in made:
-            made[PARENTS] = self._parents([made[PARENTS]], own)
+        merged = self._merged[uid, own]
+        merged.update([each for each in content.items() if type(each[0]) is str and each[0] not in _IDENTITY])
+        if PARENTS in merged:
+            merged[PARENTS] = self._parents([merged[PARENTS]], own)
         for name, type_ in places(uid, self._schema):
-            if name in made and name != PARENTS:
-                made[name] = self.value(made[name], type_, own)
+            if name in merged and name != PARENTS:
+                merged[name] = self.value(merged[name], type_, own)
 
     def value(self, value: Any, type_: Type | None, own: bool) -> Any:
         """A value, with everything that is said of the entities that it mentions."""

@@ -125,7 +125,7 @@ class Guardrail:
         with talk.lock:
             for result in talk.conversation.new(rows):
                 talk.conversation.keep(result, session.observe(result.call, result.value))
-            messages_now = talk.conversation.told(rows)
+            messages_now = talk.conversation.for_model(rows)
             changes: dict[str, Any] = {}
             if "call" in self._settings.decides:
                 changes = self._tools(talk, asked)
