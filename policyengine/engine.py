@@ -172,7 +172,7 @@ class Engine(Reloads, KeywordDecider):
         principal, action, context = copied(principal), copied(action), copied(context)
         attributes: Any = {} if resource is None else copied(resource)
         if not isinstance(attributes, Mapping):
-            problem = RuleError("", codes.MALFORMED.id, "the attributes of a resource are an object")
+            problem = RuleError("", codes.MALFORMED.id, "the attributes of a resource must be an object")
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
         known = {**attributes, "type": resource_type}
         gap = {"type": resource_type, "id": known.get("id", "")}

@@ -191,12 +191,12 @@ class _Walk:
         elif name.casefold().endswith(ENDING):
             right = name[: -len(ENDING)] + ENDING
             why = f"the ending of a policy file is `{ENDING}`, in lower case"
-            self.unread.append(Unread(str(path), why, f"rename it to `{right}`, or take it away"))
+            self.unread.append(Unread(str(path), why, f"rename it to `{right}`, or remove it"))
 
 
 def why_unread(path: Path, error: OSError) -> Unread:
     """Why a file could not be read."""
     why = (error.strerror or "unreadable").lower()
     if error.errno == errno.ENOENT and os.path.islink(path):
-        return Unread(str(path), "the link leads to nothing", "repair the link, or take it away")
+        return Unread(str(path), "the link leads to nothing", "repair the link, or remove it")
     return Unread(str(path), why)

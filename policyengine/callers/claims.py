@@ -41,7 +41,7 @@ class ClaimsMapping:
 
     def __post_init__(self) -> None:
         if self.principal_type is None and (self.groups is not None or self.attributes):
-            raise ValueError("groups and attributes are those of a principal: its type is needed")
+            raise ValueError("groups and attributes need the type of the principal")
         if self.attributes.keys() & _RESERVED:
             raise ValueError("`type`, `id` and `parents` are not attributes")
 

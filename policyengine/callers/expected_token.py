@@ -33,7 +33,7 @@ class ExpectedToken:
 
     def __post_init__(self) -> None:
         if not self.issuer or not self.audiences or not self.algorithms or not self.types:
-            raise ValueError("an issuer has a name, audiences, algorithms and types")
+            raise ValueError("an issuer needs a name, audiences, algorithms and types")
         if not self.algorithms <= set(ALGORITHMS):
             raise ValueError(f"an algorithm is one of {', '.join(ALGORITHMS)}")
         if not 0 <= self.skew <= MOST_SKEW or self.lifetime <= 0:

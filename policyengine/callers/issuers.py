@@ -72,7 +72,7 @@ async def _discovered(client: Any, issuer: str) -> str:
     except Fault as fault:
         raise ValueError(fault.message) from None
     if not isinstance(metadata, dict) or metadata.get("issuer") != issuer:
-        raise ValueError("the discovery document is another issuer's")
+        raise ValueError("the discovery document belongs to another issuer")
     if not isinstance(metadata.get("jwks_uri"), str):
         raise ValueError("the discovery document does not say where the keys are")
     url: str = metadata["jwks_uri"]

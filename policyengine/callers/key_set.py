@@ -49,7 +49,7 @@ def read_keys(document: bytes) -> Keys:
             continue
         # Which of two is meant could be chosen by whoever presents a token.
         if each["kid"] in by_kid:
-            raise ValueError("two keys have one kid")
+            raise ValueError("two keys have the same kid")
         by_kid[each["kid"]] = key
     if not by_kid:
         raise ValueError("no key in it can check a signature")

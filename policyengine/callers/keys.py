@@ -48,14 +48,14 @@ class Key:
 
     def __post_init__(self) -> None:
         if not self.id or not self.secrets:
-            raise ValueError("a key has an id and a secret")
+            raise ValueError("a key needs an id and a secret")
         if not self.scopes or not self.scopes <= set(SCOPES):
-            raise ValueError(f"a key has one or more of the scopes {', '.join(SCOPES)}")
+            raise ValueError(f"a key needs one or more of the scopes {', '.join(SCOPES)}")
         if self.tenant is not None and not self.tenant:
-            raise ValueError("the name of a tenant is not empty")
+            raise ValueError("the name of a tenant must not be empty")
         times = [self.created, self.expires, self.revoked, *(secret.until for secret in self.secrets)]
         if not all(time is None or isfinite(time) for time in times):
-            raise ValueError("a time is a finite number of seconds")
+            raise ValueError("a time must be a finite number of seconds")
 
     def is_live(self, now: float) -> bool:
         return self.revoked is None and (self.expires is None or now < self.expires)

@@ -22,7 +22,7 @@ from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema, entity_names
 
 Entity = Mapping[str, Any]
-_MESSAGE = "the {} is not one of the caller's tenant"
+_MESSAGE = "the {} does not belong to the caller's tenant"
 _MOST_DEPTH = 64
 
 
@@ -46,11 +46,13 @@ class Tenancy:
 
     def __post_init__(self) -> None:
         if (self.attribute is None) == (self.separator is None):
-            raise ValueError("a tenant is found in an attribute, or before a separator in the id: one of the two")
+            raise ValueError(
+                "a tenant is found in an attribute, or before a separator in the id: set exactly one of them"
+            )
         if "" in (self.attribute, self.separator, self.type, self.context):
             raise ValueError("a name is not empty")
         if self.attributes and self.attribute is None:
-            raise ValueError("attributes of some types are no use where the tenant is in the id")
+            raise ValueError("attributes of types cannot be set if the tenant is in the id")
 
     def attribute_of(self, type_: str) -> str | None:
         return (self.attributes or {}).get(type_, self.attribute)
@@ -172,7 +174,7 @@ class _Inside:
     def check(self, value: Any, place: str, depth: int = 0) -> None:
         """A reference that is silent about its tenant is fine, if nobody knows better. Raises NotYours."""
         if depth > _MOST_DEPTH:
-            raise NotYours(f"the {place} is nested too deeply to tell whose it is")
+            raise NotYours(f"the {place} is nested too deeply to determine its tenant")
         if isinstance(value, Mapping):
             if depth and value.get("type") in self.schema.entities and isinstance(value.get("id"), str):
                 tenant = tenant_of(value, self.tenancy, self.world)

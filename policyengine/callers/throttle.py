@@ -26,7 +26,7 @@ class Meter:
 
     def __init__(self, count: int, per: float, most: int = MOST) -> None:
         if count < 1 or per <= 0:
-            raise ValueError("a limit is at least one in more than no time")
+            raise ValueError("a limit must be at least 1, and its time more than 0")
         self.count = count
         self.per = per
         self._step = per / count

@@ -92,7 +92,7 @@ def evaluations(requests: Iterable[Mapping[str, Any]]) -> ClientQuestion:
     try:
         items = [_one_of_many(**each) for each in requests]
     except (KeyError, TypeError, AttributeError):
-        raise Unavailable("one of the requests is none") from None
+        raise Unavailable("one of the requests is not valid") from None
     return question(endpoints.EVALUATIONS, {"evaluations": items})
 
 
@@ -140,19 +140,19 @@ def _request(principal: Flat, action: str | Flat | None, resource: Flat, context
             body_sent["action"] = _action(action)
         return body_sent if context is None else {**body_sent, "context": dict(context)}
     except (TypeError, ValueError, AttributeError, KeyError):
-        raise Unavailable("the request is none") from None
+        raise Unavailable("the request is not valid") from None
 
 
 def sought(type_: str, known: Flat | None) -> Flat:
     """A type, and what is known of all that are of it. Raises Unavailable where that is no object."""
     if not isinstance(known, Mapping | None):
-        raise Unavailable("what is known of what is sought is an object")
+        raise Unavailable("the attributes of what is sought must be an object")
     return {**(known or {}), "type": type_}
 
 
 def _entity(flat: Flat) -> dict[str, Any]:
     if not isinstance(flat, Mapping):
-        raise TypeError("an entity is a mapping")
+        raise TypeError("an entity must be a mapping")
     identity = {name: flat[name] for name in ("type", "id") if name in flat}
     properties = {name: value for name, value in flat.items() if name not in ("type", "id")}
     return {**identity, "properties": properties} if properties else identity
@@ -182,7 +182,7 @@ def _check_keys(value: Any) -> None:
     if isinstance(value, Mapping):
         for key, each in value.items():
             if not isinstance(key, str):
-                raise TypeError("a key is a text")
+                raise TypeError("a key must be a text")
             _check_keys(each)
     elif isinstance(value, list | tuple):
         for each in value:
@@ -253,7 +253,7 @@ def answer(model: type[M], status: int, headers: Mapping[str, str], body: bytes)
     try:
         return model.model_validate(parse_json(body), strict=True)
     except (Fault, ValidationError, RecursionError):
-        raise Unavailable("the answer of the service is none", status) from None
+        raise Unavailable("the answer of the service is not valid", status) from None
 
 
 def _detail(headers: Mapping[str, str], body: bytes) -> str:

@@ -31,7 +31,7 @@ from policyengine.gate.session import Session
 # So many calls may be under way; of one that is forgotten, nothing that it returns reaches the model.
 CALLS = 10_000
 BEFORE, AFTER, FAILED = "PreToolUse", "PostToolUse", "PostToolUseFailure"
-UNSEEN = "what the tool returned could not be looked at"
+UNSEEN = "the result of the tool could not be checked"
 _MCP = "mcp__"
 # Arguments of the program that bring hooks of their own.
 _SETTINGS = frozenset({"settings", "setting-sources", "plugin-dir"})
@@ -76,7 +76,7 @@ class _Hooks:
 
     async def before(self, hook_input: Any, _: str | None, __: Any) -> Any:
         if self._blind:
-            return _denied("the model was told something that it may not be told")
+            return _denied("the model was given something that it may not read")
         try:
             name = self._named(hook_input["tool_name"])
             call = await called_async(self._session, name, hook_input["tool_input"], self._approve)

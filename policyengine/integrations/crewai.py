@@ -35,7 +35,7 @@ from policyengine.gate.session import Session
 OUTSIDE = "no tool runs and no model is asked outside of a session"
 AFTER_US = "another hook comes after the gate"
 FAILED = "this could not be decided"
-UNSEEN = "what came back could not be looked at"
+UNSEEN = "the result could not be checked"
 # An answer that calls tools comes to no hook: what it used is settled when the model is asked again, or at the end.
 _NOTHING = "nothing was said"
 

@@ -255,7 +255,7 @@ def _structured(answer: ModelResponse[Any], terms: ModelTerms) -> Any:
 def _unchanged(released: Released, response: Any) -> None:
     """Raises PermissionError where not all of it may leave: it has a form, and parts of it have none."""
     if not released.allowed or released.text != response:
-        raise PermissionError(released.reason or "parts of the structured response may not leave")
+        raise PermissionError(released.reason or "parts of the structured response may not be released")
 
 
 def _is_said(answer: Answer, request: ToolCallRequest) -> TypeGuard[ToolMessage]:

@@ -139,7 +139,7 @@ def _update(answer: Command[Any]) -> dict[str, Any]:
         return {}
     if isinstance(answer.update, Mapping | list | tuple):
         return dict(answer.update)
-    raise ValueError("a tool's command updates the state in a way that cannot be looked at")
+    raise ValueError("a tool's command updates the state in a way that cannot be checked")
 
 
 def _back(answer: Answer, looked: Any, seen: Observed) -> Answer:

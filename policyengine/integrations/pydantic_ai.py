@@ -94,7 +94,7 @@ class PolicyCapability(AbstractCapability[Any]):
         output = as_json_data(result.output)
         released = await self._gate.release_async(output, output=self.output)
         if not released.allowed or released.text != output:
-            raise PermissionError(released.reason or "parts of the output may not leave")
+            raise PermissionError(released.reason or "parts of the output may not be released")
         return result
 
 

@@ -25,7 +25,7 @@ from policyengine.mcp.methods import DENIED, LONGEST_LIFE, MOST_TASKS, MOST_TASK
 from policyengine.mcp.results import answered, seen
 
 METHODS_OF_TASKS = frozenset({"tasks/get", "tasks/cancel"})
-_UNSEEN = "what this task came to could not be looked at"
+_UNSEEN = "the result of this task could not be checked"
 _ASKS = "what a task asks while it goes on is not gated, and so it has ended"
 # What there is to tell of a task beside what it came to. What it says of itself nobody has looked at.
 _TOLD = ("taskId", "createdAt", "lastUpdatedAt", "ttlMs", "pollIntervalMs")

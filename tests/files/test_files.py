@@ -90,7 +90,7 @@ def test_without_file_descriptors_nothing_is_taken_for_everything(folder: Path) 
 def test_the_right_ending_is_named(folder: Path) -> None:
     (folder / "b.Pol").write_text(STRICT)
     [found] = load_path(folder).diagnostics
-    assert found.help == "rename it to `b.pol`, or take it away"
+    assert found.help == "rename it to `b.pol`, or remove it"
 
 
 def test_links_are_followed_and_each_directory_is_listed_once(folder: Path) -> None:

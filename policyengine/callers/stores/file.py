@@ -45,7 +45,7 @@ class FileStore:
         except (ValueError, TypeError) as error:
             raise KeyStoreError(f"{self._path}: a key in it cannot be read: {error}") from None
         if len(by_id) != len(listed):
-            raise KeyStoreError(f"{self._path}: two keys have one id")
+            raise KeyStoreError(f"{self._path}: two keys have the same id")
         return by_id
 
     def change(self, change: Callable[[Keys], Key]) -> Key:

@@ -31,7 +31,9 @@ def open_store(address: str, *, create: bool = False) -> KeyStore:
             create_redis(address)
         return RedisStore(address)
     if address.startswith(_MEMORY):
-        raise KeyStoreError("keys in memory would be those of one process, and gone with it: name a file or a server")
+        raise KeyStoreError(
+            "keys in memory would belong to one process, and be lost when it ends: name a file or a server"
+        )
     if address.startswith(_SQLITE):
         path = _path(address)
         if create:

@@ -28,7 +28,7 @@ def keys_of(rows: Iterable[tuple[str, str | bytes]], store: str) -> Keys:
         except (ValueError, TypeError, RecursionError) as error:
             raise KeyStoreError(f"{store}: a key in it cannot be read: {error}") from None
         if keys[id_].id != id_:
-            raise KeyStoreError(f"{store}: a key in it has another's id")
+            raise KeyStoreError(f"{store}: a key in it has the id of another")
     return keys
 
 
