@@ -18,7 +18,6 @@ from policyengine.evaluate.delegation import actors
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.request import request
-from policyengine.schema.members import delegators
 from policyengine.schema.schema import Schema
 
 
@@ -34,12 +33,6 @@ class Actors:
     derived: Derived
     harmless: VettedNames
     look: Look
-
-    @property
-    def delegators(self) -> dict[str, frozenset[str]]:
-        """For each type that declares `delegated_by`, the types that this may be of."""
-        pairs = ((type_, delegators(type_, self.schema)) for type_ in self.schema.entities)
-        return {type_: types for type_, types in pairs if types is not None}
 
     def together(
         self, principal: Any, resource: Any, context: Any, attributes: Any, approved: Collection[str] | None

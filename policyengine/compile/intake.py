@@ -117,8 +117,6 @@ def _native(
             actors.entries,
             agent_types(actors.schema),
             delegators(site.principal, actors.schema),
-            actors.delegators,
-            actors.world.records,
             actors.derived.joined,
             actors.derived.join,
         ),

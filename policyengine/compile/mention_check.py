@@ -104,7 +104,7 @@ def look(schema: Schema, vetted_names: VettedNames, action: str, through: frozen
             return False
 
     simple = {type_: None if tools and type_ == TOOL else _simple(schema, type_) for type_ in schema.entities}
-    return Look(single, simple, tuple(sorted(roots)), through, vetted_names.by_type, bool(of_action))
+    return Look(single, simple, tuple(map(intern, sorted(roots))), through, vetted_names.by_type, bool(of_action))
 
 
 def _simple(schema: Schema, type_: str) -> tuple[str, ...] | None:

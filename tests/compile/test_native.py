@@ -38,7 +38,7 @@ def echo(*given: Any) -> tuple[Any, ...]:
     return given
 
 
-NO_OTHERS: Any = ({}, None, None, {}, {}, {}, echo)
+NO_OTHERS: Any = ({}, None, None, {}, echo)
 
 
 def intake(
@@ -175,14 +175,14 @@ def test_calls_and_makings_that_are_no_good() -> None:
             none,
             none,
             {},
-            ({}, ["Agent"], None, {}, {}, {}, echo),
+            ({}, ["Agent"], None, {}, echo),
             NAMES,
             LOOK,
             None,
             None,
             None,
         ),
-        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, {}, {}, echo), NAMES, LOOK, None, None, None),
+        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, echo), NAMES, LOOK, None, None, None),
         ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES),
         ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, None, None, None),
         ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, (echo, {}, (), set(), {}, False), None, None),
@@ -299,7 +299,7 @@ def test_every_reference_is_given_back() -> None:
     circle: dict[str, Any] = {"agent": {"type": "A", "id": "a" * 9, "delegated_by": {"type": "A", "id": "a" * 9}}}
     joined: dict[Any, Any] = {}
     types = frozenset({"A"})
-    others: Any = ({}, types, types, {"A": types}, {"A": {"a" * 9: {}}}, joined, lambda decisions: decisions)
+    others: Any = ({}, types, types, joined, lambda decisions: decisions)
     several = intake(parts=b"", others=others)
     others[0]["A"] = several
     joined[tuple([id(())] * 3)] = ((), values[0])

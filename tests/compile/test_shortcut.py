@@ -6,6 +6,7 @@ import copy
 import gc
 import inspect
 import pickle
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -278,3 +279,16 @@ def test_nobody_is_kept_alive(engine: Engine) -> None:
     del one, host
     gc.collect()
     assert [each() for each in gone] == [None, None, None]
+
+
+def test_no_decision_is_kept_alive(engine: Engine) -> None:
+    """Decisions about a principal and its agents are remembered as well, and each reload makes new ones."""
+    made = evaluator(engine)
+    agent = {"type": "Agent", "id": "a", "delegated_by": {"type": "Agent", "id": "b"}}
+    for _ in range(4):
+        decision = made.decide(*ASKED.values(), {"agent": agent})
+    assert decision.allowed
+    kept = sys.getrefcount(decision)
+    del made
+    gc.collect()
+    assert sys.getrefcount(decision) == 2 < kept

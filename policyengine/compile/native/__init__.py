@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-VERSION = 16
+VERSION = 17
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 

@@ -283,9 +283,11 @@ typedef struct {
     PyObject *find[2];
     PyObject *nothing;
     /* For other actors: the ways in by type of principal; the types of agents, or None; the types of those that the
-       principal may have got its task from, or None; the same by type; what the world knows; and decisions for several
-       with the function that makes them. */
-    PyObject *entries, *types, *own, *delegators, *world, *joined, *join;
+       principal may have got its task from, or None; and decisions for several with the function that makes them. */
+    PyObject *entries, *types, *own, *joined, *join;
+    int delegator; /* The slot of what says whom a principal got its task from. */
+    /* Of `entries`, what was asked for last, by its type and the types that this had to be one of. */
+    PyObject *last_type, *last_types, *last_entry;
     /* Of `joined`, what was asked for last: comparing pointers is faster than looking them up. */
     PyObject *latest[LATEST];
     PyObject *circumstances; /* The names that need no look, in a context and in the entities. */
@@ -322,7 +324,7 @@ pass_on(PyObject *function, Arguments *arguments)
 /* Reads one attribute, or what is above a root. What the world knows of an entity comes before what the request says
    of it. */
 static inline int
-read_one(const Read *read, PyObject *const *part, const Taken *taken, PyObject *nothing, Arguments *to)
+read_one(const Read *read, PyObject *const *part, const Taken *const *taken, PyObject *nothing, Arguments *to)
 {
     PyObject *record = part[KNOWN_PRINCIPAL + read->root];
     if (read->kind == 'a') {
@@ -336,7 +338,7 @@ read_one(const Read *read, PyObject *const *part, const Taken *taken, PyObject *
     }
     PyObject *value = record == NULL ? NULL : get(record, read->name);
     if (value == NULL && (record == NULL || !PyErr_Occurred())) {
-        const Taken *those = &taken[read->root];
+        const Taken *those = taken[read->root];
         /* Where nothing was taken, there are no slots. */
         value = (unsigned)read->slot < (unsigned)those->count ? Py_XNewRef(those->value[read->slot])
                                                               : get(part[read->root], read->name);
@@ -375,7 +377,7 @@ look_up(Intake *self, int root, PyObject **part)
 }
 
 static inline int
-start(Intake *self, const Way *way, PyObject **part, const Taken *taken, Arguments *to)
+start(Intake *self, const Way *way, PyObject **part, const Taken *const *taken, Arguments *to)
 {
     for (int root = PRINCIPAL; way->looks_up && root <= RESOURCE; root++) {
         if (way->known[root] && part[KNOWN_PRINCIPAL + root] == NULL && look_up(self, root, part) < 0) {
@@ -445,7 +447,7 @@ only_named(Intake *self, PyObject *const *part)
 
 /* The decision about a request whose parts are in order. */
 static PyObject *
-decide(Intake *self, PyObject **part, const Taken *taken)
+decide(Intake *self, PyObject **part, const Taken *const *taken)
 {
     PyObject *decision = NULL;
     Arguments arguments;
@@ -487,14 +489,14 @@ is_plain(Intake *self, int root, PyObject *entity, const Taken *taken, PyObject 
 /* The decision about one who must be allowed. Of the given parts all are there but those that are found out here. With
    `checked` the resource was asked about already, beside another one of whom as much is known of it. */
 static PyObject *
-alone(Intake *self, PyObject *principal, PyObject *const *given, PyObject *checked, const Taken *taken)
+alone(Intake *self, PyObject *principal, PyObject *const *given, PyObject *checked, const Taken *const *taken)
 {
     PyObject *part[PARTS] = {principal, given[RESOURCE], given[CONTEXT]}, *decision = NULL;
     part[ATTRIBUTES] = given[ATTRIBUTES];
     part[APPROVED] = given[APPROVED];
     part[RESOURCE_ID] = Py_XNewRef(checked);
-    if (!is_plain(self, PRINCIPAL, principal, &taken[PRINCIPAL], &part[PRINCIPAL_ID]) ||
-        (checked == NULL && !is_plain(self, RESOURCE, given[RESOURCE], &taken[RESOURCE], &part[RESOURCE_ID]))) {
+    if (!is_plain(self, PRINCIPAL, principal, taken[PRINCIPAL], &part[PRINCIPAL_ID]) ||
+        (checked == NULL && !is_plain(self, RESOURCE, given[RESOURCE], taken[RESOURCE], &part[RESOURCE_ID]))) {
         unusual();
         goto done;
     }
@@ -517,84 +519,148 @@ done:
 #define MAX_ACTORS (1 + 2 * MAX_CHAIN)
 
 typedef struct {
+    PyObject *entity, *type, *id, *decision;
+    Intake *entry;      /* The way in for a principal of its type. */
+    const Taken *taken; /* Of the entity. */
+    Taken space;
+} Actor;
+
+typedef struct {
     int count;
-    PyObject *actor[MAX_ACTORS], *type[MAX_ACTORS], *id[MAX_ACTORS], *decision[MAX_ACTORS];
+    int agents;   /* Where the agents begin. */
+    int is_known; /* Whether the world says of anybody whom it got its task from. */
+    Actor actor[MAX_ACTORS];
 } Chain;
 
-/* Adds an actor, of which it takes the reference: 0, or -1 if it is anything but plain. */
-static int
-add_actor(Intake *self, PyObject *actor, Chain *chain)
+/* The way in for an actor of a type that has to be one of `types`: a new reference, NULL if there is none, or with an
+   exception. What was found last is not looked up again. */
+static Intake *
+entry_of(Intake *self, PyObject *type, PyObject *types)
 {
-    int i = chain->count++;
-    chain->actor[i] = actor;
-    if (!PyDict_CheckExact(actor)) {
+    if (self->last_type == type && self->last_types == types) {
+        return (Intake *)Py_NewRef(self->last_entry);
+    }
+    PyObject *entry = types == Py_None || PySet_Contains(types, type) == 1 ? get(self->entries, type) : NULL;
+    if (entry != NULL && !Py_IS_TYPE(entry, Py_TYPE(self))) {
+        Py_CLEAR(entry);
+    }
+    if (entry != NULL) {
+        Py_XSETREF(self->last_type, Py_NewRef(type));
+        Py_XSETREF(self->last_types, Py_NewRef(types));
+        Py_XSETREF(self->last_entry, Py_NewRef(entry));
+    }
+    return (Intake *)entry;
+}
+
+/* Adds an actor, of which it takes the reference: 0, or -1 if it is anything but plain. The principal comes first; what is
+   taken of it is there. */
+static int
+add_actor(Intake *self, PyObject *entity, PyObject *types, const Taken *taken, Chain *chain)
+{
+    int is_principal = chain->count == 0;
+    Actor *actor = &chain->actor[chain->count++];
+    actor->entity = entity;
+    actor->type = actor->id = actor->decision = NULL;
+    actor->entry = NULL;
+    actor->space.count = 0;
+    actor->taken = taken == NULL ? &actor->space : taken;
+    if (!PyDict_CheckExact(entity)) {
         return -1;
     }
-    PyObject *type, *id;
-    get_identity(actor, self->type, self->id, &type, &id);
-    chain->type[i] = type;
-    chain->id[i] = id;
-    return id != NULL && PyUnicode_CheckExact(type) && PyUnicode_CheckExact(id) ? 0 : -1;
+    get_identity(entity, self->type, self->id, &actor->type, &actor->id);
+    if (actor->id == NULL || !PyUnicode_CheckExact(actor->type) || !PyUnicode_CheckExact(actor->id)) {
+        return -1;
+    }
+    actor->entry = is_principal ? (Intake *)Py_NewRef(self) : entry_of(self, actor->type, types);
+    if (actor->entry == NULL) {
+        return -1;
+    }
+    if (!is_principal) {
+        take(entity, actor->entry->seen[PRINCIPAL], &actor->entry->wanted[PRINCIPAL], &actor->space);
+    }
+    return 0;
 }
 
 /* Whom the last actor got its task from: a new reference, NULL if from nobody, or with an exception. */
 static PyObject *
-next_actor(Intake *self, const Chain *chain)
+next_actor(Intake *self, Chain *chain)
 {
-    int last = chain->count - 1;
-    PyObject *next = NULL;
-    PyObject *records = get(self->world, chain->type[last]);
-    PyObject *record = records == NULL || !PyDict_CheckExact(records) ? NULL : get(records, chain->id[last]);
+    const Actor *last = &chain->actor[chain->count - 1];
+    PyObject *records = last->entry->records[PRINCIPAL], *next = NULL;
+    PyObject *record = records == NULL ? NULL : get(records, last->id);
     if (record != NULL && PyDict_CheckExact(record)) {
         next = get(record, self->delegated_by);
+        chain->is_known = chain->is_known || next != NULL;
     }
-    if (next == NULL && !PyErr_Occurred()) {
-        next = get(chain->actor[last], self->delegated_by);
-    }
-    Py_XDECREF(records);
     Py_XDECREF(record);
+    if (next == NULL && !PyErr_Occurred()) {
+        next = last->taken->count > 0 ? Py_XNewRef(last->taken->value[last->entry->delegator])
+                                      : get(last->entity, self->delegated_by);
+    }
     return next;
 }
 
 /* Follows a chain from an actor on, of which it takes the reference; those from `first` on may not come again, and of
    them `most` are too many. 0, or -1 if the chain is anything but plain. */
 static int
-follow(Intake *self, PyObject *actor, PyObject *types, int first, int most, Chain *chain)
+follow(Intake *self, PyObject *entity, PyObject *types, int first, int most, Chain *chain)
 {
-    while (actor != NULL) {
+    while (entity != NULL) {
         if (chain->count == most) {
-            Py_DECREF(actor);
+            Py_DECREF(entity);
             return -1;
         }
-        int i = chain->count;
-        if (add_actor(self, actor, chain) < 0 || (types != Py_None && PySet_Contains(types, chain->type[i]) != 1)) {
+        const Actor *actor = &chain->actor[chain->count];
+        if (add_actor(self, entity, types, NULL, chain) < 0) {
             return -1;
         }
-        for (int other = first; other < i; other++) {
-            if (PyUnicode_Compare(chain->id[i], chain->id[other]) == 0 &&
-                PyUnicode_Compare(chain->type[i], chain->type[other]) == 0) {
+        for (const Actor *other = &chain->actor[first]; other < actor; other++) {
+            if (is_same_entity(actor->type, actor->id, other->type, other->id)) {
                 return -1;
             }
         }
-        PyObject *own = PyDict_GetItemWithError(self->delegators, chain->type[i]);
-        types = own == NULL ? types : own;
-        actor = next_actor(self, chain);
+        types = actor->entry->own == Py_None ? types : actor->entry->own;
+        entity = next_actor(self, chain);
     }
     return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Everyone who must be allowed: 0, or -1 if any of it is anything but plain. */
 static int
-everyone(Intake *self, PyObject *const *given, Chain *chain)
+everyone(Intake *self, PyObject *const *given, const Taken *principal, Chain *chain)
 {
-    if (add_actor(self, Py_NewRef(given[PRINCIPAL]), chain) < 0) {
+    chain->count = chain->is_known = 0;
+    if (add_actor(self, Py_NewRef(given[PRINCIPAL]), Py_None, principal, chain) < 0) {
         return -1;
     }
     if (self->own != Py_None && follow(self, next_actor(self, chain), self->own, 0, 1 + MAX_CHAIN, chain) < 0) {
         return -1;
     }
-    int first = chain->count;
-    return follow(self, get(given[CONTEXT], self->agent), self->types, first, first + MAX_CHAIN, chain);
+    chain->agents = chain->count;
+    return follow(self, get(given[CONTEXT], self->agent), self->types, chain->agents, chain->agents + MAX_CHAIN, chain);
+}
+
+/* Whether the principal, the resource and the agents are entities that mention no other but by references that are apart,
+   each agent the next, and nothing else mentions any: 1, 0 if that has to be looked at, or -1 with an exception. */
+static int
+only_agents(Intake *self, PyObject *const *given, const Taken *const *taken, PyObject *resource_id, const Chain *chain)
+{
+    /* What the principal and the world say of delegation is out of the ordinary. */
+    if (chain->agents != 1 || chain->count == 1 || chain->is_known) {
+        return 0;
+    }
+    PyObject *type = chain->actor[1].type;
+    int found = only_refers(&self->look, given, given[ATTRIBUTES], taken, type);
+    for (const Actor *agent = &chain->actor[1]; found == 1 && agent < &chain->actor[chain->count]; agent++) {
+        if (agent->type != type && PyUnicode_Compare(agent->type, type) != 0) {
+            return 0;
+        }
+        if (PyUnicode_Compare(agent->id, resource_id) == 0 || PyUnicode_Compare(agent->id, chain->actor[0].id) == 0) {
+            return 0;
+        }
+        found = agent_refers(&self->look, &agent->entry->look, agent->entity, agent->taken, type);
+    }
+    return found;
 }
 
 /* Where a joined decision is kept that was asked for last. */
@@ -603,7 +669,7 @@ place_of(const Chain *chain)
 {
     size_t sum = 0;
     for (int i = 0; i < chain->count; i++) {
-        sum = sum * 31 + ((size_t)chain->decision[i] >> 4);
+        sum = sum * 31 + ((size_t)chain->actor[i].decision >> 4);
     }
     return sum % LATEST;
 }
@@ -617,7 +683,7 @@ is_of(PyObject *known, const Chain *chain)
         return 0;
     }
     for (int i = 0; i < chain->count; i++) {
-        if (PyTuple_GET_ITEM(all, i) != chain->decision[i]) {
+        if (PyTuple_GET_ITEM(all, i) != chain->actor[i].decision) {
             return 0;
         }
     }
@@ -626,7 +692,7 @@ is_of(PyObject *known, const Chain *chain)
 
 /* One decision for all of them. */
 static PyObject *
-join(Intake *self, Chain *chain)
+join(Intake *self, const Chain *chain)
 {
     size_t place = place_of(chain);
     if (is_of(self->latest[place], chain)) {
@@ -634,7 +700,7 @@ join(Intake *self, Chain *chain)
     }
     PyObject *key = PyTuple_New(chain->count), *all, *result = NULL;
     for (int i = 0; key != NULL && i < chain->count; i++) {
-        PyObject *identity = PyLong_FromVoidPtr(chain->decision[i]);
+        PyObject *identity = PyLong_FromVoidPtr(chain->actor[i].decision);
         if (identity == NULL) {
             Py_CLEAR(key);
             break;
@@ -654,7 +720,7 @@ join(Intake *self, Chain *chain)
     Py_XDECREF(known);
     if (result == NULL && !PyErr_Occurred() && (all = PyTuple_New(chain->count)) != NULL) {
         for (int i = 0; i < chain->count; i++) {
-            PyTuple_SET_ITEM(all, i, Py_NewRef(chain->decision[i]));
+            PyTuple_SET_ITEM(all, i, Py_NewRef(chain->actor[i].decision));
         }
         result = PyObject_CallOneArg(self->join, all);
         Py_DECREF(all);
@@ -662,35 +728,62 @@ join(Intake *self, Chain *chain)
     return result;
 }
 
+/* Whether two ways in want the same of a root. Names are interned: others are taken anew. */
+static int
+want_same(const Wanted *one, const Wanted *other)
+{
+    int slot = one->count == other->count ? one->count : 1;
+    while (slot > 0 && one->name[slot - 1] == other->name[slot - 1]) {
+        slot--;
+    }
+    return slot == 0;
+}
+
+/* The decision about one of the actors. */
+static PyObject *
+decide_for(Intake *self, const Actor *actor, PyObject *const *given, const Taken *const *own, PyObject *resource_id)
+{
+    Intake *entry = actor->entry;
+    if (entry->members[RESOURCE] != self->members[RESOURCE]) {
+        resource_id = NULL;
+    }
+    if (entry == self || want_same(&entry->wanted[RESOURCE], &self->wanted[RESOURCE])) {
+        const Taken *taken[] = {actor->taken, own[RESOURCE]};
+        return alone(entry, actor->entity, given, resource_id, taken);
+    }
+    Taken resource;
+    const Taken *taken[] = {actor->taken, &resource};
+    take(given[RESOURCE], entry->seen[RESOURCE], &entry->wanted[RESOURCE], &resource);
+    PyObject *decision = alone(entry, actor->entity, given, resource_id, taken);
+    release_taken(&resource);
+    return decision;
+}
+
 /* The decision about the principal and all others. */
 static PyObject *
-together(Intake *self, PyObject *const *given, const Taken *own)
+together(Intake *self, PyObject *const *given, const Taken *const *own)
 {
-    Chain chain = {0};
-    PyObject *resource_id = NULL;
-    int wrong = everyone(self, given, &chain) < 0 || !is_plain(self, RESOURCE, given[RESOURCE], &own[RESOURCE], &resource_id);
-    for (int i = 0; !wrong && i < chain.count; i++) {
-        PyObject *entry = i == 0 ? Py_NewRef((PyObject *)self) : get(self->entries, chain.type[i]);
-        if (entry != NULL && Py_IS_TYPE(entry, Py_TYPE(self))) {
-            Intake *one = (Intake *)entry;
-            int same = one->members[RESOURCE] == self->members[RESOURCE];
-            Taken taken[2];
-            take(chain.actor[i], one->seen[PRINCIPAL], &one->wanted[PRINCIPAL], &taken[PRINCIPAL]);
-            take(given[RESOURCE], one->seen[RESOURCE], &one->wanted[RESOURCE], &taken[RESOURCE]);
-            chain.decision[i] = alone(one, chain.actor[i], given, same ? resource_id : NULL, taken);
-            release_taken(&taken[PRINCIPAL]);
-            release_taken(&taken[RESOURCE]);
-        }
-        Py_XDECREF(entry);
-        wrong = chain.decision[i] == NULL;
+    Chain chain;
+    PyObject *resource_id = NULL, *result = NULL;
+    int found = everyone(self, given, own[PRINCIPAL], &chain) < 0 ? -1
+                : !is_plain(self, RESOURCE, given[RESOURCE], own[RESOURCE], &resource_id) ? -1
+                : only_agents(self, given, own, resource_id, &chain);
+    if (found == 0) {
+        found = is_single(&self->look, given, given[ATTRIBUTES], own);
     }
-    PyObject *result = wrong ? unusual() : join(self, &chain);
+    for (int i = 0; found == 1 && i < chain.count; i++) {
+        chain.actor[i].decision = decide_for(self, &chain.actor[i], given, own, resource_id);
+        found = chain.actor[i].decision != NULL;
+    }
+    result = found == 1 ? join(self, &chain) : unusual();
     Py_XDECREF(resource_id);
-    for (int i = 0; i < chain.count; i++) {
-        Py_XDECREF(chain.actor[i]);
-        Py_XDECREF(chain.type[i]);
-        Py_XDECREF(chain.id[i]);
-        Py_XDECREF(chain.decision[i]);
+    for (Actor *actor = chain.actor; actor < &chain.actor[chain.count]; actor++) {
+        Py_XDECREF(actor->entity);
+        Py_XDECREF(actor->type);
+        Py_XDECREF(actor->id);
+        Py_XDECREF(actor->decision);
+        Py_XDECREF(actor->entry);
+        release_taken(&actor->space);
     }
     return result;
 }
@@ -751,23 +844,25 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
     else if (!PyDict_CheckExact(given[CONTEXT]) || all_in(given[CONTEXT], self->circumstances, self->seen[CONTEXT]) != 1) {
         return unusual();
     }
-    Taken taken[2];
+    Taken space[2];
+    const Taken *taken[] = {&space[PRINCIPAL], &space[RESOURCE]};
     PyObject *decision = NULL;
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
-        take(given[root], self->seen[root], &self->wanted[root], &taken[root]);
+        take(given[root], self->seen[root], &self->wanted[root], &space[root]);
     }
     int is_alone = count > 5 && args[5] == Py_True;
-    if ((!is_alone && is_single(&self->look, given, given[ATTRIBUTES], taken) != 1) || is_refused(self, given)) {
-        unusual();
+    int others = is_refused(self, given) ? -1 : is_alone ? 0 : has_others(self, given);
+    if (others == 1) {
+        decision = together(self, given, taken);
+    }
+    else if (others == 0 && (is_alone || is_single(&self->look, given, given[ATTRIBUTES], taken) == 1)) {
+        decision = alone(self, given[PRINCIPAL], given, NULL, taken);
     }
     else {
-        int others = is_alone ? 0 : has_others(self, given);
-        if (others >= 0) {
-            decision = others ? together(self, given, taken) : alone(self, given[PRINCIPAL], given, NULL, taken);
-        }
+        unusual();
     }
-    release_taken(&taken[PRINCIPAL]);
-    release_taken(&taken[RESOURCE]);
+    release_taken(&space[PRINCIPAL]);
+    release_taken(&space[RESOURCE]);
     return decision;
 }
 
@@ -844,12 +939,12 @@ or_null(PyObject *given)
 static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join,
+    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *joined, *join,
         *circumstances, *members[2], *look, *apart, *check, *spare;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)O!OOO", &any, &named, &records[0], &records[1], &rows[0],
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O)(O!O!O!)O!OOO", &any, &named, &records[0], &records[1], &rows[0],
                           &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
-                          &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join, &PySet_Type,
+                          &PyDict_Type, &joined, &join, &PySet_Type,
                           &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &apart, &check,
                           &spare)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
@@ -867,8 +962,6 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->entries = Py_NewRef(entries);
     self->types = Py_NewRef(types);
     self->own = Py_NewRef(own);
-    self->delegators = Py_NewRef(delegators);
-    self->world = Py_NewRef(world);
     self->joined = Py_NewRef(joined);
     self->join = Py_NewRef(join);
     self->circumstances = Py_NewRef(circumstances);
@@ -894,7 +987,8 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
             self->look.placed[root]++;
         }
     }
-    wrong = wrong || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
+    self->delegator = wrong ? -1 : want(&self->wanted[PRINCIPAL], self->delegated_by);
+    wrong = wrong || self->delegator < 0 || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_ValueError, "records and rows are dicts, and rows can be found");
@@ -928,14 +1022,32 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->entries);
     Py_VISIT(self->types);
     Py_VISIT(self->own);
-    Py_VISIT(self->delegators);
-    Py_VISIT(self->world);
+    Py_VISIT(self->last_type);
+    Py_VISIT(self->last_types);
+    Py_VISIT(self->last_entry);
+    for (int i = 0; i < LATEST; i++) {
+        Py_VISIT(self->latest[i]);
+    }
     Py_VISIT(self->joined);
     Py_VISIT(self->join);
     Py_VISIT(self->circumstances);
     Py_VISIT(self->check);
     Py_VISIT(self->spare);
     return visit_look(&self->look, visit, arg);
+}
+
+/* Of two ways in each may be what the other was asked for last. */
+static int
+intake_clear(PyObject *object)
+{
+    Intake *self = (Intake *)object;
+    Py_CLEAR(self->last_type);
+    Py_CLEAR(self->last_types);
+    Py_CLEAR(self->last_entry);
+    for (int i = 0; i < LATEST; i++) {
+        Py_CLEAR(self->latest[i]);
+    }
+    return 0;
 }
 
 static void
@@ -945,6 +1057,7 @@ intake_dealloc(PyObject *object)
     Way *ways[] = {&self->named, &self->any};
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
+    intake_clear(object);
     for (int w = 0; w < 2; w++) {
         for (Py_ssize_t i = 0; i < ways[w]->reads; i++) {
             Py_XDECREF(ways[w]->read[i].name);
@@ -973,8 +1086,6 @@ intake_dealloc(PyObject *object)
     Py_XDECREF(self->entries);
     Py_XDECREF(self->types);
     Py_XDECREF(self->own);
-    Py_XDECREF(self->delegators);
-    Py_XDECREF(self->world);
     Py_XDECREF(self->joined);
     Py_XDECREF(self->join);
     Py_XDECREF(self->circumstances);
@@ -999,6 +1110,7 @@ static PyType_Slot intake_slots[] = {
     {Py_tp_new, intake_new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, intake_traverse},
+    {Py_tp_clear, intake_clear},
     {Py_tp_dealloc, intake_dealloc},
     {Py_tp_members, intake_members},
     {0, NULL},

@@ -19,7 +19,7 @@ typedef struct {
 static int
 same(const Name *one, const Name *other)
 {
-    return PyUnicode_Compare(one->id, other->id) == 0 && PyUnicode_Compare(one->type, other->type) == 0;
+    return is_same_entity(one->type, one->id, other->type, other->id);
 }
 
 /* Whether all names are in a set: 1, 0, or -1 with an exception. */
@@ -142,60 +142,87 @@ note_all(const Look *look, PyObject *const *given, Seen *seen)
 
 /* ---- requests that only refer to others ---- */
 
-/* Whether a type is one of those apart: 1, 0, or -1 with an exception. */
+/* Whether a type is one of those apart, and not that of agents, which is NULL where there are none: 1, 0, or -1 with an
+   exception. */
 static int
-is_apart(Look *look, PyObject *type)
+is_apart(Look *look, PyObject *type, PyObject *agents)
 {
-    if (type == look->last) {
-        return 1;
+    int found = 1;
+    if (type != look->last) {
+        found = PyUnicode_CheckExact(type) ? PySet_Contains(look->apart, type) : 0;
+        if (found == 1) {
+            Py_XSETREF(look->last, Py_NewRef(type));
+        }
     }
-    int found = PyUnicode_CheckExact(type) ? PySet_Contains(look->apart, type) : 0;
-    if (found == 1) {
-        Py_XSETREF(look->last, Py_NewRef(type));
-    }
-    return found;
+    return found == 1 && agents != NULL ? PyUnicode_Compare(type, agents) != 0 : found;
 }
 
 /* Whether a value is a type and an id and no more, of a type that is apart: 1, 0, or -1 with an exception. */
 static int
-is_reference(Look *look, PyObject *value)
+is_reference(Look *look, PyObject *value, PyObject *agents)
 {
     if (!PyDict_CheckExact(value) || PyDict_GET_SIZE(value) != 2) {
         return 0;
     }
     PyObject *type, *id;
     get_identity(value, look->type, look->id, &type, &id);
-    int found = PyErr_Occurred() ? -1 : id == NULL || !PyUnicode_CheckExact(id) ? 0 : is_apart(look, type);
+    int found = PyErr_Occurred() ? -1 : id == NULL || !PyUnicode_CheckExact(id) ? 0 : is_apart(look, type, agents);
     Py_XDECREF(type);
     Py_XDECREF(id);
     return found;
 }
 
 static int
-are_references(Look *look, PyObject *value)
+are_references(Look *look, PyObject *value, PyObject *agents)
 {
     if (!PyList_CheckExact(value)) {
-        return is_reference(look, value);
+        return is_reference(look, value, agents);
     }
     int found = 1;
     for (Py_ssize_t i = 0; found == 1 && i < PyList_GET_SIZE(value); i++) {
         PyObject *item = Py_NewRef(PyList_GET_ITEM(value, i));
-        found = is_reference(look, item);
+        found = is_reference(look, item, agents);
         Py_DECREF(item);
     }
     return found;
 }
 
+/* Whether all that an entity mentions are references, by what `own` says of the root that it is taken as; one attribute may
+   be left out. */
+static int
+entity_refers(Look *look, const Look *own, int root, PyObject *entity, const Taken *taken, PyObject *agents, PyObject *but)
+{
+    int found = 1;
+    for (Py_ssize_t i = 0; found == 1 && PyDict_GET_SIZE(entity) > 2 && i < PyTuple_GET_SIZE(own->own[root]); i++) {
+        PyObject *name = PyTuple_GET_ITEM(own->own[root], i);
+        if (name == but) {
+            continue;
+        }
+        PyObject *value = taken->count > 0 && i < own->placed[root] ? Py_XNewRef(taken->value[OWN + i]) : get(entity, name);
+        found = value != NULL ? are_references(look, value, agents) : PyErr_Occurred() ? -1 : 1;
+        Py_XDECREF(value);
+    }
+    return found;
+}
+
+int
+agent_refers(Look *look, const Look *own, PyObject *agent, const Taken *taken, PyObject *agents)
+{
+    /* An agent is a principal to its own way in. Whom it got its task from is an agent as well. */
+    return own->apart == NULL ? 0 : entity_refers(look, own, 0, agent, taken, agents, look->delegated_by);
+}
+
 /* Whether the principal and the resource are two entities that mention no other but by references that are apart, and
    nothing else mentions any: 1, 0 if that has to be looked at, or -1 with an exception. */
-static int
-only_refers(Look *look, PyObject *const *given, PyObject *attributes, const Taken *taken)
+int
+only_refers(Look *look, PyObject *const *given, PyObject *attributes, const Taken *const *taken, PyObject *agents)
 {
     if (look->apart == NULL || (look->acts && PyDict_CheckExact(attributes) && PyDict_GET_SIZE(attributes) != 0)) {
         return 0;
     }
     for (Py_ssize_t i = 0; PyDict_GET_SIZE(given[2]) != 0 && i < PyTuple_GET_SIZE(look->roots); i++) {
-        int there = PyDict_Contains(given[2], PyTuple_GET_ITEM(look->roots, i));
+        PyObject *name = PyTuple_GET_ITEM(look->roots, i);
+        int there = agents != NULL && name == look->agent ? 0 : PyDict_Contains(given[2], name);
         if (there != 0) {
             return there < 0 ? -1 : 0;
         }
@@ -210,25 +237,17 @@ only_refers(Look *look, PyObject *const *given, PyObject *attributes, const Take
             return PyErr_Occurred() ? -1 : 0;
         }
     }
-    for (int root = 0; root < 2; root++) {
-        for (Py_ssize_t i = 0; PyDict_GET_SIZE(given[root]) > 2 && i < PyTuple_GET_SIZE(look->own[root]); i++) {
-            PyObject *value = taken[root].count > 0 && i < look->placed[root]
-                                  ? Py_XNewRef(taken[root].value[OWN + i])
-                                  : get(given[root], PyTuple_GET_ITEM(look->own[root], i));
-            int found = value != NULL ? are_references(look, value) : PyErr_Occurred() ? -1 : 1;
-            Py_XDECREF(value);
-            if (found != 1) {
-                return found;
-            }
-        }
+    int found = 1;
+    for (int root = 0; found == 1 && root < 2; root++) {
+        found = entity_refers(look, look, root, given[root], taken[root], agents, NULL);
     }
-    return 1;
+    return found;
 }
 
 int
-is_single(Look *look, PyObject *const *given, PyObject *attributes, const Taken *taken)
+is_single(Look *look, PyObject *const *given, PyObject *attributes, const Taken *const *taken)
 {
-    int plain = only_refers(look, given, attributes, taken);
+    int plain = only_refers(look, given, attributes, taken, NULL);
     if (plain != 0) {
         return plain;
     }
@@ -283,7 +302,8 @@ fill_look(Look *look, PyObject *given, PyObject *apart)
     look->id = PyUnicode_InternFromString("id");
     look->parents = PyUnicode_InternFromString("parents");
     look->delegated_by = PyUnicode_InternFromString("delegated_by");
-    return look->type && look->id && look->parents && look->delegated_by ? 0 : -1;
+    look->agent = PyUnicode_InternFromString("agent");
+    return look->agent && look->type && look->id && look->parents && look->delegated_by ? 0 : -1;
 }
 
 int
@@ -316,4 +336,5 @@ clear_look(Look *look)
     Py_CLEAR(look->id);
     Py_CLEAR(look->parents);
     Py_CLEAR(look->delegated_by);
+    Py_CLEAR(look->agent);
 }

@@ -16,7 +16,7 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 16
+#define VERSION 17
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec ancestors_among_spec;
@@ -39,7 +39,7 @@ typedef struct {
     /* So many of each `own` are taken at once, from the slot OWN on. */
     Py_ssize_t placed[2];
     int alike;
-    PyObject *type, *id, *parents, *delegated_by;
+    PyObject *type, *id, *parents, *delegated_by, *agent;
 } Look;
 
 /* What is taken of a principal or a resource at once, by slots: its type, its id, what mentions others, and what is read of
@@ -56,7 +56,11 @@ int visit_look(const Look *look, visitproc visit, void *arg);
 void clear_look(Look *look);
 
 /* Whether a principal, a resource and a context mention no entity twice: 1, 0, or -1 with an exception. */
-int is_single(Look *look, PyObject *const *given, PyObject *attributes, const Taken *taken);
+int is_single(Look *look, PyObject *const *given, PyObject *attributes, const Taken *const *taken);
+/* The same, as far as it is told at once; of agents, which are of the given type, nothing is looked at. Where an agent comes
+   in, its own references are to be asked about as well. */
+int only_refers(Look *look, PyObject *const *given, PyObject *attributes, const Taken *const *taken, PyObject *agents);
+int agent_refers(Look *look, const Look *own, PyObject *agent, const Taken *taken, PyObject *agents);
 
 PyObject *plain_texts(PyObject *module, PyObject *value);
 PyObject *plain_pairs(PyObject *module, PyObject *value);
@@ -85,6 +89,13 @@ get_identity(PyObject *dict, PyObject *type_key, PyObject *id_key, PyObject **ty
     }
     *type = get(dict, type_key);
     *id = *type == NULL ? NULL : get(dict, id_key);
+}
+
+/* Whether two pairs of texts name one entity. */
+static inline int
+is_same_entity(PyObject *type, PyObject *id, PyObject *other_type, PyObject *other_id)
+{
+    return PyUnicode_Compare(id, other_id) == 0 && PyUnicode_Compare(type, other_type) == 0;
 }
 
 #endif
