@@ -188,7 +188,7 @@ class Guardrail:
                 for id_, name, args in calls_of({"tool_calls": asked.get("tool_calls")}):
                     self._called(opened, id_, name, args, principal, decided)
             if "release" in self._settings.decides:
-                return self._said(opened.talk, asked, principal, decided)
+                return self._released(opened.talk, asked, principal, decided)
         return {"action": "NONE"}
 
     def _called(self, found: _Open, id_: str, name: str, args: Any, principal: Asked, decided: list[Any]) -> None:
@@ -223,7 +223,7 @@ class Guardrail:
         call = called(talk.conversation.session, name, args, approval if self._settings.approvals else None)
         return call if call.allowed or not outcome else replace(call, reason=call.reason + outcome)
 
-    def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
+    def _released(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
         if asked.get("images"):
             raise Blocked("an image cannot be checked")
         texts = _texts(asked)

@@ -119,7 +119,7 @@ def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding)
     return _reply(given, asked, "text")
 
 
-def told(released: Released, name: str) -> dict[str, Any]:
+def released_value(released: Released, name: str) -> dict[str, Any]:
     """The answer about a text: the text that may go on, as `name`, the decision, and the findings, without any
     value."""
     answer = encode.decision_value(released.decision)
@@ -148,7 +148,7 @@ def told(released: Released, name: str) -> dict[str, Any]:
 
 
 def _reply(released: Released, asked: Any, name: str) -> Reply:
-    body = encode.body_in_parts(told(released, name))
+    body = encode.body_in_parts(released_value(released, name))
     # The record of a decision has the resource's type and id, and nothing else of it.
     about = {
         **asked,

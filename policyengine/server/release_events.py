@@ -28,7 +28,7 @@ from policyengine.server.bind import Binding
 from policyengine.server.body import Disconnected, check_values, too_large
 from policyengine.server.errors import RequestError, log
 from policyengine.server.record import Decided
-from policyengine.server.release import asked_to_release, told
+from policyengine.server.release import asked_to_release, released_value
 
 DONE = "[DONE]"
 # The most bytes of a chunk, so that checking one delays no other request.
@@ -201,7 +201,7 @@ def _decided(asked: dict[str, Any], released: Released) -> Sequence[Decided]:
 def _account(released: Released) -> str:
     """The last event: everything except the text, which has been sent, and in `found` the number of findings of each
     kind, as in the headers of an answer without events."""
-    answer = {name: part for name, part in told(released, "text").items() if name != "text"}
+    answer = {name: part for name, part in released_value(released, "text").items() if name != "text"}
     answer["found"] = dict(Counter(finding.kind for finding in released.findings))
     return json.dumps(answer, default=list)
 

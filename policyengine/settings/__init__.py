@@ -5,7 +5,7 @@ In: a TOML file, environment variables that start with POLICYENGINE_, and what t
 
 | file | job |
 |---|---|
-| `model.py` | what can be configured |
-| `loading.py` | from file and environment to the model; what is unknown is refused |
+| `model.py` | the settings and their types |
+| `loading.py` | from file and environment to the model; unknown settings are refused |
 | `as_toml.py` | the settings as text, without secrets |
 """

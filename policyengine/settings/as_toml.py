@@ -1,4 +1,4 @@
-"""The settings as TOML, as they are after file, environment and flags, with every secret hidden."""
+"""The effective settings as TOML, after file, environment and flags, with every secret hidden."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def shown(settings: Settings) -> str:
-    """TOML that `load` reads, but for the secrets. Settings without a value are comments."""
+    """TOML that `load` reads, except for the secrets. Settings without a value are comments."""
     return "\n".join(_table(settings.model_dump(mode="python"), ())) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""The canaries of a deployment: their tokens, what each was planted in, and when, in a JSON file.
+"""The canaries of a deployment, in a JSON file: their tokens, what each was planted in, and when.
 
-Whoever can read the file knows the tokens, so it is made for its owner alone; whoever can write it decides what is
-looked for, so a file that others may write to is refused. It is replaced as a whole.
+A reader of the file knows the tokens, so only its owner may read it. A writer of the file determines what is looked
+for, so a file that others may write to is refused. It is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Planted:
 
 
 def read(path: Path) -> tuple[Planted, ...]:
-    """Those that the file remembers, in the order in which they were made. Raises ValueError."""
+    """The canaries in the file, in the order in which they were made. Raises ValueError."""
     try:
         listed = json.loads(read_private(path))["canaries"]
         planted = tuple(Planted(**planted_token) for planted_token in listed)
@@ -50,7 +50,7 @@ def read(path: Path) -> tuple[Planted, ...]:
 
 
 def add(path: Path, one: Planted) -> None:
-    """The file and its directory are made if they are not there. Raises ValueError."""
+    """Adds a canary. The file and its directory are made if they do not exist. Raises ValueError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -59,7 +59,7 @@ def add(path: Path, one: Planted) -> None:
 
 
 def forget(path: Path, id_: str) -> Planted:
-    """The one that is looked for no longer. Raises ValueError."""
+    """Removes a canary, and returns it. Raises ValueError."""
     gone: list[Planted] = []
 
     def without(known: Sequence[Planted]) -> Sequence[Planted]:

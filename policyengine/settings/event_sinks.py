@@ -1,4 +1,4 @@
-"""Who is told of events, from the settings: the log, webhooks, and the counts that the metrics show."""
+"""The event sinks from the settings: the log, webhooks, and the counts for the metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EventSinks:
 
 
 def telling(settings: Events) -> EventSinks:
-    """Nothing is begun before the first event."""
+    """The sinks. Nothing is started before the first event."""
     counts = Counts()
     webhooks = tuple(
         WebhookSink(each.url, each.secret.get_secret_value(), kinds=each.kinds, queue=each.queue)

@@ -1,4 +1,4 @@
-"""The settings of a gateway that serves clients with tokens of their own: what it is called, and whose tokens it takes.
+"""The settings of a gateway that serves clients with tokens of their own: its URL, and whose tokens it accepts.
 
 resource = "https://gateway.example/mcp"
 scopes = ["tools"]
@@ -23,7 +23,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class GatewaySettings(BaseModel):
-    """What a protected resource is told of itself (RFC 9728), and of the issuers of its tokens."""
+    """The settings of a protected resource (RFC 9728), and of the issuers of its tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -62,7 +62,7 @@ def load_gateway(path: Path) -> GatewaySettings:
 
 
 def load_events(path: Path) -> Events:
-    """Who is told of events, as the service's settings have it under `[events]`. Raises WrongSettings."""
+    """Where events are reported, as in the section `[events]` of the service's settings. Raises WrongSettings."""
     return with_webhook_secrets(_loaded(path, Events))
 
 

@@ -10,7 +10,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class GuardrailSettings(BaseModel):
-    """What is said of a request of a LiteLLM proxy, where it has nothing of it."""
+    """How requests of a LiteLLM proxy are decided, and the parts of a request that the proxy does not send."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 

@@ -1,4 +1,4 @@
-"""The store of API keys that the settings name, and what the keys in it are hashed with."""
+"""The store of API keys that the settings name, and the key that hashes the keys in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEAST = 32  # characters
 
 
 def hash_key(keys: KeySettings) -> bytes:
-    """What keys are hashed with. Raises StoreError."""
+    """The key that hashes API keys. Raises StoreError."""
     if keys.hash_key is not None:
         return keys.hash_key.get_secret_value().encode()
     path = beside(keys.store or "")
@@ -26,7 +26,7 @@ def hash_key(keys: KeySettings) -> bytes:
 
 
 def create(keys: KeySettings) -> tuple[KeyStore, bytes]:
-    """The store and the hash key; both are made if they are not there. Raises StoreError."""
+    """The store and the hash key; both are made if they do not exist. Raises StoreError."""
     store = open_store(keys.store or "", create=True)
     path = beside(keys.store or "")
     if keys.hash_key is None and path is not None and not path.exists():
@@ -37,7 +37,7 @@ def create(keys: KeySettings) -> tuple[KeyStore, bytes]:
 
 
 def opened(keys: KeySettings) -> tuple[KeyStore, bytes]:
-    """The store and the hash key, which must be there. Raises StoreError."""
+    """The store and the hash key, which must exist. Raises StoreError."""
     store = open_store(keys.store or "")
     store.mark()
     return store, hash_key(keys)

@@ -1,8 +1,8 @@
-"""From a file, the environment and the command line to settings, or to what is wrong with them.
+"""From a file, the environment and the command line to settings, or to the problems with them.
 
-The command line wins over the environment, and the environment over the file. A key that is not known is refused with
-the nearest that is, in the file and among the variables that start with POLICYENGINE_: a setting that is misspelt must
-not be as good as none. Messages never show a value, as it may be a secret.
+The command line wins over the environment, and the environment over the file. An unknown key is refused, in the file
+and among the variables that start with POLICYENGINE_, and the message names the nearest known one: a misspelt setting
+must not be ignored. Messages never show a value, as it may be a secret.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def load(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings. `flags` are what the command line says, `config` the file. Raises WrongSettings."""
+    """The settings. `flags` come from the command line, `config` is the file. Raises WrongSettings."""
     variables = os.environ if environment is None else environment
     unknown = [_unknown_variable(name) for name in sorted(variables) if name.startswith(PREFIX) and not _is_known(name)]
     path = config or (Path(variables[CONFIG]) if variables.get(CONFIG) else None)
@@ -64,7 +64,7 @@ def load(
 def load_keys(
     store: str | None = None, *, config: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> KeySettings:
-    """The settings of API keys alone, for commands that need no policies. Raises WrongSettings."""
+    """Only the settings of API keys, for commands that need no policies. Raises WrongSettings."""
     flags: dict[str, Any] = {"policies": Path()}
     if store is not None:
         flags["keys"] = {"store": store}
@@ -72,7 +72,7 @@ def load_keys(
 
 
 def from_environment() -> Settings:
-    """The settings of this process. Wrong ones end it: the status is 2, as for any other wrong usage."""
+    """The settings of this process. Wrong settings end it with status 2, as any other wrong usage does."""
     try:
         return load()
     except WrongSettings as error:
@@ -114,9 +114,9 @@ def _unknown_variable(name: str) -> str:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What variables say. Lists and tables are JSON."""
+    """The settings in variables. Lists and tables are JSON."""
     values: dict[str, Any] = {}
-    # Those of a part come after the part itself, and win over it.
+    # The variables of a part come after the part itself, and win over it.
     for name in sorted(_KNOWN):
         if name not in environment:
             continue
@@ -203,7 +203,7 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _with_secrets(settings: Settings) -> Settings:
-    """The settings with the secrets that stand in files."""
+    """The settings with the secrets from files."""
     page_key = _secret(settings, "page_key", settings.page_key_file)
     hash_key = _secret(settings.keys, "hash_key", settings.keys.hash_key_file)
     changed: dict[str, Any] = {}
@@ -227,7 +227,7 @@ def _with_secrets(settings: Settings) -> Settings:
 
 
 def with_webhook_secrets(events: Events) -> Events:
-    """Where events go, with the secrets that stand in files. Raises WrongSettings."""
+    """The settings of events, with the secrets from files. Raises WrongSettings."""
     return events.model_copy(update={"webhooks": [_with_secret(each) for each in events.webhooks]})
 
 
@@ -271,5 +271,5 @@ def _hint(name: str, known: Any) -> str:
 
 
 def problems(error: ValidationError) -> list[str]:
-    """A line for each thing that is wrong."""
+    """A line for each problem."""
     return [_problem(each) for each in error.errors()]

@@ -1,6 +1,6 @@
-"""What can be configured. Sizes are in bytes, times in seconds.
+"""The settings and their types. Sizes are in bytes, times in seconds.
 
-A secret may be given itself, or as the path of a file that holds it: `page_key` or `page_key_file`.
+A secret may be given directly, or as the path of a file that holds it: `page_key` or `page_key_file`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class KeySettings(_Part):
 
 
 class Claims(_Part):
-    """Which claims of a token say what."""
+    """How the claims of a token are read."""
 
     scopes: Text = "scope"
     prefix: str = ""
@@ -89,7 +89,7 @@ class Claims(_Part):
 
 
 class Issuer(_Part):
-    """Somebody whose tokens are taken."""
+    """An issuer whose tokens are accepted."""
 
     issuer: Text = Field(description="the exact value of `iss`")
     audiences: list[Text] = Field(min_length=1, description="the accepted values of `aud`")
@@ -128,7 +128,7 @@ def check_remote(url: str) -> None:
 
 
 class Certificate(_Part):
-    """A caller that shows a certificate. One of those that are given here, and no other, may ask."""
+    """A caller with a client certificate. Only the certificates listed here are accepted."""
 
     identity: Text = Field(description="its SPIFFE id, or a name in its subject alternative names (dns:, email:, uri:)")
     scopes: list[Scope] = Field(min_length=1)
@@ -136,7 +136,7 @@ class Certificate(_Part):
 
 
 class Tenants(_Part):
-    """How the tenant of an entity is found. Needed for callers that are bound to one."""
+    """How the tenant of an entity is found. Needed for callers that are bound to a tenant."""
 
     attribute: Text | None = "tenant"
     attributes: dict[str, str] = {}
@@ -148,7 +148,7 @@ class Tenants(_Part):
     @model_validator(mode="before")
     @classmethod
     def _one_way(cls, value: Any) -> Any:
-        # Whoever names a separator means it.
+        # A separator replaces the default attribute.
         if isinstance(value, Mapping) and "separator" in value and "attribute" not in value:
             return {**value, "attribute": None}
         return value
@@ -165,7 +165,7 @@ class Tenants(_Part):
 
 
 class Limits(_Part):
-    """What one caller may take, and one process bears. Each process counts for itself."""
+    """The limits of one caller, and of one process. Each process counts separately."""
 
     requests: int | None = Field(
         None, gt=0, description="requests of one caller in `per` seconds; no limit if not given"
@@ -194,7 +194,7 @@ class Limits(_Part):
 
 
 class _Signed(_Part):
-    """An address to which what is posted is signed as the Standard Webhooks scheme has it."""
+    """An address whose posts are signed as in Standard Webhooks."""
 
     url: Text
     secret: SecretStr | None = Field(None, description="whsec_ and 24 to 64 bytes in base64")
@@ -211,7 +211,7 @@ class _Signed(_Part):
 
 
 class Webhook(_Signed):
-    """Where events are posted, signed as the Standard Webhooks scheme has it."""
+    """An address to which events are posted, signed as in Standard Webhooks."""
 
     url: Text = Field(description="https; http is for this machine only")
     kinds: list[Text] = Field([], description="the events to send, such as `limit` or `limit.alert`; all if none")
@@ -219,14 +219,14 @@ class Webhook(_Signed):
 
 
 class Events(_Part):
-    """Who is told of alerts, blocks, approvals and reloads."""
+    """Where alerts, blocks, approvals and reloads are reported."""
 
     log: bool = Field(True, description="a line in the log for each")
     webhooks: list[Webhook] = []
 
 
 class Callback(_Signed):
-    """Where the end of a request for approval may be posted, signed as the Standard Webhooks scheme has it."""
+    """An address to which the end of a request for approval may be posted, signed as in Standard Webhooks."""
 
     url: Text = Field(description="the exact address that a submission names; https, or http on this machine")
     callers: list[Text] = Field([], description="the ids of the callers that may name it; all if none")
@@ -244,7 +244,7 @@ class ApprovalSettings(_Part):
 
 
 class Settings(_Part):
-    """The settings of one service. File and environment are read by `loading.py`, with an eye on what is unknown."""
+    """The settings of one service. `loading.py` reads file and environment, and refuses unknown settings."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -321,5 +321,5 @@ class Settings(_Part):
 
     @property
     def has_credentials(self) -> bool:
-        """Whether anybody can say who they are."""
+        """Whether any kind of credential is configured."""
         return self.keys.store is not None or bool(self.issuers) or bool(self.certificates)

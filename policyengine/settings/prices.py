@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 
 class OwnPrice(_Part):
-    """What the tokens of one model cost, in US dollars for a million; or which model costs as much."""
+    """The price of the tokens of one model, in US dollars per million; or another model with the same price."""
 
     input: Usd | None = None
     output: Usd | None = None
@@ -42,7 +42,7 @@ class OwnPrice(_Part):
 
 
 class PriceSettings(_Part):
-    """What tokens cost, for callers that do not say it in `cost.usd`."""
+    """The prices of tokens, for callers that do not send `cost.usd`."""
 
     table: bool = Field(False, description="use the table of the package `genai-prices`")
     models: dict[str, OwnPrice] = Field(

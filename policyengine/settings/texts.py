@@ -1,4 +1,4 @@
-"""Settings about texts: what is looked for beside what is built in, and what hashes and tokens are made with."""
+"""Settings about texts: what to look for beside the built-in kinds, and the key for hashes and tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Part(BaseModel):
 
 
 class OwnPattern(_Part):
-    """An expression of one's own. `width` is its longest match, in characters, with what it needs to see around it."""
+    """A custom expression. `width` is its longest match, in characters, with the surroundings that it needs to see."""
 
     kind: Text
     regex: Text = Field(description="RE2")
@@ -36,8 +36,8 @@ class OwnPattern(_Part):
 
 
 class OfTenant(_Part):
-    """What is looked for in the texts of one tenant: its regions, languages and hosts in the place of everybody's, and
-    patterns, words, canaries, protected texts and values of its own beside everybody's."""
+    """What is looked for in the texts of one tenant. Its regions, languages and hosts replace everybody's; its
+    patterns, words, canaries, protected texts and allowed values are added to everybody's."""
 
     regions: list[Text] | None = None
     languages: list[Text] | None = None
@@ -53,7 +53,7 @@ EVERYBODY = OfTenant()
 
 
 class Texts(_Part):
-    """How texts are looked at when they are released or admitted."""
+    """How texts are checked when they are released or admitted."""
 
     key: SecretStr | None = Field(
         None, min_length=LEAST_KEY, description="32, 48 or 64 random bytes in base64, for `hash` and `tokenize`"
@@ -90,7 +90,7 @@ class Texts(_Part):
         return self
 
     def vocabulary(self, tenant: OfTenant = EVERYBODY) -> Vocabulary:
-        """What is looked for in everybody's texts, or in those of one tenant."""
+        """What to look for in everybody's texts, or in those of one tenant."""
         planted = () if self.canary_file is None else remembered.read(self.canary_file)
         hosts = self.link_hosts if tenant.link_hosts is None else tenant.link_hosts
         languages = self.languages if tenant.languages is None else tenant.languages
@@ -123,7 +123,7 @@ class Texts(_Part):
 
 
 def _marks(path: Path) -> frozenset[int]:
-    """What is remembered of a protected text. Raises ValueError for one that cannot be read or is too short."""
+    """The fingerprint of a protected text. Raises ValueError if the file cannot be read or is too short."""
     try:
         marks = leakage.fingerprint(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
