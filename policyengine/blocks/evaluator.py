@@ -1,6 +1,6 @@
 """An evaluator behind a list of blocks: what is blocked is denied, and all other decisions are unchanged.
 
-It has no shortcut (`native/shortcut.c`): since it has a `decide` of its own, there are no `ways_in`.
+It has no shortcut (`native/shortcut.c`): since it has a `decide` of its own, it has no `direct_entries`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.compile.derived_decisions import Derived
-from policyengine.compile.mention_check import Look
+from policyengine.compile.mention_check import MentionCheck
 from policyengine.compile.vetted_names import VettedNames
 from policyengine.evaluate.delegation import actors
 from policyengine.model.decision import Decision
@@ -23,16 +23,16 @@ from policyengine.schema.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """What it takes to decide about actors other than the principal. `entries` has the entry functions for this action
-    and resource type by type of principal; it grows as they are needed."""
+    """Everything that is needed to decide about actors other than the principal. `entries` has the entry functions for
+    this action and resource type by type of principal; functions are added when they are needed."""
 
     action: str
     entries: Mapping[str, Callable[..., Decision]]
     schema: Schema
     world: World
     derived: Derived
-    harmless: VettedNames
-    look: Look
+    vetted_names: VettedNames
+    look: MentionCheck
 
     def together(
         self, principal: Any, resource: Any, context: Any, attributes: Any, approved: Collection[str] | None
@@ -40,9 +40,9 @@ class Actors:
         """The decision about the principal and its agents. Raises if the code for one of them does not exist yet."""
         asked = request(principal, self.action, resource, context)
         decisions = []
-        for one in actors(asked, self.world, self.schema):
-            entry = self.entries[one.principal.uid.type]
-            # With `alone`: the chain has been followed here, and the mentions have been put together.
-            parts = one.principal.attributes, one.resource.attributes, one.context
+        for actor in actors(asked, self.world, self.schema):
+            entry = self.entries[actor.principal.uid.type]
+            # With `alone`, because the chain has been followed and the mentions have been merged here.
+            parts = actor.principal.attributes, actor.resource.attributes, actor.context
             decisions.append(entry(*parts, attributes, approved, True))
         return self.derived.join(tuple(decisions))

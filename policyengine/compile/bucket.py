@@ -17,7 +17,7 @@ from policyengine.compile.call_site import CallSite
 from policyengine.compile.closed_tools import closed, fast_checks
 from policyengine.compile.codegen import fast_tree
 from policyengine.compile.derived_decisions import MEMORY, effective
-from policyengine.compile.entry import LISTED, entry_tree, ways
+from policyengine.compile.entry import LISTED, entry_paths, entry_tree
 from policyengine.compile.fallback_entry import FallbackEntry, FaultyTable, Outcome
 from policyengine.compile.fallible_rules import Report
 from policyengine.compile.index import Dimension, RulePlan, Table
@@ -93,15 +93,15 @@ class Bucket:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
 
         # Remembers decisions for outcomes in which some attributes have no value.
-        self._spare = FallbackEntry(self._first, self._tables, site, world, self._derived, self._env)
+        self._fallback = FallbackEntry(self._first, self._tables, site, world, self._derived, self._env)
         self.entry: Entry = entry(
-            ways(first, self._tables, site, self._apart),
+            entry_paths(first, self._tables, site, self._apart),
             world,
             self._env,
             native,
             actors,
             check,
-            self._spare.ask if refusal is None else None,
+            self._fallback.ask if refusal is None else None,
         )
 
     def prepare(self) -> None:
@@ -136,7 +136,7 @@ class Bucket:
         failed = [rule for block, _, mask, _ in answers for rule in _chosen(block.rules, mask)]
         # If each reason for an error was seen before, the decision for this outcome is known.
         has_report = (bool(faulty) or any(report for *_, report in answers)) and not (refused or approved)
-        known = self._spare.known(outcome) if has_report and not failed else None
+        known = self._fallback.known(outcome) if has_report and not failed else None
         if known is not None:
             return known
         held = [rule for block, mask, _, _ in answers for rule in _chosen(block.rules, mask)]
@@ -152,7 +152,7 @@ class Bucket:
         # request.
         is_constant = all(map(_is_constant, (*held, *erred)))
         if has_report and is_constant:
-            self._spare.remember(outcome, decision)
+            self._fallback.remember(outcome, decision)
         is_kept = not erred and is_constant
         if is_kept:
             decision = self._remember(first[0], tuple((number, mask) for number, mask, _ in outcome[2]), decision)
@@ -213,7 +213,7 @@ class Bucket:
         first = self._first.rules
         blocks = [b.rules for b in self._blocks if b is not self._first and any(one is rule for one in b.rules)]
         made = [(len(rules), *fast_tree(rules, self._site)) for rules in blocks]
-        way_in = ways(first, self._tables, self._site, self._apart)
+        way_in = entry_paths(first, self._tables, self._site, self._apart)
         return [(len(first), entry_tree(way_in), way_in.constants), *made]
 
     # ---- blocks and tables ----

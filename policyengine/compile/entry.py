@@ -47,7 +47,7 @@ class TableLookup(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class EntryPath:
     """One path from a well-formed request to the decision: what is read first, and the statements after that."""
 
     lookups: tuple[AncestorLookup, ...]
@@ -62,53 +62,55 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryWays:
+class EntryPaths:
     """Two paths through the same rules. `named`, if there is one, is shorter. It is for requests that give only the
     type and id of the entities whose type has records in the world; `prepared` is what it needs of them. `apart`, if
     there is one, is a quick test that no entity is mentioned twice."""
 
     site: CallSite
     apart: Apart | None
-    any: Way
-    named: Way | None
+    any: EntryPath
+    named: EntryPath | None
     prepared: Prepared
     constants: Mapping[str, Any]
 
 
-def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: CallSite, apart: Apart | None) -> EntryWays:
+def entry_paths(
+    rules: Sequence[Rule], tables: Sequence[TableLookup], site: CallSite, apart: Apart | None
+) -> EntryPaths:
     """The paths by which rules and tables answer requests of one shape."""
     named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
     emitter = Emitter(site)
-    way = _way(rules, tables, emitter)
+    path = _path(rules, tables, emitter)
     if not named:
-        return EntryWays(site, apart, way, None, emitter.prepared, emitter.constants)
-    short = _way(rules, tables, Emitter(site, prepared=Prepared(named), constants=emitter.constants))
+        return EntryPaths(site, apart, path, None, emitter.prepared, emitter.constants)
+    short = _path(rules, tables, Emitter(site, prepared=Prepared(named), constants=emitter.constants))
     prepared = short.emitter.prepared
     for root in sorted(named):
         if f"above_{root}" in short.names:
             prepared.add_above(root)
     some = any(prepared.items[root] for root in named)
-    return EntryWays(site, apart, way, short if some else None, prepared, emitter.constants)
+    return EntryPaths(site, apart, path, short if some else None, prepared, emitter.constants)
 
 
-def entry_tree(ways: EntryWays, asks_spare: bool = False) -> ast.Module:
+def entry_tree(entry_paths: EntryPaths, asks_fallback: bool = False) -> ast.Module:
     """Both paths as one function, which checks the request by statements of its own. If only the outline is in order,
-    it calls `spare` or raises."""
-    rest = _statements(ways.any)
-    if ways.named is not None:
-        rest = [*_if_named(ways.prepared, _statements(ways.named)), *rest]
-    if asks_spare:
-        spare = ast.Return(call("spare", *map(load, WAY_IN[:-1])))
-        rest = [ast.Try(rest, [ast.ExceptHandler(load("Exception"), None, [spare])], [], [])]
-    return module("decide", WAY_IN, [*_outline(names(rest), ways), *rest])
+    it calls `fallback` or raises."""
+    rest = _statements(entry_paths.any)
+    if entry_paths.named is not None:
+        rest = [*_if_named(entry_paths.prepared, _statements(entry_paths.named)), *rest]
+    if asks_fallback:
+        ask_fallback = ast.Return(call("fallback", *map(load, WAY_IN[:-1])))
+        rest = [ast.Try(rest, [ast.ExceptHandler(load("Exception"), None, [ask_fallback])], [], [])]
+    return module("decide", WAY_IN, [*_outline(names(rest), entry_paths), *rest])
 
 
-def _statements(way: Way) -> list[ast.stmt]:
-    body = [*look_up(way.lookups, way.emitter), *read(way.reads, way.emitter), *way.body]
+def _statements(path: EntryPath) -> list[ast.stmt]:
+    body = [*look_up(path.lookups, path.emitter), *read(path.reads, path.emitter), *path.body]
     return [*_known(names(body)), *body]
 
 
-def _way(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter) -> Way:
+def _path(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter) -> EntryPath:
     named = emitter.prepared.roots
     tables_of = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
     emitter.looked_up = ancestor_roots(rules) | tables_of | named
@@ -118,7 +120,7 @@ def _way(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter)
     body = ask(rules, emitter)
     if tables:
         body += _lookups(tables, emitter)
-    return Way(looks, reads, [*body, *_answer()], emitter)
+    return EntryPath(looks, reads, [*body, *_answer()], emitter)
 
 
 def _targets(rules: Sequence[Rule], tables: Sequence[TableLookup], root: str) -> frozenset[Uid] | None:
@@ -149,7 +151,7 @@ def names(body: Sequence[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name))
 
 
-def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
+def _outline(used: frozenset[str], entry_paths: EntryPaths) -> list[ast.stmt]:
     """Raises unless the request is made of plain dicts with ids that are texts. If others must be allowed as well,
     returns the decision for all of them. The types need no check: the function was chosen by them."""
     # Most contexts are empty, and testing that is faster than testing for members.
@@ -168,9 +170,9 @@ def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
             [_refuse(ast.BoolOp(ast.Or(), [_is_not("context", "dict"), _unlike("context", "known_context")]))],
             absent,
         ),
-        _refuse(_mentions_twice(ways.apart)),
+        _refuse(_mentions_twice(entry_paths.apart)),
         ast.If(agent, [together], []),
-        *([ast.If(_is_delegated(), [together], [])] if ways.site.delegates else []),
+        *([ast.If(_is_delegated(), [together], [])] if entry_paths.site.delegates else []),
     ]
 
 

@@ -19,7 +19,7 @@ from policyengine.compile.compile_on_demand import OneAtATime, need
 from policyengine.compile.derived_decisions import Derived
 from policyengine.compile.index import Index, RulePlan
 from policyengine.compile.intake import Entry
-from policyengine.compile.mention_check import Look, look, read_through
+from policyengine.compile.mention_check import MentionCheck, look, read_through
 from policyengine.compile.native import NATIVE, Decider, with_shortcut
 from policyengine.compile.quantifier_counts import QuantifierCounts
 from policyengine.compile.runtime import NOTHING, Unusual
@@ -66,7 +66,7 @@ class Evaluator(Decider):
         # The most that decisions may visit, as far as rules were evaluated.
         self.quantifier_counts = QuantifierCounts()
         # The names in requests that need no check.
-        self.harmless = VettedNames(schema)
+        self.vetted_names = VettedNames(schema)
         self._policies = policies
         self._index = Index((*policies.rules, *policies.tried), schema)
         # What callers may claim to have verified: the approvals, and the limits.
@@ -74,7 +74,7 @@ class Evaluator(Decider):
         self._each = {name: frozenset({name}) for name in self.approvals}
         # A plain dict: a lookup in a cache that evicts entries one by one would take as long as a decision.
         self._metered: dict[int, tuple[Decision, Decision]] = {}
-        self._looks: dict[tuple[str, str], Look] = {}
+        self._looks: dict[tuple[str, str], MentionCheck] = {}
         self._making = OneAtATime()
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. Types that were not asked about yet are missing.
@@ -102,7 +102,7 @@ class Evaluator(Decider):
         return type(self).decide is not Evaluator.decide or "decide" in self.__dict__
 
     @property
-    def ways_in(self) -> dict[str, dict[str, dict[str, Entry]]]:
+    def direct_entries(self) -> dict[str, dict[str, dict[str, Entry]]]:
         """The entries, for callers that ask them directly instead of calling `decide`."""
         return {} if self._is_replaced else self.entries
 
@@ -113,7 +113,7 @@ class Evaluator(Decider):
 
     def shortcuts(self, decider: Decider) -> None:
         """Makes the shortcuts of a decider lead to this evaluator."""
-        decider._go_by(self.ways_in, self._each, NOTHING, self.slowly)
+        decider._go_by(self.direct_entries, self._each, NOTHING, self.slowly)
 
     def decide_many(self, requests: Iterable[Any]) -> list[Decision]:
         """The decisions about mappings with the keywords of `Engine.decide`. Never raises because of their content.
@@ -159,7 +159,7 @@ class Evaluator(Decider):
             plain = request(principal, action, resource, context)
             mentioned = Mentions(plain, self._schema)
             everyone = actors(plain, self._world, self._schema, mentioned)
-            self.harmless.learn(plain, mentioned)
+            self.vetted_names.learn(plain, mentioned)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
         if everyone[0] is not plain and not everyone[0].contradicts:
@@ -262,11 +262,11 @@ class Evaluator(Decider):
         """The types of entity other than principal and resource of which rules read more than the identity."""
         return self._look(action, resource).through
 
-    def _look(self, action: str, resource: str) -> Look:
+    def _look(self, action: str, resource: str) -> MentionCheck:
         known = self._looks.get((action, resource))
         if known is None:
             through = read_through(self._index.about(action, resource))
-            known = look(self._schema, self.harmless, action, through)
+            known = look(self._schema, self.vetted_names, action, through)
             if self._is_declared(resource, action, resource):
                 self._looks[action, resource] = known
         return known
@@ -277,7 +277,7 @@ class Evaluator(Decider):
     def _bucket(self, principal: str, action: str, resource: str, refusal: Decision | None) -> Bucket:
         by_type = self.entries.setdefault(action, {}).setdefault(resource, {})
         looks = self._look(action, resource)
-        everyone = Actors(action, by_type, self._schema, self._world, self._derived, self.harmless, looks)
+        everyone = Actors(action, by_type, self._schema, self._world, self._derived, self.vetted_names, looks)
         delegates = delegators(principal, self._schema) is not None
         site = CallSite(principal, action, resource, frozenset(self._world.records), delegates)
         plan = self._index.plan(principal, action, resource) if refusal is None else RulePlan((), ())

@@ -131,7 +131,7 @@ def _function(
         *_answer(),
     ]
     names = {**env, **emitter.constants, **takes_of(reads, world)}
-    made: Entry = function(module("spare", WAY_IN[:-1], body), names)
+    made: Entry = function(module("fallback", WAY_IN[:-1], body), names)
     return made
 
 

@@ -26,7 +26,7 @@ class KeywordDecider(Decider):
 
     def _decides_by(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._entries = evaluator.ways_in
+        self._entries = evaluator.direct_entries
         evaluator.shortcuts(self)
 
     @with_shortcut(positional=False)
@@ -58,7 +58,7 @@ class KeywordDecider(Decider):
                 return with_meters(evaluator.decide(principal, action, resource, context, given), limits)
             try:
                 name = action if type(action) is str else named(action)
-                entry = evaluator.ways_in[name][resource["type"]][principal["type"]]
+                entry = evaluator.direct_entries[name][resource["type"]][principal["type"]]
                 attributes = NOTHING if name is action else action
                 return entry(principal, resource, context, attributes, given or None)
             except Exception:  # noqa: BLE001 - whatever it is, the slow path decides

@@ -34,7 +34,7 @@ def read_through(rules: Iterable[Rule]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MentionCheck:
     """`single` takes a principal, a resource, a context or None and the action's attributes. The other fields are its
     data: where entities of each type mention others, None for places that only Python looks at; the context attributes
     that mention any; the types that rules read through; the names that entities of each type may have; and whether the
@@ -61,7 +61,7 @@ class Apart:
     """Entities of types that are neither the principal's nor the resource's. If these two refer to others by type and
     id alone, only to entities of the types apart, and nothing else mentions any, then no entity has a second mention
     that adds anything. `principal` and `resource` are their attributes that mention others, `alike` is whether both are
-    of one type, and the rest is as in `Look`."""
+    of one type, and the rest is as in `MentionCheck`."""
 
     principal: tuple[str, ...]
     resource: tuple[str, ...]
@@ -82,7 +82,7 @@ class Apart:
         return True
 
 
-def look(schema: Schema, vetted_names: VettedNames, action: str, through: frozenset[str]) -> Look:
+def look(schema: Schema, vetted_names: VettedNames, action: str, through: frozenset[str]) -> MentionCheck:
     roots: dict[str, Type] = {n: root.field.type for n, root in schema.context.items() if mentions(root.field.type)}
     if AGENT not in schema.context:
         roots[AGENT] = EntityT(schema.every_type())
@@ -104,7 +104,9 @@ def look(schema: Schema, vetted_names: VettedNames, action: str, through: frozen
             return False
 
     simple = {type_: None if tools and type_ == TOOL else _simple(schema, type_) for type_ in schema.entities}
-    return Look(single, simple, tuple(map(intern, sorted(roots))), through, vetted_names.by_type, bool(of_action))
+    return MentionCheck(
+        single, simple, tuple(map(intern, sorted(roots))), through, vetted_names.by_type, bool(of_action)
+    )
 
 
 def _simple(schema: Schema, type_: str) -> tuple[str, ...] | None:

@@ -48,5 +48,5 @@ class KnownDocuments:
         declared = schema.entities.get(type_)
         fields = {} if declared is None else declared.attributes
         required = frozenset(name for name, field in fields.items() if not field.optional)
-        wholes = Wholes(schema, type_, evaluator.harmless.members(type_), evaluator.read_through(action, type_))
+        wholes = Wholes(schema, type_, evaluator.vetted_names.members(type_), evaluator.read_through(action, type_))
         return AboutDocuments(required, wholes, places(schema, type_), spelling(schema, type_))

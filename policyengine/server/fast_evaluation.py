@@ -60,7 +60,7 @@ def evaluate_batch(
         return None
     if any(map(_context_of, asked)) and any(APPROVAL in parts[3] for parts in asked if parts[3]):
         return None
-    entries = evaluator.ways_in
+    entries = evaluator.direct_entries
     try:
         # Like `Evaluator.decide`, without a call for each item.
         decisions = [

@@ -149,7 +149,7 @@ def test_an_evaluator_with_a_way_of_its_own_is_asked(engine: Engine, make: Calla
     assert other.decide(*ASKED.values()) is DENIAL
     assert other.decide_many([ASKED]) == [DENIAL]
     assert other.decide_metered(*ASKED.values(), None) is DENIAL
-    assert not other.ways_in
+    assert not other.direct_entries
     host = Host(other)
     for given in (
         ASKED,

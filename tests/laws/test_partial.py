@@ -46,7 +46,7 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
     if unknown == "principal":
         assert satisfies(formula, thing, snapshot.world, unknown) is expected, formula
         return
-    mentioned, names = snapshot.partial.mentions(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
+    mentioned, names = snapshot.partial.mentions(with_gap), snapshot.evaluator.vetted_names.members(thing.uid.type)
     through = snapshot.evaluator.read_through(whole.action.name, thing.uid.type)
     together = Wholes(snapshot.schema, thing.uid.type, names, through).of(with_gap, mentioned).of
     document = together(asked["resource"])
