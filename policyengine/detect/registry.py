@@ -29,7 +29,7 @@ from policyengine.detect.personal import (
 )
 from policyengine.detect.prefilter import WhichFinders, WhichTexts, where, worth
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
-from policyengine.detect.reserved import opened, reserved
+from policyengine.detect.reserved import opened, reserved, without_words
 from policyengine.detect.secrets import finder as secrets
 from policyengine.detect.shadow import shadow
 from policyengine.detect.view import View
@@ -214,17 +214,18 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     if chosen is None:
         chosen = _chosen(kinds, known)
     asked_finders = chosen.finders
+    looked_at = without_words(text, known.kinds)
     if len(text) < SHORT:
-        asked_finders = chosen.worth(shadow(text)) if chosen.signed else ()
+        asked_finders = chosen.worth(shadow(looked_at)) if chosen.signed else ()
         for holds, finders in chosen.others:
-            if holds is None or holds.search(text) is not None:
+            if holds is None or holds.search(looked_at) is not None:
                 asked_finders = (*asked_finders, *finders)
     if not asked_finders:
         return ()
     findings: list[Finding] = []
-    view = View(text)
+    view = View(looked_at)
     for finder in asked_finders:
-        findings += _ask(finder, view)
+        findings += _ask(finder, view, text)
     return _kept_findings(findings, text, chosen, known) if findings else ()
 
 
@@ -245,14 +246,15 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
         return [find(text, wanted, known) for text in texts]
     # Finder by finder: one finder for all texts is faster than all finders for each text.
     work: dict[int, tuple[Finder, list[tuple[int, View]]]] = {}
-    for index in chosen.where(texts):
-        view = View(texts[index])
+    looked_at = [without_words(text, known.kinds) for text in texts]
+    for index in chosen.where(looked_at):
+        view = View(looked_at[index])
         for finder in chosen.worth(view.shadow) if len(view.text) < SHORT else chosen.finders:
             work.setdefault(id(finder), (finder, []))[1].append((index, view))
     findings: dict[int, list[Finding]] = {}
     for finder, indexed_views in work.values():
         for index, view in indexed_views:
-            if found := _ask(finder, view):
+            if found := _ask(finder, view, texts[index]):
                 findings.setdefault(index, []).extend(found)
     findings_by_text: list[tuple[Finding, ...]] = [()] * len(texts)
     for index, text_findings in findings.items():
@@ -264,18 +266,19 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
     """Whether no finding of these kinds begins in the text from `start` up to `end`. Each finder reads only as much of
     the text as it needs for that. Raises as `find`."""
     chosen = _chosen(kinds, known)
+    looked_at = without_words(text, known.kinds)
     views: dict[int, View] = {}
 
     def from_near(reach: int | None) -> tuple[int, View]:
         low = 0 if reach is None else max(0, start - reach)
         view = views.get(low)
         if view is None:
-            view = views[low] = View(text[low:])
+            view = views[low] = View(looked_at[low:])
         return low, view
 
     def finds_nothing(finder: Finder) -> bool:
         low, view = from_near(_reach(finder))
-        for finding in _ask(finder, view):
+        for finding in _ask(finder, view, text[low:]):
             if start <= finding.start + low < end:
                 shifted = moved(finding, finding.start + low, finding.end + low)
                 if _counts(shifted, text, chosen.kinds, known):
@@ -287,7 +290,7 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
             if not finds_nothing(finder):
                 return False
     for holds, finders in chosen.others:
-        if holds is None or holds.search(text, start) is not None:
+        if holds is None or holds.search(looked_at, start) is not None:
             for finder in finders:
                 if not finds_nothing(finder):
                     return False
@@ -298,9 +301,10 @@ def _reach(finder: Finder) -> int | None:
     return finder.width if finder.reach is None else finder.reach
 
 
-def _ask(finder: Finder, view: View) -> Sequence[Finding]:
+def _ask(finder: Finder, view: View, text: str) -> Sequence[Finding]:
+    """What a finder finds. One that is plugged in reads the text itself."""
     try:
-        findings = finder.look(view) if finder.look is not None else finder.find(view.text)
+        findings = finder.look(view) if finder.look is not None else finder.find(text)
         # A plugged-in finder is not trusted: with a wrong place, the wrong text would be cut out.
         sound, size = True, len(view.text)
         for one in findings:

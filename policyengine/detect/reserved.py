@@ -1,7 +1,8 @@
 """The form of a replacement, which finders skip: `[email]`, or `[email:jbswy3dpeb3w64tm]` with a tag.
 
 The kind must be one that a finder finds: any other word in brackets may be a value that somebody wrote that way to hide
-it. A tag is 16 characters of base32 in lower case, which holds a keyed hash. Nothing inside such a form is a finding.
+it. A tag is 16 characters of base32 in lower case, which holds a keyed hash. Nothing inside such a form is a finding,
+and its kind is no word that says what stands beside it: otherwise a replacement could make a value of its neighbour.
 """
 
 from __future__ import annotations
@@ -38,3 +39,10 @@ def reserved(text: str, start: int, end: int, kinds: Collection[str]) -> bool:
         return False
     form = _FORM.match(text, opening)
     return form is not None and end <= form.end() and form.group(1) in kinds
+
+
+def without_words(text: str, kinds: Collection[str]) -> str:
+    """The text as finders look at it: of the same length, with nothing to read in replacements of these kinds."""
+    if "[" not in text:
+        return text
+    return _FORM.sub(lambda form: f"[{'x' * (len(form[0]) - 2)}]" if form[1] in kinds else form[0], text)

@@ -153,6 +153,7 @@ VALUES = (
     "bob@acme.com", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "+1 (202) 555-0143", "10.20.30.40",
     "AKIAIOSFODNN7EXAMPL2", "password = hunter2hunter2", "00:1b:44:11:3a:b7", "https://ann:s3cretpw@acme.com/x",
     "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "078-05-1120", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+    "[phone]", "[date_of_birth]", "03/02/1980",
 )  # fmt: skip
 BUILT_IN = registry()
 REDACTED = Orders(tuple((kind, REDACT) for kind in sorted(BUILT_IN.kinds)))
