@@ -9,21 +9,19 @@ def plain_document(value: Any, type_: str, names: frozenset[str] | None, /) -> b
 
 # The kind "a" is for what is above a root: then the name is what is wanted there, and the function gives it.
 Read = tuple[int, Any, str, Callable[..., Any] | None]
-Way = tuple[Callable[..., Any], bytes, tuple[Read, ...]]
-# What `actors.py` needs: the ways in by type of principal; the types of agents if the schema says which; the types of
-# those that such a principal may have got its task from, if it may; the same for all types that may; what the world
-# knows; and decisions for several with the function that makes them.
-ResourcesAndPrompts = tuple[
+Path = tuple[Callable[..., Any], bytes, tuple[Read, ...]]
+# What it takes to decide about agents: the entries by type of principal; the types that an agent may be of, if the
+# schema says so; the types of those that such a principal may have got its task from, if it may; and decisions about
+# several actors, with the function that makes them.
+OtherActors = tuple[
     Mapping[str, Callable[..., Any]],
     frozenset[str] | None,
     frozenset[str] | None,
-    dict[str, frozenset[str]],
-    Mapping[str, Mapping[str, Any]],
     dict[tuple[int, ...], tuple[Any, Any]],
     Callable[[tuple[Any, ...]], Any],
 ]
 
-# `mentioned.Look`, and whether the action's attributes can mention entities.
+# `mention_check.MentionCheck`.
 Look = tuple[
     Callable[[Any, Any, Any, Any], bool],
     dict[str, tuple[str, ...] | None],
@@ -32,31 +30,31 @@ Look = tuple[
     dict[str, set[str]],
     bool,
 ]
-# `mentioned.Apart`: where the principal and the resource refer to others, the types that are apart, and whether the two
-# are of one type.
+# `mention_check.Apart`: where the principal and the resource refer to others, the types that are apart, and whether
+# the two are of one type.
 Apart = tuple[tuple[str, ...], tuple[str, ...], frozenset[str], bool]
 
 class Intake:
     """Takes a principal, a resource, a context or None and perhaps the action's attributes and approvals, checks them,
-    and gives what a function says of their parts; where there are agents, of each of them, joined. Raises where any of
-    it is unusual and `spare` does not know either. The function, which parts of the request it takes and what is read
-    for it are a way (`intake.py`); `named` is the one for entities that are no more than type and id, whose rows it
-    takes besides. Raises ValueError for ways that it cannot go."""
+    and gives what a function says of their parts; if there are agents, of each of them, joined. Raises if any of it is
+    unusual and `fallback` does not know either. The function, which parts of the request it takes and what is read for
+    it are a path (`intake.py`). `named` is the one for entities that are no more than type and id; it takes their rows
+    as well. Raises ValueError for paths that it cannot take."""
 
     def __init__(
         self,
-        any: Way,
-        named: Way | None,
+        any: Path,
+        named: Path | None,
         records: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None],
         rows: tuple[dict[str, Any] | None, dict[str, Any] | None],
         find: tuple[Callable[[str], Any] | None, Callable[[str], Any] | None],
         nothing: dict[str, Any],
-        others: ResourcesAndPrompts,
+        others: OtherActors,
         names: tuple[set[str], set[str], set[str]],
         look: Look,
         apart: Apart | None,
         check: Callable[[Any, Any], bool] | None,
-        spare: Callable[..., Any] | None,
+        fallback: Callable[..., Any] | None,
         /,
     ) -> None: ...
     def __call__(
@@ -94,14 +92,14 @@ class Decider:
         slowly: Callable[..., Any],
         /,
     ) -> None:
-        """From now on the shortcuts of this object go by these: ways in by action, resource type and principal type, of
+        """From now on the shortcuts of this object go by these: entries by action, resource type and principal type, of
         which none is ever taken away or replaced, the sets of one approval by its name, the attributes of an action
-        that is only named, and what decides where there is no way in or it raises."""
+        that is only named, and what decides where there is no entry or it raises."""
 
 class Shortcut:
-    """`Deciding.decide` and `Evaluator.decide` for the calls that nearly all are: the principal, action, resource and
-    context, by position if it takes them so or as keywords, and perhaps one approval. The method takes any other call,
-    and any of an object that goes by nothing."""
+    """`KeywordDecider.decide` and `Evaluator.decide` for the calls that nearly all are: the principal, action, resource
+    and context, by position if it takes them so or as keywords, and perhaps one approval. The method takes any other
+    call, and any of an object that goes by nothing."""
 
     __wrapped__: Callable[..., Any]
 

@@ -264,25 +264,25 @@ typedef struct {
 } Read;
 
 typedef struct {
-    PyObject *function; /* NULL if there is no such way. */
+    PyObject *function; /* NULL if there is no such path. */
     int looks_up;
     int known[2];       /* Whether it looks at what the world knows of a root. */
     Py_ssize_t parts;
     unsigned char part[PARTS];
     Py_ssize_t reads;
     Read *read;
-} Way;
+} Path;
 
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
-    Way named;
-    Way any;
+    Path named;
+    Path any;
     PyObject *records[2]; /* NULL for a type of which the world has none. */
-    PyObject *rows[2];    /* NULL for a root of which the named way asks nothing. */
+    PyObject *rows[2];    /* NULL for a root of which the named path asks nothing. */
     PyObject *find[2];
     PyObject *nothing;
-    /* For other actors: the ways in by type of principal; the types of agents, or None; the types of those that the
+    /* For other actors: the entries by type of principal; the types of agents, or None; the types of those that the
        principal may have got its task from, or None; and decisions for several with the function that makes them. */
     PyObject *entries, *types, *own, *joined, *join;
     int delegator; /* The slot of what says whom a principal got its task from. */
@@ -298,7 +298,7 @@ typedef struct {
     /* Whether the arguments of a tool may be as they are; NULL where nobody asks. */
     PyObject *check;
     /* Knows what becomes of some requests that are not in order; NULL for nobody. */
-    PyObject *spare;
+    PyObject *fallback;
     PyObject *id, *type, *agent, *delegated_by;
 } Intake;
 
@@ -377,18 +377,18 @@ look_up(Intake *self, int root, PyObject **part)
 }
 
 static inline int
-start(Intake *self, const Way *way, PyObject **part, const Taken *const *taken, Arguments *to)
+start(Intake *self, const Path *path, PyObject **part, const Taken *const *taken, Arguments *to)
 {
-    for (int root = PRINCIPAL; way->looks_up && root <= RESOURCE; root++) {
-        if (way->known[root] && part[KNOWN_PRINCIPAL + root] == NULL && look_up(self, root, part) < 0) {
+    for (int root = PRINCIPAL; path->looks_up && root <= RESOURCE; root++) {
+        if (path->known[root] && part[KNOWN_PRINCIPAL + root] == NULL && look_up(self, root, part) < 0) {
             return -1;
         }
     }
-    for (Py_ssize_t i = 0; i < way->parts; i++) {
-        push(to, Py_NewRef(part[way->part[i]]));
+    for (Py_ssize_t i = 0; i < path->parts; i++) {
+        push(to, Py_NewRef(part[path->part[i]]));
     }
-    for (Py_ssize_t i = 0; i < way->reads; i++) {
-        if (read_one(&way->read[i], part, taken, self->nothing, to) < 0) {
+    for (Py_ssize_t i = 0; i < path->reads; i++) {
+        if (read_one(&path->read[i], part, taken, self->nothing, to) < 0) {
             return -1;
         }
     }
@@ -501,10 +501,10 @@ alone(Intake *self, PyObject *principal, PyObject *const *given, PyObject *check
         goto done;
     }
     decision = decide(self, part, taken);
-    if (decision == NULL && self->spare != NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception))) {
+    if (decision == NULL && self->fallback != NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception))) {
         PyErr_Clear();
         PyObject *asked[] = {NULL, principal, given[RESOURCE], given[CONTEXT], given[ATTRIBUTES], given[APPROVED]};
-        decision = PyObject_Vectorcall(self->spare, asked + 1, 5 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        decision = PyObject_Vectorcall(self->fallback, asked + 1, 5 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
 done:
     for (int i = PRINCIPAL_ID; i <= KNOWN_RESOURCE; i++) {
@@ -520,7 +520,7 @@ done:
 
 typedef struct {
     PyObject *entity, *type, *id, *decision;
-    Intake *entry;      /* The way in for a principal of its type. */
+    Intake *entry;      /* The entry for a principal of its type. */
     const Taken *taken; /* Of the entity. */
     Taken space;
 } Actor;
@@ -532,7 +532,7 @@ typedef struct {
     Actor actor[MAX_ACTORS];
 } Chain;
 
-/* The way in for an actor of a type that has to be one of `types`: a new reference, NULL if there is none, or with an
+/* The entry for an actor of a type that has to be one of `types`: a new reference, NULL if there is none, or with an
    exception. What was found last is not looked up again. */
 static Intake *
 entry_of(Intake *self, PyObject *type, PyObject *types)
@@ -728,7 +728,7 @@ join(Intake *self, const Chain *chain)
     return result;
 }
 
-/* Whether two ways in want the same of a root. Names are interned: others are taken anew. */
+/* Whether two entries want the same of a root. Names are interned: others are taken anew. */
 static int
 want_same(const Wanted *one, const Wanted *other)
 {
@@ -867,7 +867,7 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
 }
 
 static int
-fill_way(Intake *self, Way *way, PyObject *given)
+fill_path(Intake *self, Path *path, PyObject *given)
 {
     PyObject *function, *parts, *reads;
     if (given == Py_None) {
@@ -882,22 +882,22 @@ fill_way(Intake *self, Way *way, PyObject *given)
         goto wrong;
     }
     for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(parts); i++) {
-        way->part[i] = (unsigned char)PyBytes_AS_STRING(parts)[i];
-        if (way->part[i] >= PARTS) {
+        path->part[i] = (unsigned char)PyBytes_AS_STRING(parts)[i];
+        if (path->part[i] >= PARTS) {
             goto wrong;
         }
-        if (way->part[i] == KNOWN_PRINCIPAL || way->part[i] == KNOWN_RESOURCE) {
-            way->known[way->part[i] - KNOWN_PRINCIPAL] = 1;
+        if (path->part[i] == KNOWN_PRINCIPAL || path->part[i] == KNOWN_RESOURCE) {
+            path->known[path->part[i] - KNOWN_PRINCIPAL] = 1;
         }
     }
-    way->parts = PyBytes_GET_SIZE(parts);
-    way->read = PyMem_Calloc((size_t)size + 1, sizeof(Read));
-    if (way->read == NULL) {
+    path->parts = PyBytes_GET_SIZE(parts);
+    path->read = PyMem_Calloc((size_t)size + 1, sizeof(Read));
+    if (path->read == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     for (Py_ssize_t i = 0; i < size; i++) {
-        Read *read = &way->read[i];
+        Read *read = &path->read[i];
         PyObject *name, *otherwise;
         if (!PyTuple_Check(PyTuple_GET_ITEM(reads, i))) {
             goto wrong;
@@ -917,15 +917,15 @@ fill_way(Intake *self, Way *way, PyObject *given)
         }
         read->slot = above ? -1 : want(&self->wanted[read->root], read->name);
         read->otherwise = otherwise == Py_None ? NULL : Py_NewRef(otherwise);
-        way->reads = i + 1;
-        way->known[read->root] |= self->records[read->root] != NULL;
+        path->reads = i + 1;
+        path->known[read->root] |= self->records[read->root] != NULL;
     }
-    way->looks_up = way->known[PRINCIPAL] || way->known[RESOURCE];
-    way->function = Py_NewRef(function);
+    path->looks_up = path->known[PRINCIPAL] || path->known[RESOURCE];
+    path->function = Py_NewRef(function);
     return 0;
 wrong:
     if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "a way is a function, up to 9 parts and up to 64 reads");
+        PyErr_SetString(PyExc_ValueError, "a path is a function, up to 9 parts and up to 64 reads");
     }
     return -1;
 }
@@ -940,13 +940,13 @@ static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *joined, *join,
-        *circumstances, *members[2], *look, *apart, *check, *spare;
+        *circumstances, *members[2], *look, *apart, *check, *fallback;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
         !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O)(O!O!O!)O!OOO", &any, &named, &records[0], &records[1], &rows[0],
                           &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
                           &PyDict_Type, &joined, &join, &PySet_Type,
                           &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &apart, &check,
-                          &spare)) {
+                          &fallback)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
@@ -976,7 +976,7 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
                 (self->rows[root] != NULL && (!PyDict_CheckExact(self->rows[root]) || self->find[root] == NULL));
     }
     self->check = or_null(check);
-    self->spare = or_null(spare);
+    self->fallback = or_null(fallback);
     wrong = wrong || fill_look(&self->look, look, apart) < 0;
     for (int root = PRINCIPAL; !wrong && root <= RESOURCE; root++) {
         Wanted *wanted = &self->wanted[root];
@@ -988,7 +988,7 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         }
     }
     self->delegator = wrong ? -1 : want(&self->wanted[PRINCIPAL], self->delegated_by);
-    wrong = wrong || self->delegator < 0 || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
+    wrong = wrong || self->delegator < 0 || fill_path(self, &self->any, any) < 0 || fill_path(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_ValueError, "records and rows are dicts, and rows can be found");
@@ -1003,13 +1003,13 @@ static int
 intake_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Intake *self = (Intake *)object;
-    Way *ways[] = {&self->named, &self->any};
+    Path *paths[] = {&self->named, &self->any};
     Py_VISIT(Py_TYPE(object));
     for (int w = 0; w < 2; w++) {
-        Py_VISIT(ways[w]->function);
-        for (Py_ssize_t i = 0; i < ways[w]->reads; i++) {
-            Py_VISIT(ways[w]->read[i].name);
-            Py_VISIT(ways[w]->read[i].otherwise);
+        Py_VISIT(paths[w]->function);
+        for (Py_ssize_t i = 0; i < paths[w]->reads; i++) {
+            Py_VISIT(paths[w]->read[i].name);
+            Py_VISIT(paths[w]->read[i].otherwise);
         }
     }
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
@@ -1032,11 +1032,11 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->join);
     Py_VISIT(self->circumstances);
     Py_VISIT(self->check);
-    Py_VISIT(self->spare);
+    Py_VISIT(self->fallback);
     return visit_look(&self->look, visit, arg);
 }
 
-/* Of two ways in each may be what the other was asked for last. */
+/* Of two entries each may be what the other was asked for last. */
 static int
 intake_clear(PyObject *object)
 {
@@ -1054,17 +1054,17 @@ static void
 intake_dealloc(PyObject *object)
 {
     Intake *self = (Intake *)object;
-    Way *ways[] = {&self->named, &self->any};
+    Path *paths[] = {&self->named, &self->any};
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     intake_clear(object);
     for (int w = 0; w < 2; w++) {
-        for (Py_ssize_t i = 0; i < ways[w]->reads; i++) {
-            Py_XDECREF(ways[w]->read[i].name);
-            Py_XDECREF(ways[w]->read[i].otherwise);
+        for (Py_ssize_t i = 0; i < paths[w]->reads; i++) {
+            Py_XDECREF(paths[w]->read[i].name);
+            Py_XDECREF(paths[w]->read[i].otherwise);
         }
-        PyMem_Free(ways[w]->read);
-        Py_XDECREF(ways[w]->function);
+        PyMem_Free(paths[w]->read);
+        Py_XDECREF(paths[w]->function);
     }
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
         Py_XDECREF(self->records[root]);
@@ -1090,7 +1090,7 @@ intake_dealloc(PyObject *object)
     Py_XDECREF(self->join);
     Py_XDECREF(self->circumstances);
     Py_XDECREF(self->check);
-    Py_XDECREF(self->spare);
+    Py_XDECREF(self->fallback);
     clear_look(&self->look);
     Py_XDECREF(self->id);
     Py_XDECREF(self->type);

@@ -208,7 +208,7 @@ entity_refers(Look *look, const Look *own, int root, PyObject *entity, const Tak
 int
 agent_refers(Look *look, const Look *own, PyObject *agent, const Taken *taken, PyObject *agents)
 {
-    /* An agent is a principal to its own way in. Whom it got its task from is an agent as well. */
+    /* An agent is a principal to its own entry. Whom it got its task from is an agent as well. */
     return own->apart == NULL ? 0 : entity_refers(look, own, 0, agent, taken, agents, look->delegated_by);
 }
 

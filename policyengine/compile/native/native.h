@@ -30,8 +30,8 @@ typedef struct {
     PyObject *type, *id;
 } State;
 
-/* `mentioned.Look` and `mentioned.Apart`, with names that are looked up. Without the latter `apart` is NULL. `last` is
-   the type of a reference that was found in it last: comparing pointers is faster than looking it up. */
+/* `MentionCheck` and `Apart` of `mention_check.py`, with names that are looked up. Without the latter `apart` is NULL. `last`
+   is the type of a reference that was found in it last: comparing pointers is faster than looking it up. */
 typedef struct {
     PyObject *single, *places, *roots, *through, *members;
     int acts;
