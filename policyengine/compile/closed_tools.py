@@ -12,7 +12,7 @@ from typing import Any
 
 from policyengine.compile.intake import Check
 from policyengine.compile.runtime import NOTHING
-from policyengine.evaluate.provenance import ARGS, points_to_nothing
+from policyengine.model.argument_sources import ARGS, points_to_nothing
 from policyengine.model.entities import World
 from policyengine.model.refined import test
 from policyengine.model.values import Uid, as_entity

@@ -10,9 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
-from policyengine.evaluate import provenance
 from policyengine.evaluate.tool_arguments import take
-from policyengine.model import operators
+from policyengine.model import argument_sources, operators
 from policyengine.model.aggregates import summed
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, SourceIndex
@@ -192,16 +191,16 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def sources(
-    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: provenance.ProvenanceRead
+    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: argument_sources.ProvenanceRead
 ) -> tuple[str, ...]:
     """The sources of an argument. `read` belongs to one request, and reads its provenance when the first rule asks."""
     known: tuple[str, ...] | None = read.get(path)
     if known is not None:
         return known
     if None not in read:
-        return provenance.sources(path, as_entity(resource), context, world, read)
+        return argument_sources.sources(path, as_entity(resource), context, world, read)
     if type(read[None]) is not SourceIndex:
-        return provenance.sources(path, resource, context, world, read)
+        return argument_sources.sources(path, resource, context, world, read)
     gathered: tuple[str, ...] = read[None].sources(path)
     read[path] = gathered
     return gathered

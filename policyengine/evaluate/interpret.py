@@ -12,13 +12,13 @@ from typing import Any, assert_never
 
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
-from policyengine.evaluate.provenance import ProvenanceRead, sources
 from policyengine.evaluate.tool_arguments import take
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
 from policyengine.ir.walk import counted_values, varies
 from policyengine.model import operators
 from policyengine.model.aggregates import summed
+from policyengine.model.argument_sources import ProvenanceRead, sources
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.quantifier_cost import look_through, looks

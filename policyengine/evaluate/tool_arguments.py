@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from policyengine.diagnostics import codes
-from policyengine.evaluate.provenance import ARGS, points_to_nothing
+from policyengine.model.argument_sources import ARGS, points_to_nothing
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.refined import MAX_PROBLEMS, problems

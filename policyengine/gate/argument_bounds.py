@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.provenance import ARGS
+from policyengine.model.argument_sources import ARGS
 from policyengine.model.request import request
 from policyengine.model.types import BOOL, INT, NUMBER, STRING
 from policyengine.model.values import Fault

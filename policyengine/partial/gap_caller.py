@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
-from policyengine.evaluate.provenance import ProvenanceRead as ProvenanceRead
 from policyengine.ir.nodes import Attribute, Compare, Const, Expr, Identity, Root, Within
 from policyengine.model import operators
+from policyengine.model.argument_sources import ProvenanceRead as ProvenanceRead
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING, ListT, SetT, Type

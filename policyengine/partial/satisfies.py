@@ -10,8 +10,8 @@ from typing import Any, assert_never
 
 from policyengine.diagnostics import codes
 from policyengine.evaluate.interpret import EvaluationError, evaluate
-from policyengine.evaluate.provenance import read_about
 from policyengine.model import operators
+from policyengine.model.argument_sources import read_about
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
 from policyengine.model.types import JSON, Type, element_of

@@ -40,7 +40,6 @@ SAME_IDEA = {
     "opening": "from a URL to a store",
     "operands": "the operands of an operator",
     "postgresql": "PostgreSQL", "redis": "Redis", "sqlite": "SQLite", "store": "what every store does",
-    "provenance": "where the arguments of a tool came from",
     "results": "the results of tools",
     "rules": "the rules of a policy set",
     "service": "the half of an engine that a room adds",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.evaluate import provenance
+from policyengine.model import argument_sources
 from tests.support.steps import steps
 
 USER = {"type": "User", "id": "u"}
@@ -66,13 +66,13 @@ def test_a_mention_is_as_much_work_whatever_is_stated_of_others() -> None:
 
 def test_what_was_asked_is_not_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
-    find = provenance.SourceIndex.sources
+    find = argument_sources.SourceIndex.sources
 
     def counted(self: Any, path: Any) -> Any:
         found.append(path)
         return find(self, path)
 
-    monkeypatch.setattr(provenance.SourceIndex, "sources", counted)
+    monkeypatch.setattr(argument_sources.SourceIndex, "sources", counted)
     ask = _asking(20, 20, times=3)
     found.clear()
     ask()

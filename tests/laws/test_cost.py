@@ -16,10 +16,10 @@ from policyengine.evaluate import interpret
 from policyengine.evaluate.decide import holds
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env, EvaluationError
-from policyengine.evaluate.provenance import sources
 from policyengine.ir.cost import cost
 from policyengine.ir.nodes import Expr, Rule
 from policyengine.ir.walk import gone_through, walk
+from policyengine.model.argument_sources import sources
 from policyengine.model.entities import World
 from policyengine.model.request import request
 from policyengine.model.values import Fault

@@ -1,5 +1,5 @@
-"""Where a tool argument came from. `model/provenance.py` reads what the context states; a value without a statement
-comes from "unknown".
+"""Where a tool argument came from: what `sources(...)` means. `provenance.py` reads what the context states; a value
+without a statement comes from "unknown".
 """
 
 from __future__ import annotations
