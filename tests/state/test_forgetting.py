@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from policyengine.state.operations import Charge, Commit, DocumentsFound, ReadDocuments, Settle, lease_key
@@ -66,11 +68,14 @@ def test_a_reservation_that_can_be_settled_stays_and_a_retry_finds_its_own(name:
 
 def test_redis_forgets_by_its_own_clock() -> None:
     store = Redis(redis_url(), prefix="forgetting:", deadline=30.0)
+    started = time.monotonic()
     store.run(commit(0))
     client = store._client
     minutes = [client.pttl(key) / 60_000 for key in sorted(client.keys("forgetting:*"))]
     lease, meter = minutes
-    assert 2 < meter <= 2.1
+    # A busy machine asks a moment after it was written.
+    assert meter + (time.monotonic() - started) / 60 > 2
+    assert meter <= 2.1
     assert 34 * 1_440 < lease <= 35 * 1_440
     store.run(settle(0))
     assert 10 < client.pttl("forgetting:lease:00a00") / 60_000 <= 11
