@@ -46,7 +46,8 @@ def constants(expr: Expr) -> list[Const]:
 def _computed(expr: Expr, computing: Iterable[Callable[[], Any]]) -> list[Const]:
     constants = []
     for compute in computing:
-        with suppress(Fault):
+        # Operands of types that do not go together have their finding already, and no value.
+        with suppress(Fault, TypeError):
             constants.append(Const(value=compute(), type=expr.type, span=expr.span))
     return constants
 
