@@ -7,6 +7,7 @@ from __future__ import annotations
 from itertools import pairwise, product
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,3 +160,23 @@ def test_wherever_an_agent_is_mentioned() -> None:
             assert [fast.decide(**one) for _ in range(2)] == [expected] * 2, one
         differ += expected.allowed
     assert 0 < differ < len(PRINCIPALS) * len(CHAINS) * len(RESOURCES) * len(HOSTS)
+
+
+@pytest.mark.parametrize("count", [27, 28, 29, 30, 31, 40])
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_entities_that_mention_more_than_is_read_at_once(count: int, name: str) -> None:
+    """The checks in C know the places of some thirty attributes."""
+    attributes = ", ".join(f"{name}{n}?: Team" for n in range(count))
+    engine = Engine.from_text(
+        f"entity Team {{}}\nentity Doc {{}}\nentity User {{ {attributes} }}\n"
+        f"entity Bot {{ {attributes}, delegated_by?: Bot }}\naction read on Doc\ncontext agent: Bot\n"
+        'permit all: read on Doc\nforbid b: read on Doc for Bot when principal == Bot::"evil"'
+    )
+    evil = of("Bot", "evil", **{f"{name}1": of("Team", "t")})
+    for agent in (None, of("Bot", "a"), of("Bot", "a", delegated_by=evil), evil):
+        one = {"principal": of("User", "u"), "action": "read", "resource": of("Doc", "d")}
+        one |= {} if agent is None else {"context": {"agent": agent}}
+        expected = reference(engine.snapshot, one)
+        assert expected.allowed is (agent is None or agent == of("Bot", "a"))
+        for fast in [evaluator(engine.snapshot, kind) for kind in FAST]:
+            assert [fast.decide(**one) for _ in range(4)] == [expected] * 4

@@ -285,7 +285,7 @@ typedef struct {
     /* For other actors: the entries by type of principal; the types of agents, or None; the types of those that the
        principal may have got its task from, or None; and decisions for several with the function that makes them. */
     PyObject *entries, *types, *own, *joined, *join;
-    int delegator; /* The slot of what says whom a principal got its task from. */
+    int delegator; /* The slot of what says whom a principal got its task from; -1 for none. */
     /* Of `entries`, what was asked for last, by its type and the types that this had to be one of. */
     PyObject *last_type, *last_types, *last_entry;
     /* Of `joined`, what was asked for last: comparing pointers is faster than looking them up. */
@@ -594,8 +594,8 @@ next_actor(Intake *self, Chain *chain)
     }
     Py_XDECREF(record);
     if (next == NULL && !PyErr_Occurred()) {
-        next = last->taken->count > 0 ? Py_XNewRef(last->taken->value[last->entry->delegator])
-                                      : get(last->entity, self->delegated_by);
+        int slot = last->entry->delegator;
+        next = last->taken->count > 0 && slot >= 0 ? Py_XNewRef(last->taken->value[slot]) : get(last->entity, self->delegated_by);
     }
     return next;
 }
@@ -988,7 +988,7 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         }
     }
     self->delegator = wrong ? -1 : want(&self->wanted[PRINCIPAL], self->delegated_by);
-    wrong = wrong || self->delegator < 0 || fill_path(self, &self->any, any) < 0 || fill_path(self, &self->named, named) < 0;
+    wrong = wrong || fill_path(self, &self->any, any) < 0 || fill_path(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_ValueError, "records and rows are dicts, and rows can be found");
