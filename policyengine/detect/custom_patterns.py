@@ -41,7 +41,9 @@ def _pattern(one: Pattern) -> Finder:
         raise ValueError(f"the pattern of `{one.kind}` is none that RE2 accepts") from None
     if regex.match(b"") is not None or not 0.0 <= one.score <= 1.0 or one.width < 1:
         raise ValueError(f"the pattern of `{one.kind}` matches nothing, or has no score or width")
-    return viewing(PATTERN, frozenset({one.kind}), 2 * one.width, lambda view: _matches(view.text, regex, one))
+    return viewing(
+        PATTERN, frozenset({one.kind}), 2 * one.width, lambda view: _matches(view.text, regex, one), reads_marks=True
+    )
 
 
 def _matches(text: str, regex: Any, one: Pattern) -> Sequence[Finding]:
@@ -86,7 +88,7 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
     def begins(text: str, start: int) -> int:
         return max(start, len(text) - heads.at_the_end(_lowered(text[max(start, len(text) - longest) :])))
 
-    return viewing(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins, reach=2)
+    return viewing(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins, reach=2, reads_marks=True)
 
 
 def _lowered(text: str) -> str:

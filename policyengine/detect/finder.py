@@ -53,7 +53,8 @@ class Finder:
     whatever needed the finder then fails. `begins` None: only `width` is known. `look` is `find` for a View, in which
     other finders have read some of the text already; built-in finders have it. `reach` None: as far as `width`. `holds`
     and `opens` None, and no `signs`: the finder always has to be asked. `only` None: it cannot be limited to some of
-    its kinds."""
+    its kinds. `reads_marks`: it looks for texts of the host, in which the words of a mark such as `[email]` may stand;
+    the View of any other has none of these words."""
 
     name: str
     kinds: frozenset[str]
@@ -66,6 +67,7 @@ class Finder:
     opens: str | None = None
     signs: tuple[bytes, ...] = ()
     only: Callable[[frozenset[str]], Finder] | None = None
+    reads_marks: bool = False
 
 
 def viewing(
@@ -80,9 +82,12 @@ def viewing(
     opens: str | None = None,
     signs: tuple[bytes, ...] = (),
     only: Callable[[frozenset[str]], Finder] | None = None,
+    reads_marks: bool = False,
 ) -> Finder:
     """A finder that reads a View."""
-    return Finder(name, kinds, width, lambda text: look(View(text)), begins, look, reach, holds, opens, signs, only)
+    return Finder(
+        name, kinds, width, lambda text: look(View(text)), begins, look, reach, holds, opens, signs, only, reads_marks
+    )
 
 
 class DetectorFailed(Exception):

@@ -214,18 +214,17 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     if chosen is None:
         chosen = _chosen(kinds, known)
     asked_finders = chosen.finders
-    looked_at = without_words(text, known.kinds)
     if len(text) < SHORT:
-        asked_finders = chosen.worth(shadow(looked_at)) if chosen.signed else ()
+        asked_finders = chosen.worth(shadow(text)) if chosen.signed else ()
         for holds, finders in chosen.others:
-            if holds is None or holds.search(looked_at) is not None:
+            if holds is None or holds.search(text) is not None:
                 asked_finders = (*asked_finders, *finders)
     if not asked_finders:
         return ()
     findings: list[Finding] = []
-    view = View(looked_at)
+    views = _Views(text, without_words(text, known.kinds))
     for finder in asked_finders:
-        findings += _ask(finder, view, text)
+        findings += _ask(finder, views)
     return _kept_findings(findings, text, chosen, known) if findings else ()
 
 
@@ -245,16 +244,15 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
     if chosen.where is None or len(texts) < 2:
         return [find(text, wanted, known) for text in texts]
     # Finder by finder: one finder for all texts is faster than all finders for each text.
-    work: dict[int, tuple[Finder, list[tuple[int, View]]]] = {}
-    looked_at = [without_words(text, known.kinds) for text in texts]
-    for index in chosen.where(looked_at):
-        view = View(looked_at[index])
-        for finder in chosen.worth(view.shadow) if len(view.text) < SHORT else chosen.finders:
-            work.setdefault(id(finder), (finder, []))[1].append((index, view))
+    work: dict[int, tuple[Finder, list[tuple[int, _Views]]]] = {}
+    for index in chosen.where(texts):
+        views = _Views(texts[index], without_words(texts[index], known.kinds))
+        for finder in chosen.worth(views.marked.shadow) if len(texts[index]) < SHORT else chosen.finders:
+            work.setdefault(id(finder), (finder, []))[1].append((index, views))
     findings: dict[int, list[Finding]] = {}
     for finder, indexed_views in work.values():
-        for index, view in indexed_views:
-            if found := _ask(finder, view, texts[index]):
+        for index, views in indexed_views:
+            if found := _ask(finder, views):
                 findings.setdefault(index, []).extend(found)
     findings_by_text: list[tuple[Finding, ...]] = [()] * len(texts)
     for index, text_findings in findings.items():
@@ -266,19 +264,19 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
     """Whether no finding of these kinds begins in the text from `start` up to `end`. Each finder reads only as much of
     the text as it needs for that. Raises as `find`."""
     chosen = _chosen(kinds, known)
-    looked_at = without_words(text, known.kinds)
-    views: dict[int, View] = {}
+    bare = without_words(text, known.kinds)
+    views_from: dict[int, _Views] = {}
 
-    def from_near(reach: int | None) -> tuple[int, View]:
+    def from_near(reach: int | None) -> tuple[int, _Views]:
         low = 0 if reach is None else max(0, start - reach)
-        view = views.get(low)
-        if view is None:
-            view = views[low] = View(looked_at[low:])
-        return low, view
+        views = views_from.get(low)
+        if views is None:
+            views = views_from[low] = _Views(text[low:], bare[low:])
+        return low, views
 
     def finds_nothing(finder: Finder) -> bool:
-        low, view = from_near(_reach(finder))
-        for finding in _ask(finder, view, text[low:]):
+        low, views = from_near(_reach(finder))
+        for finding in _ask(finder, views):
             if start <= finding.start + low < end:
                 shifted = moved(finding, finding.start + low, finding.end + low)
                 if _counts(shifted, text, chosen.kinds, known):
@@ -286,11 +284,11 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
         return True
 
     if chosen.signed:
-        for finder in chosen.worth(from_near(chosen.reach)[1].shadow):
+        for finder in chosen.worth(from_near(chosen.reach)[1].marked.shadow):
             if not finds_nothing(finder):
                 return False
     for holds, finders in chosen.others:
-        if holds is None or holds.search(looked_at, start) is not None:
+        if holds is None or holds.search(text, start) is not None:
             for finder in finders:
                 if not finds_nothing(finder):
                     return False
@@ -301,12 +299,26 @@ def _reach(finder: Finder) -> int | None:
     return finder.width if finder.reach is None else finder.reach
 
 
-def _ask(finder: Finder, view: View, text: str) -> Sequence[Finding]:
+class _Views:
+    """A text as it is, and without the words of its marks, which most finders look at."""
+
+    __slots__ = ("bare", "marked")
+
+    def __init__(self, text: str, bare: str) -> None:
+        self.marked = View(text)
+        self.bare = self.marked if bare == text else View(bare)
+
+
+def _ask(finder: Finder, views: _Views) -> Sequence[Finding]:
     """What a finder finds. One that is plugged in reads the text itself."""
+    text = views.marked.text
     try:
-        findings = finder.look(view) if finder.look is not None else finder.find(text)
+        if finder.look is None:
+            findings = finder.find(text)
+        else:
+            findings = finder.look(views.marked if finder.reads_marks else views.bare)
         # A plugged-in finder is not trusted: with a wrong place, the wrong text would be cut out.
-        sound, size = True, len(view.text)
+        sound, size = True, len(text)
         for one in findings:
             if not (0 <= one.start < one.end <= size and 0.0 <= one.score <= 1.0 and one.kind in finder.kinds):
                 sound = False

@@ -42,7 +42,13 @@ def finder(fingerprints: frozenset[int]) -> Finder:
         )
 
     return viewing(
-        NAME, frozenset({"leakage"}), 2 * _LONGEST, lambda view: _find(view.text, fingerprints), begins, reach=2
+        NAME,
+        frozenset({"leakage"}),
+        2 * _LONGEST,
+        lambda view: _find(view.text, fingerprints),
+        begins,
+        reach=2,
+        reads_marks=True,
     )
 
 
