@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from operator import is_
 from typing import Any
 
@@ -34,39 +33,58 @@ Document = dict[str, Any]
 _CLIMBED = (PARENTS, DELEGATED_BY)
 
 
+class _Said(Struct, frozen=True):
+    """What the caller says of hierarchies: what is above each entity, and the entities of which nothing can be told."""
+
+    above: tuple[tuple[Uid, frozenset[Uid]], ...]
+    faulty: frozenset[Uid]
+
+
 def widened(formula: Formula, everyone: Iterable[Entity], ancestors_of: Callable[[Entity], frozenset[Uid]]) -> Formula:
     """The formula, with the caller's statements about these entities added to the hierarchies of the source.
-    `ancestors_of` is called only if the formula tests a hierarchy. It may raise Fault: then a test of that hierarchy is
-    an error, which is left to evaluation."""
+    `ancestors_of` is called only if the formula tests a hierarchy. It may raise Fault: then a test of what is that
+    entity, or is in it, is an error, and the formula is true of no such thing."""
 
-    ancestors_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
+    said_once: list[_Said] = []
 
-    def known() -> list[tuple[Uid, frozenset[Uid]]]:
-        if not ancestors_once:
-            above_each: list[tuple[Uid, frozenset[Uid]]] = []
+    def said() -> _Said:
+        if not said_once:
+            above: list[tuple[Uid, frozenset[Uid]]] = []
+            faulty: list[Uid] = []
             for entity in everyone:
-                with suppress(Fault):
-                    above_each.append((entity.uid, ancestors_of(entity)))
-            ancestors_once.append(above_each)
-        return ancestors_once[0]
+                try:
+                    above.append((entity.uid, ancestors_of(entity)))
+                except Fault:
+                    faulty.append(entity.uid)
+            said_once.append(_Said(tuple(above), frozenset(faulty)))
+        return said_once[0]
 
-    return _widened(formula, known)
+    return _widened(formula, said)
 
 
-def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid]]]]) -> Formula:
+def _widened(formula: Formula, said: Callable[[], _Said]) -> Formula:
     match formula:
         case All(items=items):
-            changed = tuple([_widened(item, known) for item in items])
+            changed = tuple([_widened(item, said) for item in items])
             return formula if all(map(is_, changed, items)) else All(changed)
         case Some(items=items):
-            changed = tuple([_widened(item, known) for item in items])
+            changed = tuple([_widened(item, said) for item in items])
             return formula if all(map(is_, changed, items)) else Some(changed)
         case Sourced(ids=ids, formula=of):
-            return Sourced(ids, lambda id_: _widened(of(id_), known))
-        case Below(targets=targets, closed=closed) | Inside(targets=targets, closed=closed):
-            below = frozenset(uid for uid, its_ancestors in known() if not targets.isdisjoint(its_ancestors))
-            return formula if below <= closed else replace(formula, closed=closed | below)
+            return Sourced(ids, lambda id_: _widened(of(id_), said))
+        case Below(path=path, type=type_):
+            return _told_by(formula, said(), Below(path, type_, frozenset(), said().faulty, True))
+        case Inside():
+            return _told_by(formula, said(), Inside(frozenset(), said().faulty, True))
     return formula
+
+
+def _told_by(formula: Below | Inside, said: _Said, sound: Below | Inside) -> Formula:
+    """The test of a hierarchy, as a store has to make it; `sound` is true where what is tested mentions no faulty
+    entity. Evaluation needs neither: it looks at the targets, in documents with everything that is said of them."""
+    below = frozenset(uid for uid, its_ancestors in said.above if not formula.targets.isdisjoint(its_ancestors))
+    test = formula if below <= formula.closed else replace(formula, closed=formula.closed | below)
+    return All((test, sound)) if said.faulty else test
 
 
 def looks_above(formula: Any) -> bool:

@@ -122,9 +122,10 @@ class TwoFields(Struct, frozen=True):
 
 
 class Below(Struct, frozen=True):
-    """The entity that an attribute refers to is one of the targets or below one; if `negated`, it is neither. `closed`
-    are the targets and everything that the entity source knows to be below them. A reference may state its own parents
-    for an entity whose parents the source does not state."""
+    """The entity that an attribute refers to is one of the targets or below one; if `negated`, it is neither. `closed`,
+    which stores look at, are the targets and everything that the entity source, or the caller, states to be below them.
+    A reference may state its own parents for an entity whose parents the source does not state. Negated and without
+    targets, the hierarchy can be followed; `closed` are then those where it cannot, by what the caller states."""
 
     path: Path
     type: EntityT
@@ -136,7 +137,7 @@ class Below(Struct, frozen=True):
 class Inside(Struct, frozen=True):
     """A parent of the thing itself is one of the targets or below one (`closed`, as in Below); if `negated`, its
     parents are well formed, or it has none, and none is that. Negated and without targets, it means only that its
-    parents are well formed."""
+    parents are well formed; those in `closed` are not, by what the caller states."""
 
     targets: frozenset[Uid]
     closed: frozenset[Uid]

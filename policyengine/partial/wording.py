@@ -43,7 +43,7 @@ def shown(atom: Atom, type_: str) -> str:
         case Sourced(ids=ids):
             ids_in = synthetic.binary("in", _place(root, ("id",)), _list(tuple(sorted(ids))))
             return f"{one_line(ids_in)}, as the entity source has it"
-        case Inside(targets=targets) if not targets:
+        case Inside(closed=closed) if not closed:
             return f"the parents of {root} are well formed"
         case OfType(path=path, type=of):
             return f"{one_line(_place(root, path))} is a {of}"
@@ -62,8 +62,8 @@ def _tree(
     atom: Inside | Present | Missing | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below, root: str
 ) -> ast.Expr:
     match atom:
-        case Inside(targets=targets, negated=negated):
-            return _not(synthetic.binary("in", synthetic.ref(root), _entities(targets)), negated)
+        case Inside(targets=targets, closed=closed, negated=negated):
+            return _not(synthetic.binary("in", synthetic.ref(root), _entities(targets or closed)), negated)
         case Present(path=path):
             return _has(root, path)
         case Missing(path=path):
@@ -80,8 +80,8 @@ def _tree(
             return synthetic.binary(op, synthetic.call("size", [_place(root, path)]), synthetic.number(count))
         case TwoFields(path=path, op=op, other=other):
             return synthetic.binary(op, _place(root, path), _place(root, other))
-        case Below(path=path, targets=targets, negated=negated):
-            return _not(synthetic.binary("in", _place(root, path), _entities(targets)), negated)
+        case Below(path=path, targets=targets, closed=closed, negated=negated):
+            return _not(synthetic.binary("in", _place(root, path), _entities(targets or closed)), negated)
         case _:
             assert_never(atom)
 

@@ -172,4 +172,8 @@ def test_a_filter_is_the_decision_for_each_caller(
             asked = {"principal": caller, "action": "read", "resource": document, "context": context}
             expected = reference(engine.snapshot, asked).allowed_if(fulfilled)
             assert found.matches(document) is expected, (caller, document, found.formula)
-            assert satisfies(found.formula, as_entity(document), engine.snapshot.world) is expected, found.formula
+            # A formula is true of a document with everything that is said of it.
+            whole = found.whole.of(document) if found.whole else document
+            assert (
+                whole is not None and satisfies(found.formula, as_entity(whole), engine.snapshot.world)
+            ) is expected, found.formula
