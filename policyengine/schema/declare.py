@@ -229,30 +229,28 @@ class _Declaring:
 
     def obligation(self, module: ModuleTree, decl: ast.ObligationDecl) -> None:
         name = decl.name.text
-        if name in self.obligations:
+        if name == "nothing":
+            self.report(codes.RESERVED, decl.name, "`owing nothing` owes no obligations", "", "choose another name")
+        elif name in self.obligations:
             self._duplicate(decl.name, "obligation", self.obligations[name].span)
-            return
-        fields = self._fields(module, decl.params, frozenset())
-        params = tuple((p.name.text, fields[p.name.text]) for p in decl.params if p.name.text in fields)
-        self.obligations[name] = ObligationType(name, module.name, decl.name.span, params)
+        else:
+            fields = self._fields(module, decl.params, frozenset())
+            params = tuple((p.name.text, fields[p.name.text]) for p in decl.params if p.name.text in fields)
+            self.obligations[name] = ObligationType(name, module.name, decl.name.span, params)
 
     def tool(self, module: ModuleTree, decl: ast.ToolDecl) -> None:
         name = decl.name.text
         if "Tool" not in self.entities or self.entities["Tool"].module not in module.visible:
             self.report(codes.UNKNOWN_TYPE, decl.name, "tools need the entity type `Tool`", "", "add `use ai`")
-            return
-        if name in SOURCES:
-            self.report(
-                codes.RESERVED, decl.name, f"`{name}` names a source of arguments", "",
-                "in `sources`, a tool with this name would look like it; choose another name",
-            )  # fmt: skip
-            return
-        if name in self.tools:
+        elif name in SOURCES:
+            help_ = "in `sources`, a tool with this name would look like it; choose another name"
+            self.report(codes.RESERVED, decl.name, f"`{name}` names a source of arguments", "", help_)
+        elif name in self.tools:
             self._duplicate(decl.name, "tool", self.tools[name].span)
-            return
-        args = record(self._fields(module, decl.params, frozenset(), True), is_open(decl.params))
-        facts, returns = self._facts(name, decl.facts), self._returned(module, decl.returns)
-        self.tools[name] = ToolType(name, module.name, decl.name.span, args, facts, returns)
+        else:
+            args = record(self._fields(module, decl.params, frozenset(), True), is_open(decl.params))
+            facts, returns = self._facts(name, decl.facts), self._returned(module, decl.returns)
+            self.tools[name] = ToolType(name, module.name, decl.name.span, args, facts, returns)
 
     def _returned(self, module: ModuleTree, expr: ast.TypeExpr | None) -> Returned | None:
         if expr is None:

@@ -22,7 +22,7 @@ from typing import Literal, assert_never
 
 from policyengine.diagnostics.source import Source
 from policyengine.syntax import ast
-from policyengine.syntax.walk import chain, is_logical
+from policyengine.syntax.walk import below_type, chain, fold, is_logical
 
 # A quoted text, which may contain the sign of a comment, or a comment.
 COMMENT = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|(#[^\n]*)')
@@ -230,10 +230,21 @@ def _branch(node: ast.Node, name: str, slot: _Slot, brackets: _Brackets) -> list
         return []
     if where in _SEQUENCES or (where in _LISTS and len(value) > 1):
         start, end = brackets.around(value[0].span.start)
-        inside = slot.between(value, start, end, trails=isinstance(node, ast.ToolDecl))
+        inside = slot.between(value, start, end, trails=_has_trailing_head(node))
         return [(part, inside.item(part)) for part in value]
     nodes = [part for part in value if isinstance(part, ast.Node)]
     return [(part, slot.item(part) if isinstance(part, _ITEMS) else slot) for part in nodes]
+
+
+def _has_trailing_head(node: ast.Node) -> bool:
+    """Whether a comment after the head of a tool is kept there. It is not where the tool ends with its head, or where
+    the braces of the type that it returns have comments of their own."""
+    if not isinstance(node, ast.ToolDecl) or node.facts is None:
+        return False
+    returns = node.returns
+    return returns is None or not fold(
+        returns, below_type, lambda of, parts: isinstance(of, ast.RecordType) or any(parts)
+    )
 
 
 def _note_breaks(node: ast.Binary, notes: Notes) -> None:

@@ -133,6 +133,38 @@ def disturbed(draw: st.DrawFn, text: str) -> str:
     return "".join(pieces)
 
 
+def statements() -> list[str]:
+    """Of every kind: those of the cases, without their comments, and tools with and without each of their parts."""
+    texts = [path.read_text(encoding="utf-8") for path in CASES]
+    found = [
+        text[one.span.start : one.span.end]
+        for text in texts
+        for one in parse(Source("test.pol", text)).module.statements
+    ]
+    bare = [re.sub(r'("(?:[^"\\\n]|\\.)*")|#[^\n]*', lambda m: m[1] or "", text) for text in found]
+    tools = [
+        f"tool a({parameters}){returns}{facts}"
+        for parameters in ("", "x: String(max: 5)", "x: { y: Int }, z: Json")
+        for returns in ("", " returns String", " returns List<{ y: Int trusted, z: {} }>")
+        for facts in ("", " { mutating: true }")
+    ]
+    return [*bare, *tools]
+
+
+@pytest.mark.parametrize("comment", [" # c\n", "\n# c\n"])
+def test_a_comment_may_stand_between_any_two_words(comment: str) -> None:
+    count = 0
+    for text in statements():
+        for word in _TOKEN.finditer(text):
+            disturbed_text = f"{text[: word.end()]}{comment}{text[word.end() :]}"
+            if not parse(Source("test.pol", disturbed_text)).diagnostics:
+                once = formatted(disturbed_text)
+                assert comments(once) == ["# c"]
+                assert formatted(once) == once
+                count += 1
+    assert count > 1_000
+
+
 # ---- examples ----
 
 
@@ -190,6 +222,15 @@ ORDERED = [
         'test "t" {\n  # one\n  p User::"a" {\n    b: 1,  # two\n  } in G::"g"  # three\n}\n',
     ),
     ("entity A { b: Int # one\n} # two\nin C # three\n", "# one\n# two\nentity A in C { b: Int }  # three\n"),
+    ("tool a(x: String) # one\nreturns String # two\n", "# one\ntool a(x: String) returns String  # two\n"),
+    (
+        "tool a(x: String) # one\nreturns String # two\n{ mutating: true } # three\n",
+        "tool a(x: String) returns String  # one\n  # two\n  { mutating: true }  # three\n",
+    ),
+    (
+        "tool a(x: String) # one\nreturns List<{ y: Int }> # two\n{ mutating: true } # three\n",
+        "# one\n# two\ntool a(x: String) returns List<{ y: Int }>\n  { mutating: true }  # three\n",
+    ),
 ]
 
 
