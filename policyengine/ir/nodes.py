@@ -18,7 +18,8 @@ from policyengine.model.values import Uid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    type: Type
+    # Equality compares it. A hash would go through the types of all attributes, for every expression inside another.
+    type: Type = field(hash=False)
     span: Span = field(compare=False, repr=False)
 
 
