@@ -51,7 +51,7 @@ class Trial(_Out):
     kind: Literal["permit", "forbid", "require", "label"]
     decision: Literal["allow", "deny"] = Field(description="what the decision would have been")
     changes: bool = Field(description="whether the decision, what is owed or the labels would have been different")
-    obligations: list[str] = Field([], description="the types of what it would have imposed")
+    obligations: list[str] = Field([], description="the types of the obligations that it would have imposed")
     error: TrialError | None = None
 
 
@@ -103,7 +103,7 @@ class DecisionContext(_Out):
     retry_after: int | None = Field(None, description="after how many seconds there would be room; null for never")
     metered: bool | None = Field(None, description="false where the state store was away, and the limits allow that")
     reason: str | None = Field(None, description="why an approval is missing, or did not help")
-    evaluation_id: str | None = Field(None, description="this evaluation, for whoever submits its denial")
+    evaluation_id: str | None = Field(None, description="the id of this evaluation, to submit with its denial")
     evaluated_at: str | None = None
     access_request: AccessRequestHint | None = Field(None, description="how to ask for the approvals that are missing")
     approval: UsedApproval | None = Field(None, description="the approval that was used")

@@ -199,7 +199,7 @@ class FilterRequest(_Asked):
         description=f"the store to ask: `store` (one of {', '.join(STORES)}), `columns` and options",
     )
     exact: bool = Field(False, description="refuse (400) rather than answer with a query that finds more")
-    fulfils: list[str] = Field([], description="the obligation types that the caller does for whatever it fetches")
+    fulfils: list[str] = Field([], description="the obligation types that the caller fulfils for what it fetches")
     explain: bool = Field(False, description="say in `residual` what is left of the policies")
 
     @model_validator(mode="after")

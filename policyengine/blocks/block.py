@@ -18,7 +18,7 @@ LONGEST = 512
 @dataclass(frozen=True, slots=True)
 class Block:
     """`type` is empty if the block is for an id of any type. `until` is in microseconds since 1970, 0 for ever; `at` is
-    when it was set, and `by` who set it. `why` is shown to whoever is denied."""
+    when it was set, and `by` who set it. `why` is shown to everyone who is denied."""
 
     kind: BlockKind
     id: str

@@ -28,7 +28,7 @@ def unknown_name(tree: ast.Ref, type_name: str | None, env: TypeEnv) -> None:
 def _help(name: str, type_name: str | None, env: TypeEnv) -> str:
     place = env.place
     if type_name is not None and isinstance(place.principal, EntityT) and type_name in place.principal.names:
-        return "write `principal` for whoever asks"
+        return "write `principal` for the one who asks"
     if type_name is not None and isinstance(place.resource, EntityT) and type_name in place.resource.names:
         return f"`{name}` names the resource only in a rule on `{type_name}` alone; write `resource`"
     if type_name is not None and isinstance(place.resource, EntityT):

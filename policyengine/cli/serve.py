@@ -157,7 +157,7 @@ def serve(
         where = f"unix:{uds}" if uds is not None else f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         note(f"serving {path} ({rules}, revision {engine.revision}) on {where}")
         if settings.insecure:
-            note("insecure: anybody on this machine may ask anything; nobody else is answered")
+            note("insecure: every process on this machine may ask anything; requests from elsewhere are refused")
     if secret is not None:
         _show(secret, host, port, uds, tls_cert is not None)
     if not quiet:
@@ -264,7 +264,7 @@ def _check_bind(settings: Settings, host: str, uds: Path | None) -> None:
         )
     if not settings.insecure and not settings.has_credentials:
         fail(
-            "nobody could use the service: no keys, issuers or certificates are set",
+            "the service would refuse every request: no keys, issuers or certificates are set",
             "give --new-key to try it, --keys for a store of keys, or --insecure to answer anybody on this machine",
         )
 

@@ -29,7 +29,7 @@ for command in (settle, renew, cancel, usage, reset, credit, raise_, changes, se
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help='an id, or a type and an id: User::"ann"')]
-WhyOption = Annotated[str, typer.Option("--why", help="the reason, shown to whoever is denied")]
+WhyOption = Annotated[str, typer.Option("--why", help="the reason, shown to everyone who is denied")]
 
 
 @app.command()

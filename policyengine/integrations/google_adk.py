@@ -105,7 +105,7 @@ class PolicyPlugin(BasePlugin):
         """Raises ValueError for an agent that could not be gated."""
         kinds = {base.__name__ for base in type(agent).__mro__}
         if kinds & _ELSEWHERE:
-            raise ValueError(f"PolicyPlugin: `{agent.name}` runs elsewhere, where nobody gates it")
+            raise ValueError(f"PolicyPlugin: `{agent.name}` runs elsewhere and cannot be gated")
         if getattr(agent, "code_executor", None) is not None:
             raise ValueError(f"PolicyPlugin: `{agent.name}` runs code that its model writes, which is not a tool")
 

@@ -279,7 +279,7 @@ def _name(tool: Any) -> str:
 
 
 def _shown(tools: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """Those of the tools; none that is not a function, as it runs at the model's provider, where nobody gates it."""
+    """Those of the tools; none that is not a function, as it runs at the model's provider and cannot be gated."""
     kept = set(names)
     return [tool for tool in tools if _name(tool) in kept and not _is_hosted(tool)]
 

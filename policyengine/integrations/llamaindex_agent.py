@@ -148,7 +148,7 @@ def _rules(
 
     def llm(given: Any) -> Any:
         if getattr(given, "built_in_tools", None) or getattr(given, "built_in_tool", None):
-            raise ValueError(f"protect: the model of `{agent.name}` has tools that run where nobody gates them")
+            raise ValueError(f"protect: the model of `{agent.name}` has tools that run elsewhere and cannot be gated")
         return gated(given, session, terms)
 
     gate = _gate(session, terms, engine)
@@ -157,13 +157,13 @@ def _rules(
         return list(_callable(tools, session))
 
     rules: dict[str, Callable[[Any], Any]] = {
-        "tool_retriever": without("finds tools while it runs, which nobody wraps"),
+        "tool_retriever": without("finds tools at run time, which cannot be wrapped"),
         "tools": lambda tools: GatedTools.assigned(tools, gate, shown),
         "llm": llm,
     }
     if terms.output is not None:
         for name in ("output_cls", "structured_output_fn"):
-            rules[name] = without("says in a form what nobody would release")
+            rules[name] = without("returns text in a structured form that would not be released")
     return rules
 
 

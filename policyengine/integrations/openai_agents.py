@@ -103,7 +103,7 @@ class _Protecting:
 
     def _behavior(self, name: str, behavior: Any) -> Any:
         if self._terms.output is not None and behavior != "run_llm_again":
-            raise ValueError(f"protect: `{name}` says what a tool returned, which nobody would release")
+            raise ValueError(f"protect: `{name}` contains what a tool returned, which would not be released")
         return behavior
 
     def _model(self, model: Any) -> Any:
@@ -160,7 +160,7 @@ def _watched(method: str) -> None:
         if session is not None and not _is_protected(agent):
             agent = protect(agent, session)
             if isinstance(given, RunState) and not _is_protected(given._current_agent):
-                raise ValueError("protect: a run within a tool goes on with an agent that nobody gates")
+                raise ValueError("protect: a run within a tool continues with an agent that is not gated")
         return runs(runner, agent, given, **named)
 
     setattr(AgentRunner, method, run)

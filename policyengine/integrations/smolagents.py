@@ -62,7 +62,7 @@ def protect(
     if is_protected(agent, session, terms, engine):
         return agent
     if isinstance(agent, CodeAgent) and agent.executor_type != "local":
-        raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
+        raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that are not gated")
     _check_imports(agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ())
     approve = Repeated(engine).approval if engine is not None else None
 
@@ -108,12 +108,12 @@ watched(MultiStepAgent, "run", _gated_within)
 def _check_imports(names: Iterable[str]) -> None:
     for name in names:
         if name.split(".")[0] in _UNGATED:
-            raise ValueError(f"protect: code that imports `{name}` acts without any tool, and nobody gates it")
+            raise ValueError(f"protect: code that imports `{name}` acts without a tool and is not gated")
 
 
 def _executor(executor: Any) -> Any:
     if not isinstance(executor, LocalPythonExecutor):
-        raise ValueError("protect: code that runs elsewhere calls tools that nobody gates")
+        raise ValueError("protect: code that runs elsewhere calls tools that are not gated")
     _check_imports(set(executor.authorized_imports) - set(BASE_BUILTIN_MODULES))
     return executor
 

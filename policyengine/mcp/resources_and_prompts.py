@@ -138,7 +138,7 @@ class ResourcesAndPrompts:
 
     async def set_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
         if self._shared:
-            raise MCPError(UNMAPPED, "what servers log for several clients is told to none of them")
+            raise MCPError(UNMAPPED, "a log message for several clients is sent to none of them")
         session = await self._gating.sessions(context)
         call = await session.call_async(SET_LEVEL, {"level": params.level})
         if not call.allowed:

@@ -93,7 +93,7 @@ class Subscribing:
             wanted = _Wanted(upstream)
             if upstream.client.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 if self._changes.tasks is None:
-                    raise MCPError(types.INTERNAL_ERROR, "nobody listens to the servers behind")
+                    raise MCPError(types.INTERNAL_ERROR, "no connection to the upstream servers is open")
                 await self._changes.tasks.start(self._follow, wanted, uri)
             else:
                 request = types.SubscribeRequest(params=types.SubscribeRequestParams(uri=uri))

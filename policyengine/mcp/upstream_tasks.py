@@ -24,7 +24,7 @@ LEAST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 # In which a server may take back a task that nobody waits for any more.
 LAST_WORDS = 2.0
 TASKS = "io.modelcontextprotocol/tasks"
-_WANTS_TO_ASK = "it wants to ask somebody, and nobody can be asked here"
+_WANTS_TO_ASK = "it asks the user for input, which is not possible here"
 
 # Told that a server has made a task of a call, and for how many milliseconds it keeps what comes of it; None where it
 # says nothing. Returns for how many seconds the task is waited for.

@@ -58,8 +58,8 @@ def authentication(settings: Settings, tally: Tally, events: Sink) -> Authentica
         return Insecure()
     if not settings.has_credentials:
         raise WrongSettings(
-            "nobody could use the service: set `keys.store`, `issuers` or `certificates`, or, for this machine only, "
-            "`insecure`"
+            "the service would refuse every request: set `keys.store`, `issuers` or `certificates`, or, for this "
+            "machine only, `insecure`"
         )
     limits, base = settings.limits, urlsplit(settings.public_url or "").path
     return Authentication(

@@ -41,7 +41,7 @@ def _unmetered(decision: Decision, missing: frozenset[str]) -> Decision:
     if known is not None and known[0] is decision and known[1] == missing:
         return known[2]
     names = ", ".join(f"`{name}`" for name in sorted(missing))
-    why = f"nobody meters {names}: authorize the request, or say in `context.{MEMBER}` that the caller meters"
+    why = f"not metered: {names}. Authorize the request, or state in `context.{MEMBER}` that the caller meters"
     denial = replace(
         decision,
         decision="deny",

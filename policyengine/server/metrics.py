@@ -174,7 +174,7 @@ class _Collected(Collector):
             outcomes.update(webhook.read())
         yield _counter(
             "policyengine_webhook_events",
-            "Events for webhooks: sent, or dropped as too many waited, nobody took them, or the service ended.",
+            "Events for webhooks: sent, or dropped as too many waited, no receiver took them, or the service ended.",
             ("outcome",),
             {(outcome,): count for outcome, count in outcomes.items()},
         )

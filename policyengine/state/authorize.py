@@ -267,7 +267,7 @@ def _why(
 
 def _impossible(decision: Decision, fault: Fault) -> Decision:
     """A request that cannot be shown to an approver stays denied, with the reason."""
-    error = RuleError("", codes.NO_APPROVAL.id, f"nobody can be asked to approve the request: {fault.message}")
+    error = RuleError("", codes.NO_APPROVAL.id, f"no approver can be asked about the request: {fault.message}")
     return replace(decision, approvals=(), errors=(*decision.errors, error))
 
 

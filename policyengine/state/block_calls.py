@@ -31,8 +31,8 @@ class Blocks:
         self, kind: BlockKind, id: str, *, seconds: float | None = None, why: str = "", by: str = ""
     ) -> Steps[Block]:
         """Denies this person or thing on every node, for this many seconds; for ever without `seconds`. `id` applies to
-        any type, or names one: `User::"ann"`. `why` is shown to whoever is denied. Raises ValueError for an id that
-        names nobody, and StoreError."""
+        any type, or names one: `User::"ann"`. `why` is shown to everyone who is denied. Raises ValueError for an id
+        that names nobody, and StoreError."""
         if seconds is not None and not 0 < seconds < 1e9:
             raise ValueError("`seconds` must be more than 0; leave it out for a block without end")
         length = 0 if seconds is None else max(1, round(seconds * SECOND))

@@ -203,7 +203,7 @@ def test_what_fails_behind_or_wants_to_ask_has_ended(way: Any, shop: Shop) -> No
     assert (fails.status, asks.status) == ("completed", "completed")
     assert (fails.result["isError"], asks.result["isError"]) == (True, True)
     assert fails.result["content"][0]["text"] == f"`page` failed: {CLEAN}"
-    assert "nobody can be asked" in asks.result["content"][0]["text"]
+    assert "not possible here" in asks.result["content"][0]["text"]
 
 
 def test_who_does_not_know_tasks_and_who_did_not_make_one_have_none(way: Any, shop: Shop) -> None:

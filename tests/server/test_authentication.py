@@ -387,7 +387,7 @@ def test_without_credentials_in_the_settings_there_is_no_service(capsys: pytest.
     with pytest.raises(SystemExit) as ended:
         create_app(Settings(policies=FIXTURE))
     assert ended.value.code == 2
-    assert "nobody could use the service" in capsys.readouterr().err
+    assert "would refuse every request" in capsys.readouterr().err
 
 
 def test_a_store_that_cannot_be_read_is_no_service(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_there_is_something_of_each_kind_among_the_cases(callers: dict[str, http
     assert {each["decision"]["decision"] for each in found.values()} == {"allow", "deny"}
     assert found["denied by an error"]["decision"]["errors"][0]["rule"] == "m.held"
     assert found["metered by nobody"]["decision"]["reasons"] == ["metering_required"]
-    assert "nobody meters" in found["metered by nobody"]["why"]
+    assert "not metered" in found["metered by nobody"]["why"]
     assert found["owed, and not supported"]["decision"]["errors"][0]["code"] == "unsupported_obligation"
     assert [each["role"] for each in found["an agent that may not"]["actors"]] == ["principal", "agent"]
 

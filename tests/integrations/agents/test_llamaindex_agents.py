@@ -111,7 +111,7 @@ def test_a_form_that_nobody_would_release_is_refused() -> None:
         FunctionAgent(llm=MockFunctionCallingLLM(), tools=[], structured_output_fn=lambda _: {}) for _ in range(2)
     )
     assert protect_agents([first], session())
-    with pytest.raises(ValueError, match="nobody would release"):
+    with pytest.raises(ValueError, match="would not be released"):
         protect_agents([second], session(), output={"tenant": "acme"})
 
 

@@ -103,7 +103,7 @@ def test_what_an_agent_is_given_anew_is_refused_with_the_reason() -> None:
         agent.clone(handoffs=[Agent("b", tools=[WebSearchTool()])])
     with pytest.raises(ValueError, match="prompt of the provider"):
         agent.prompt = {"id": "pmpt_1"}
-    with pytest.raises(ValueError, match="nobody would release"):
+    with pytest.raises(ValueError, match="would not be released"):
         agent.tool_use_behavior = "stop_on_first_tool"
     assert (agent.tools, agent.handoffs) == before
     agent.model = says(["I wrote to eve@evil.org."], Ran(), "a")
@@ -141,7 +141,7 @@ def test_what_would_be_said_past_the_model_or_brought_by_the_provider_is_refused
     session = Engine.from_text(POLICIES).session(principal=ANN)
     direct = Agent("a", tools=[], tool_use_behavior="stop_on_first_tool")
     protect(direct, session)
-    with pytest.raises(ValueError, match="nobody would release"):
+    with pytest.raises(ValueError, match="would not be released"):
         protect(direct, session, output={"tenant": "acme"})
     with pytest.raises(ValueError, match="prompt of the provider"):
         protect(Agent("a", prompt={"id": "pmpt_1"}), session)
