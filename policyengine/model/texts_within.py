@@ -5,6 +5,7 @@ A text that somebody filled in counts wherever it is: the undeclared name of an 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -14,8 +15,8 @@ from policyengine.model.values import MAX_DEPTH, Entity, Fault, is_text, plain_t
 
 
 def texts(value: Any, type_: Type) -> tuple[str, ...]:
-    """The texts in a value of the type, in order, including undeclared names of members. For an entity, its id. Raises
-    Fault for a value that is not JSON or is nested too deeply."""
+    """The texts in a value of the type, in order, including undeclared names of members. For an entity, its id; for a
+    time, a duration or an address, its text. Raises Fault for a value that is not JSON or is nested too deeply."""
     texts_read: list[str] = []
     _collect(value, type_, MAX_DEPTH, texts_read)
     return tuple(texts_read)
@@ -31,8 +32,9 @@ def _collect(value: Any, type_: Type, depth: int, found: list[str]) -> None:
     if kind is Entity:
         found.append(value.uid.id)
         return
-    if kind in (IPv4Address, IPv6Address):
-        found.append(str(to_json(value)))
+    if isinstance(value, datetime | timedelta | IPv4Address | IPv6Address):
+        # In JSON, these are texts.
+        found.append(to_json(value))
         return
     if kind not in (dict, list, tuple, set, frozenset):
         raise Fault(codes.WRONG_VALUE.id, "a value is not JSON")
