@@ -30,10 +30,12 @@ from policyengine.check.path_tests import lint_paths
 from policyengine.check.patterns import patterns_of
 from policyengine.check.rules import check_proof, check_rule, report_too_large, report_too_much
 from policyengine.check.sizes import Sizes, conditions
+from policyengine.check.whole_actions import refuse_whole_actions
 from policyengine.check.written_types import param_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
 from policyengine.ir.cases import TestCase
+from policyengine.ir.footprint import expressions
 from policyengine.ir.nodes import Local, PolicySet, Proof, Rule
 from policyengine.model.operators import MAX_PATTERNS
 from policyengine.model.values import Uid
@@ -134,9 +136,11 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
         if isinstance(statement, ast.Rule):
             rule = check_rule(statement, place)
             if rule is not None:
+                refuse_whole_actions(expressions(rule), findings)
                 rules.append(rule)
                 trees[rule.name] = statement
         elif (proof := check_proof(statement, place)) is not None:
+            refuse_whole_actions((proof.condition,), findings)
             proofs.append(proof)
     used = frozenset(findings.used_defines)
     lints = Findings()

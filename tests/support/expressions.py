@@ -330,7 +330,7 @@ class Writer:
         return Text(self.pick((f'{made} in Team::"{self.pick(KNOWN)}"', f'{made}.id != "a"')), COMPARISON)
 
     def _texts(self) -> Text:
-        paths = self.readable(lambda t: True)
+        paths = [path for path in self.readable(lambda t: True) if path.text != "action"]
         if not paths:
             return self._equal()
         found = f"texts({self.pick(paths).text})"
