@@ -76,7 +76,7 @@ def equal(left: Any, right: Any, type_: Type) -> bool:
 def typed_key(value: Any, type_: Type) -> Any:
     if isinstance(type_, SetT):
         return frozenset([typed_key(item, type_.element) for item in value])
-    if type(value) is tuple:
+    if type(value) in (tuple, list):  # generated code takes lists of scalars as they came
         element = getattr(type_, "element", None)
         if element is not None:
             return tuple([typed_key(item, element) for item in value])
